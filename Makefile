@@ -1,0 +1,49 @@
+# The virtual environment is made on first use; PYTHON chooses the interpreter (3.11 or newer).
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
+
+.PHONY: demo test test-all check bench setup
+
+setup: .venv/dev
+
+.venv/core: pyproject.toml constraints.txt
+	@echo "setting up .venv (about a minute)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(PIP) -e .
+	@touch $@
+
+.venv/dev: .venv/core
+	@$(PIP) -e '.[dev]'
+	@touch $@
+
+# make demo              a synthetic clip, with exact masks to compare with
+# make demo VIDEO=path   your own video
+demo: .venv/core
+ifdef VIDEO
+	@$(BIN)/cuemask segment "$(VIDEO)" --out "demo/$(basename $(notdir $(VIDEO)))" --resume
+else
+	@rm -rf demo/phantom demo/phantom-run
+	@$(BIN)/cuemask phantom --out demo/phantom --frames 48 --quiet
+	@$(BIN)/cuemask segment demo/phantom/clip.mp4 --out demo/phantom-run --quiet
+	@$(BIN)/cuemask evaluate demo/phantom-run/clip demo/phantom/masks
+	@echo
+	@echo "Open these:"
+	@ls demo/phantom-run/clip/overlay.mp4 demo/phantom-run/clip/sheet.png demo/phantom-run/losses.png
+	@ls -d demo/phantom-run/clip/masks demo/phantom-run/model.safetensors
+endif
+
+test: .venv/dev
+	@$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
+
+test-all: .venv/dev
+	@$(BIN)/python -m pytest -m "slow or not slow" --cov --cov-report=term:skip-covered
+
+check: .venv/dev
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/pyright --pythonpath $(BIN)/python
+	@$(BIN)/lint-imports --no-cache
+
+bench: .venv/dev
+	@$(BIN)/python -m benchmarks.objectness

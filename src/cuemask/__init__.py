@@ -1,0 +1,3 @@
+"""cuemask: instrument masks from surgical video, with nothing labelled."""
+
+__version__ = "0.1.0"

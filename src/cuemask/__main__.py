@@ -1,0 +1,5 @@
+"""`python -m cuemask`."""
+
+from cuemask.cli import main
+
+main()

@@ -1,0 +1,269 @@
+"""The command line: one command, one library call. Imports wait until a command runs, so that help is instant."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from cuemask import __version__
+from cuemask.errors import CuemaskError
+
+if TYPE_CHECKING:
+    from cuemask.runs.options import Options
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_CROP = "top,left,height,width"
+
+
+class _Group(click.Group):
+    """Prints our own errors without a traceback and exits 2."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except CuemaskError as error:
+            click.echo(f"{type(error).__name__:13}{error.what}\n{'':13}{error.remedy}", err=True)
+            sys.exit(2)
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="cuemask")
+def main() -> None:
+    """Instrument masks from surgical video, with nothing labelled.
+
+    Start with: cuemask segment VIDEO --out DIR
+    """
+    import logging
+
+    logging.basicConfig(format="%(levelname)s %(message)s", level=logging.WARNING)
+
+
+def _crop(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[int, ...] | None:
+    del context, parameter
+    if value is None:
+        return None
+    try:
+        numbers = tuple(int(part) for part in value.split(","))
+    except ValueError:
+        numbers = ()
+    if len(numbers) != 4:
+        raise click.BadParameter(f"{value!r} is not {_CROP}, four whole numbers such as 28,320,1024,1280")
+    return numbers
+
+
+def _codes(context: click.Context, parameter: click.Parameter, value: str | None) -> list[int] | None:
+    del context, parameter
+    if value is None:
+        return None
+    try:
+        return [int(part) for part in value.split(",")]
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is not a list of whole numbers such as 10,20,30") from None
+
+
+def _inputs(command: F) -> F:
+    return click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")(command)
+
+
+def _common(command: F) -> F:
+    """Options that every run has."""
+    for option in reversed(
+        [
+            click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder of the results."),
+            click.option("--crop", metavar=_CROP, callback=_crop, help="The picture in the frame, in pixels [found]."),
+            click.option("--every", type=int, default=1, metavar="N", help="Take every N-th frame."),
+            click.option("--fps", type=float, metavar="R", help="Take R frames a second."),
+            click.option("--start", type=float, default=0.0, metavar="S", help="Begin at S seconds."),
+            click.option("--end", type=float, metavar="S", help="End before S seconds."),
+            click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True),
+            click.option("--resume", is_flag=True, help="Go on with the run in --out."),
+            click.option("--quiet", is_flag=True, help="No progress, no closing lines."),
+        ]
+    ):
+        command = option(command)
+    return command
+
+
+def _learned(command: F) -> F:
+    """Options of what follows a recipe."""
+    command = click.option("--set", "settings", multiple=True, metavar="SECTION.KEY=VALUE", help="Set one field.")(
+        command
+    )
+    return click.option(
+        "--recipe",
+        default="default",
+        show_default=True,
+        metavar="NAME|FILE.toml",
+        help="default, paper, released or a file.",
+    )(command)
+
+
+_device = click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+_probability = click.option("--save-probability", is_flag=True, help="Also write 8-bit probability maps.")
+
+
+@main.command()
+@_inputs
+@_common
+@_learned
+@_device
+@_probability
+def segment(inputs: tuple[str, ...], quiet: bool, **flags: Any) -> None:
+    """Learn from unlabelled video and mask the instruments in it.
+
+    INPUT: video files, folders of pictures or quoted patterns; several are one training set.
+    """
+    from cuemask.runs.learning import segment as run
+
+    out = run(inputs, _options(quiet, **flags))
+    _name_results(out, quiet, "overlay.mp4", "sheet.png", "masks")
+
+
+@main.command()
+@_inputs
+@_common
+@_learned
+@_device
+def train(inputs: tuple[str, ...], quiet: bool, **flags: Any) -> None:
+    """Learn from unlabelled video; --out becomes a RUN for `cuemask predict`."""
+    from cuemask.runs.learning import train as run
+
+    out = run(inputs, _options(quiet, **flags))
+    _name_results(out, quiet, "sheet.png")
+    if not quiet:
+        click.echo(f"next: cuemask predict {out} INPUT --out DIR")
+
+
+@main.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@_inputs
+@_common
+@_device
+@_probability
+def predict(run: Path, inputs: tuple[str, ...], quiet: bool, **flags: Any) -> None:
+    """Mask the instruments in new video with a model trained before."""
+    from cuemask.runs.learning import predict as run_prediction
+
+    out = run_prediction(run, inputs, _options(quiet, **flags))
+    _name_results(out, quiet, "overlay.mp4", "sheet.png", "masks")
+
+
+@main.command()
+@_inputs
+@_common
+@_learned
+def anchors(inputs: tuple[str, ...], quiet: bool, **flags: Any) -> None:
+    """Write the cue maps and both anchors as pictures; no training."""
+    from cuemask.runs.cueing import anchors as run
+
+    out = run(inputs, _options(quiet, **flags))
+    _name_results(out, quiet, "sheet.png")
+
+
+@main.command()
+@click.argument("predicted", type=click.Path(path_type=Path))
+@click.argument("truth", type=click.Path(path_type=Path))
+@click.option("--positive", metavar="CODES", callback=_codes, help="Codes in TRUTH that are instrument [all above 0].")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def evaluate(predicted: Path, truth: Path, positive: list[int] | None, as_json: bool) -> None:
+    """IoU and Dice of a folder of masks against true masks of the same names."""
+    from cuemask.evaluation.folders import evaluate_folders
+
+    result = evaluate_folders(predicted, truth, positive)
+    click.echo(json.dumps(result.as_json(), indent=2) if as_json else result.table())
+
+
+@main.command()
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder of the results.")
+@click.option("--frames", type=int, default=40, show_default=True)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option("--quiet", is_flag=True)
+def phantom(out: Path, frames: int, seed: int, quiet: bool) -> None:
+    """Write a synthetic clip with exact masks: video, frames, masks and parts."""
+    from cuemask.phantom.files import write_phantom
+
+    files = write_phantom(out, frames, seed)
+    if not quiet:
+        click.echo(f"video: {files.video}\nmasks: {files.masks}")
+
+
+def _options(
+    quiet: bool,
+    *,
+    out: Path,
+    crop: tuple[int, int, int, int] | None,
+    every: int,
+    fps: float | None,
+    start: float,
+    end: float | None,
+    seed: int,
+    resume: bool,
+    recipe: str = "default",
+    settings: tuple[str, ...] = (),
+    device: str = "auto",
+    save_probability: bool = False,
+) -> Options:
+    from cuemask.media.frames import Selection
+    from cuemask.recipe import load_recipe
+    from cuemask.runs.options import Options, silent
+
+    return Options(
+        out=out,
+        recipe=load_recipe(recipe, settings),
+        selection=Selection(every, fps, start, end),
+        crop=crop,
+        device=device,
+        seed=seed,
+        resume=resume,
+        save_probability=save_probability,
+        progress=silent if quiet else _progress,
+    )
+
+
+def _progress(label: str, items: Iterable[Any], total: int | None) -> Iterator[Any]:
+    """A bar with count, speed and time left on standard error."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description:28}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        TextColumn("spent"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as bars:
+        first = items[0] if isinstance(items, range) and len(items) else 0
+        task = bars.add_task(label, total=total, completed=first)
+        for count, item in enumerate(items, first + 1):
+            yield item
+            bars.update(task, completed=count)
+        bars.update(task, total=bars.tasks[0].completed)  # a header's count is only an estimate
+
+
+def _name_results(out: Path, quiet: bool, *names: str) -> None:
+    """Closing lines: what to open."""
+    if quiet:
+        return
+    record = json.loads((out / "run.json").read_text(encoding="utf-8"))
+    for entry in record["inputs"]:
+        for name in names:
+            click.echo(out / entry["clip"] / name)
+    for name in ("model.safetensors", "losses.png", "run.json"):
+        if (out / name).is_file():
+            click.echo(out / name)

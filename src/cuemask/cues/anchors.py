@@ -1,0 +1,89 @@
+"""Anchors: pixels that all cues call instrument, and pixels that no cue does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Float32
+
+from cuemask.cues.otsu import otsu_threshold
+
+
+class Anchors(NamedTuple):
+    """Pseudo labels of one frame (paper, section 2.1), each in [0, 1]."""
+
+    positive: Float32[np.ndarray, "H W"]
+    negative: Float32[np.ndarray, "H W"]
+
+
+def anchors(
+    cues: Sequence[Float32[np.ndarray, "H W"]],
+    inside: Bool[np.ndarray, "H W"] | None = None,
+    *,
+    sharpness: float = 0.0,
+    smoothing: int = 1,
+) -> Anchors:
+    """The product of the cues and the product of the inverted cues.
+
+    Parameters
+    ----------
+    cues
+        One or more maps in [0, 1].
+    inside
+        Where the endoscope's picture is; both anchors are 0 elsewhere, so nothing is learnt there.
+    sharpness
+        0 takes the cues as they are (the paper). Above, each is first sent through `sharpen`.
+    smoothing
+        Reduce both products by this factor and enlarge them again; 1 does nothing.
+
+    Raises
+    ------
+    ValueError
+        Without any cue.
+    """
+    if not cues:
+        raise ValueError("anchors need at least one cue")
+    if sharpness > 0:
+        cues = [sharpen(cue, sharpness, inside) for cue in cues]
+    positive, negative = cues[0].copy(), 1 - cues[0]
+    for cue in cues[1:]:
+        positive *= cue
+        negative *= 1 - cue
+    maps = [smooth(product, smoothing) for product in (positive, negative)]
+    if inside is not None:
+        maps = [np.where(inside, product, np.float32(0)) for product in maps]
+    return Anchors(*maps)
+
+
+def sharpen(
+    cue: Float32[np.ndarray, "H W"], steepness: float, inside: Bool[np.ndarray, "H W"] | None = None
+) -> Float32[np.ndarray, "H W"]:
+    """A logistic curve centred at the cue's own Otsu threshold: what is clearly on one side goes to 0 or 1.
+
+    Parameters
+    ----------
+    steepness
+        Slope of the curve per standard deviation of the cue inside the picture.
+
+    Returns
+    -------
+    Values in [0, 1]; a constant cue gives 0.5 everywhere, so that it decides nothing.
+    """
+    values = cue if inside is None else cue[inside]
+    spread = float(values.std()) if values.size else 0.0
+    if spread <= 1e-6:
+        return np.full_like(cue, 0.5)
+    centred = (cue - np.float32(otsu_threshold(values))) * np.float32(steepness / spread)
+    return (1 / (1 + np.exp(-centred))).astype(np.float32)
+
+
+def smooth(product: Float32[np.ndarray, "H W"], factor: int) -> Float32[np.ndarray, "H W"]:
+    """`product` reduced by `factor` and enlarged again, both bilinear."""
+    if factor == 1:
+        return product
+    height, width = product.shape
+    small = cv2.resize(product, (max(1, width // factor), max(1, height // factor)), interpolation=cv2.INTER_LINEAR)
+    return cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR).astype(np.float32)

@@ -1,0 +1,190 @@
+"""The cues and anchors of a whole clip, streamed: two passes, flat memory, kept on disk.
+
+The location cue is the mean of all colour maps, so anchors can only be had in a second pass. What costs most,
+objectness, is kept from the first.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Float32, UInt8
+
+from cuemask.cues.anchors import Anchors, anchors
+from cuemask.cues.color import color_cue, stretch
+from cuemask.cues.location import MeanMap, gaussian_location
+from cuemask.cues.objectness import objectness_cue
+from cuemask.errors import PictureError
+from cuemask.media.area import PictureArea
+from cuemask.media.clips import Clip
+from cuemask.media.files import output_errors, write_bytes
+from cuemask.media.frames import Frame
+from cuemask.media.records import Records, RecordWriter
+from cuemask.recipe import Recipe
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class CueMaps(NamedTuple):
+    """The three cues of one frame, each in [0, 1]."""
+
+    color: Float32[np.ndarray, "H W"]
+    objectness: Float32[np.ndarray, "H W"]
+    location: Float32[np.ndarray, "H W"]
+
+
+@dataclass(frozen=True)
+class KeptClip:
+    """A clip at working size with its cues, on disk.
+
+    Attributes
+    ----------
+    names
+        The source's frame names.
+    rgb
+        Records of uint8, (H, W, 3).
+    objectness
+        Records of uint8, (H, W): the cue times 255.
+    location
+        Float32, (H, W).
+    inside
+        Where the endoscope's picture is; None for everywhere.
+    """
+
+    clip: Clip
+    area: PictureArea
+    names: list[str]
+    rgb: Records
+    objectness: Records
+    location: Float32[np.ndarray, "H W"]
+    inside: Bool[np.ndarray, "H W"] | None
+
+    def cues(self, index: int, recipe: Recipe) -> CueMaps:
+        """All three cues of frame `index`."""
+        color = color_cue(self.rgb[index], self.inside, minmax=recipe.cues.color_scale == "minmax")
+        return CueMaps(color, self.objectness[index].astype(np.float32) / 255, self.location)
+
+    def anchors(self, index: int, recipe: Recipe) -> Anchors:
+        """Both anchors of frame `index`, from the cues that the recipe uses."""
+        maps = self.cues(index, recipe)
+        chosen = [getattr(maps, cue) for cue in recipe.cues.use]
+        settings = recipe.anchors
+        return anchors(chosen, self.inside, sharpness=settings.sharpness, smoothing=settings.smoothing)
+
+
+def working_picture(rgb: UInt8[np.ndarray, "H W 3"], area: PictureArea, recipe: Recipe) -> UInt8[np.ndarray, "h w 3"]:
+    """The endoscope's picture cut out and resized (by area when reduced) to the recipe's working size."""
+    size = (recipe.input.width_px, recipe.input.height_px)
+    cut = np.ascontiguousarray(area.crop(rgb))
+    shrinks = cut.shape[1] >= size[0] and cut.shape[0] >= size[1]
+    return cv2.resize(cut, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+
+
+def working_inside(area: PictureArea, recipe: Recipe) -> Bool[np.ndarray, "h w"] | None:
+    """The picture's mask at working size."""
+    if area.inside is None:
+        return None
+    size = (recipe.input.width_px, recipe.input.height_px)
+    return cv2.resize(area.inside.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST).astype(bool)
+
+
+def keep_clip(
+    clip: Clip, area: PictureArea, recipe: Recipe, folder: Path, seed: int, frames: Iterable[Frame]
+) -> KeptClip:
+    """Stream `frames` once: cut out and resize each, compute its colour map and objectness, keep them in `folder`.
+
+    Raises
+    ------
+    OutputError
+        If `folder` cannot be written.
+    PictureError
+        If every pixel of every frame is black.
+    """
+    inside = working_inside(area, recipe)
+    shape = (recipe.input.height_px, recipe.input.width_px)
+    mean, names, brightest = MeanMap(*shape), list[str](), 0
+
+    def work(frame: Frame) -> tuple[str, np.ndarray, np.ndarray, np.ndarray]:
+        rgb = working_picture(frame.rgb, area, recipe)
+        color = color_cue(rgb, inside, minmax=recipe.cues.color_scale == "minmax")
+        return frame.name, rgb, color, _objectness(rgb, inside, recipe, seed)
+
+    with (
+        RecordWriter(folder / "rgb.npy", (*shape, 3), np.uint8) as kept_rgb,
+        RecordWriter(folder / "objectness.npy", shape, np.uint8) as kept_objectness,
+    ):
+        for name, rgb, color, objectness in in_threads(work, frames):
+            names.append(name)
+            kept_rgb.append(rgb)
+            kept_objectness.append(objectness)
+            mean.add(color)
+            brightest = max(brightest, int(rgb.max()))
+    if brightest < 8:
+        raise PictureError(
+            f"{clip.source}: all {len(names)} frames are black.",
+            "Check the recording, or cut the black part off with --start and --end.",
+        )
+    with output_errors(folder):
+        np.save(folder / "location.npy", _location(mean, inside, recipe))
+    # Written last: where it stands, all of the above is whole.
+    write_bytes(folder / "names.json", json.dumps(names).encode())
+    kept = kept_before(folder, clip, area, recipe)
+    assert kept is not None
+    return kept
+
+
+def kept_before(folder: Path, clip: Clip, area: PictureArea, recipe: Recipe) -> KeptClip | None:
+    """What `keep_clip` left in `folder`, or None if it did not come to its end there."""
+    if not (folder / "names.json").is_file():
+        return None
+    return KeptClip(
+        clip,
+        area,
+        json.loads((folder / "names.json").read_text()),
+        Records(folder / "rgb.npy"),
+        Records(folder / "objectness.npy"),
+        np.load(folder / "location.npy"),
+        working_inside(area, recipe),
+    )
+
+
+def in_threads(work: Callable[[T], R], items: Iterable[T], threads: int = 2, ahead: int = 4) -> Iterator[R]:
+    """`work` on each item in order, in `threads` threads, at most `ahead` items held."""
+    with ThreadPoolExecutor(threads) as pool:
+        waiting: deque[Future[R]] = deque()
+        try:
+            for item in items:
+                waiting.append(pool.submit(work, item))
+                if len(waiting) >= ahead:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+def _objectness(rgb: np.ndarray, inside: np.ndarray | None, recipe: Recipe, seed: int) -> np.ndarray:
+    if "objectness" not in recipe.cues.use:
+        return np.zeros(rgb.shape[:2], np.uint8)
+    cue = objectness_cue(rgb, windows=recipe.cues.objectness_windows, seed=seed)
+    if inside is not None:
+        cue = stretch(np.where(inside, cue, np.float32(0)), inside) * inside
+    return np.rint(cue * 255).astype(np.uint8)
+
+
+def _location(mean: MeanMap, inside: np.ndarray | None, recipe: Recipe) -> np.ndarray:
+    if recipe.cues.location == "gaussian":
+        location = gaussian_location(recipe.input.height_px, recipe.input.width_px)
+    else:
+        location = mean.mean()
+    return stretch(location, inside) if recipe.cues.location_scale == "minmax" else location

@@ -1,0 +1,1 @@
+"""Trained models, thresholds and streams of masks."""

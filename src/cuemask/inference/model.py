@@ -1,0 +1,106 @@
+"""A trained model as one file: weights in safetensors, its recipe in the file's metadata."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from jaxtyping import Float32, UInt8
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import nn
+
+from cuemask import __version__
+from cuemask.errors import WeightsError
+from cuemask.inference.thresholds import mask_of, refined
+from cuemask.learning.backbones import placed
+from cuemask.learning.training import autocast
+from cuemask.learning.unet import network
+from cuemask.learning.weights import load_into
+from cuemask.media.area import PictureArea
+from cuemask.media.files import written_aside
+from cuemask.recipe import Recipe, recipe_as_mapping, recipe_from_mapping
+
+FILE = "model.safetensors"
+
+
+@dataclass(frozen=True)
+class Model:
+    """A trained network with the recipe that it was trained and is to be used by."""
+
+    network: nn.Module
+    recipe: Recipe
+    device: str
+
+    @torch.inference_mode()
+    def working_probability(self, pictures: UInt8[np.ndarray, "N h w 3"]) -> Float32[np.ndarray, "N h w"]:
+        """Instrument probability in [0, 1] of pictures at working size."""
+        rgb = torch.from_numpy(pictures).to(self.device).permute(0, 3, 1, 2).float() / 255
+        with autocast(self.recipe, self.device):
+            logits = self.network(rgb.contiguous(memory_format=torch.channels_last))
+        return torch.sigmoid(logits.float())[:, 0].cpu().numpy()
+
+
+def full_probability(
+    working: Float32[np.ndarray, "h w"], rgb: UInt8[np.ndarray, "H W 3"], area: PictureArea, recipe: Recipe
+) -> Float32[np.ndarray, "H W"]:
+    """A working-size probability at the frame's own size: bilinear, refined, 0 outside the endoscope's picture."""
+    size = (area.width_px, area.height_px)
+    p = cv2.resize(working, size, interpolation=cv2.INTER_LINEAR).astype(np.float32)
+    p = refined(p, np.ascontiguousarray(area.crop(rgb)), recipe.masks)
+    if area.inside is not None:
+        p = np.where(area.inside, p, np.float32(0))
+    return area.paste(p, rgb.shape[0], rgb.shape[1])
+
+
+def full_mask(p: Float32[np.ndarray, "H W"], area: PictureArea, recipe: Recipe) -> np.ndarray:
+    """The mask of a full-size probability map, thresholded within the endoscope's picture."""
+    mask = mask_of(np.ascontiguousarray(area.crop(p)), area.inside, recipe.masks)
+    return area.paste(mask, p.shape[0], p.shape[1])
+
+
+def save_model(net: nn.Module, recipe: Recipe, path: Path) -> None:
+    """Write weights and recipe to `path`, whole or not at all.
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be written.
+    """
+    metadata = {"cuemask": __version__, "recipe": json.dumps(recipe_as_mapping(recipe))}
+    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in net.state_dict().items()}
+    with written_aside(path) as aside:
+        save_file(weights, aside, metadata)
+
+
+def load_model(path: Path, device: str = "cpu") -> Model:
+    """The model in `path`, or in `path/model.safetensors` of a run's folder.
+
+    Raises
+    ------
+    WeightsError
+        If it is absent, damaged or not a model of ours.
+    """
+    file = path / FILE if path.is_dir() else path
+    if not file.is_file():
+        raise WeightsError(
+            f"{file}: no trained model there.",
+            "Train one: cuemask train INPUT --out RUN; then give that RUN.",
+        )
+    try:
+        with safe_open(file, "pt") as opened:
+            metadata = opened.metadata() or {}
+            state = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 - not a dictionary
+        recipe = recipe_from_mapping(json.loads(metadata["recipe"]))
+    except (SafetensorError, OSError, KeyError, json.JSONDecodeError) as error:
+        raise WeightsError(
+            f"{file}: not a model that cuemask wrote ({error}).",
+            "Give a RUN folder of cuemask train or segment.",
+        ) from error
+    net = network(recipe.network)
+    load_into(net, state, file)
+    return Model(placed(net.eval(), device), recipe, device)

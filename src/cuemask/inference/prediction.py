@@ -1,0 +1,77 @@
+"""Frames in, masks out, as a stream: reading, network and finishing overlap, memory stays flat."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float32, UInt8
+
+from cuemask.cues.clip import in_threads, working_picture
+from cuemask.inference.model import Model, full_mask, full_probability
+from cuemask.media.area import PictureArea
+from cuemask.media.frames import Frame
+
+
+class Segmented(NamedTuple):
+    """One frame with its result at the frame's own size; a mask known before comes without probability."""
+
+    frame: Frame
+    mask: Bool[np.ndarray, "H W"]
+    probability: Float32[np.ndarray, "H W"] | None
+
+
+class _Job(NamedTuple):
+    frame: Frame
+    known: Bool[np.ndarray, "H W"] | None
+    picture: UInt8[np.ndarray, "h w 3"] | None
+
+
+def segmented(
+    model: Model,
+    frames: Iterable[Frame],
+    area: PictureArea,
+    *,
+    finish: Callable[[Segmented], None] = lambda _: None,
+    known: Callable[[Frame], np.ndarray | None] = lambda _: None,
+    at_once: int = 4,
+) -> Iterator[Segmented]:
+    """Masks of `frames` in order.
+
+    Parameters
+    ----------
+    finish
+        Called with each new result in a worker thread, in no fixed order: writing files, say.
+    known
+        The mask of a frame that need not be computed again, or None.
+    at_once
+        Frames that go through the network together.
+    """
+
+    def finished(item: tuple[_Job, np.ndarray | None]) -> Segmented:
+        job, working = item
+        if working is None:
+            assert job.known is not None
+            return Segmented(job.frame, job.known, None)
+        p = full_probability(working, job.frame.rgb, area, model.recipe)
+        result = Segmented(job.frame, full_mask(p, area, model.recipe), p)
+        finish(result)
+        return result
+
+    def prepared(frame: Frame) -> _Job:
+        mask = known(frame)
+        return _Job(frame, mask, None if mask is not None else working_picture(frame.rgb, area, model.recipe))
+
+    return in_threads(finished, _through_network(model, in_threads(prepared, frames), at_once))
+
+
+def _through_network(
+    model: Model, jobs: Iterator[_Job], at_once: int
+) -> Iterator[tuple[_Job, Float32[np.ndarray, "h w"] | None]]:
+    while chunk := list(islice(jobs, at_once)):
+        pictures = [job.picture for job in chunk if job.picture is not None]
+        results = iter(model.working_probability(np.stack(pictures)) if pictures else ())
+        for job in chunk:
+            yield job, None if job.picture is None else next(results)

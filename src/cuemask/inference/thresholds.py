@@ -1,0 +1,56 @@
+"""From probability to mask: refinement, threshold, small blobs."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Float32, UInt8
+
+from cuemask.cues.otsu import otsu_threshold
+from cuemask.recipe import MasksRecipe
+
+_GUIDED_EPS = 1e-3  # variance of the guide, 0 to 1, below which a neighbourhood counts as flat
+
+
+def mask_of(
+    p: Float32[np.ndarray, "H W"], inside: Bool[np.ndarray, "H W"] | None, recipe: MasksRecipe
+) -> Bool[np.ndarray, "H W"]:
+    """Threshold a probability map within the endoscope's picture and drop small blobs.
+
+    Otsu's threshold is taken on the map's own 8-bit histogram (paper, section 3); a map of one level gives an
+    empty mask.
+    """
+    if recipe.threshold == "otsu":
+        threshold = otsu_threshold(p if inside is None else p[inside])
+    else:
+        threshold = float(recipe.threshold)
+    mask = p > threshold
+    if inside is not None:
+        mask &= inside
+    return without_small_blobs(mask, recipe.smallest_blob)
+
+
+def without_small_blobs(mask: Bool[np.ndarray, "H W"], smallest: float) -> Bool[np.ndarray, "H W"]:
+    """`mask` without its 8-connected parts of fewer pixels than `smallest` times the picture's area."""
+    if smallest <= 0 or not mask.any():
+        return mask
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+    keep: np.ndarray = stats[:, cv2.CC_STAT_AREA] >= smallest * mask.size
+    keep[0] = False  # the background
+    return keep[labels.astype(np.intp)]
+
+
+def refined(
+    p: Float32[np.ndarray, "H W"], rgb: UInt8[np.ndarray, "H W 3"], recipe: MasksRecipe
+) -> Float32[np.ndarray, "H W"]:
+    """Probability whose edges follow those of the frame: the guided filter of He, Sun and Tang (2010).
+
+    The radius is a fraction of the diagonal; the filter works at a quarter of the size (fast guided filter).
+    """
+    if recipe.refinement == "none":
+        return p
+    radius = max(4, round(recipe.refinement_radius * float(np.hypot(*p.shape))))
+    guide = rgb.astype(np.float32) / 255
+    scale = 0.25 if min(p.shape) >= 256 else 1.0
+    out = cv2.ximgproc.guidedFilter(guide, p, radius, _GUIDED_EPS, scale=scale)
+    return np.clip(out, 0, 1).astype(np.float32)

@@ -1,0 +1,109 @@
+"""Which two frames meet in a step, and how they are cut, turned and coloured."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import cv2
+import numpy as np
+from jaxtyping import Float32, UInt8
+
+from cuemask.recipe import TrainingRecipe
+
+
+class Pair(NamedTuple):
+    """Two frames of one clip."""
+
+    clip: int
+    first: int
+    second: int
+
+
+@dataclass(frozen=True)
+class View:
+    """A crop in fractions of the picture, perhaps mirrored left to right."""
+
+    top: float
+    left: float
+    height: float
+    width: float
+    flip: bool
+
+
+def frame_pairs(lengths: Sequence[int], pairing: Literal["adjacent", "random"], seed: int) -> list[Pair]:
+    """All pairs (t, t + 1) of each clip, or each frame with a random other one of its clip.
+
+    Clips of fewer than two frames give none.
+    """
+    pairs: list[Pair] = []
+    rng = np.random.default_rng(seed)
+    for clip, length in enumerate(lengths):
+        if pairing == "adjacent":
+            pairs += [Pair(clip, t, t + 1) for t in range(length - 1)]
+        elif length > 1:
+            others = rng.integers(1, length, size=length)
+            pairs += [Pair(clip, t, int((t + d) % length)) for t, d in enumerate(others)]
+    return pairs
+
+
+def step_pairs(pairs: Sequence[Pair], step: int, per_step: int, seed: int) -> list[Pair]:
+    """The pairs of step `step`: passes over all pairs, each in its own shuffled order, cut into batches.
+
+    A function of its arguments alone, so that a resumed run meets the same pairs.
+    """
+    chosen: list[Pair] = []
+    for position in range(step * per_step, (step + 1) * per_step):
+        epoch, place = divmod(position, len(pairs))
+        order = np.random.default_rng([seed, epoch]).permutation(len(pairs))
+        chosen.append(pairs[order[place]])
+    return chosen
+
+
+def random_view(recipe: TrainingRecipe, rng: np.random.Generator) -> View:
+    """A crop whose sides are between `crop_smallest` and 1 of the picture's, and perhaps a flip."""
+    side = float(rng.uniform(recipe.crop_smallest, 1))
+    top, left = (float(rng.uniform(0, 1 - side)) for _ in range(2))
+    return View(top, left, side, side, bool(recipe.flip and rng.random() < 0.5))
+
+
+def seen(maps: np.ndarray, view: View) -> np.ndarray:
+    """What `view` shows of a picture or map, (H, W) or (H, W, C), bilinear, at the same size.
+
+    The same sampling as `resampling.interpolation_matrix` with the view's start and extent.
+    """
+    height, width = maps.shape[:2]
+    # warpAffine with WARP_INVERSE_MAP asks where each output pixel comes from.
+    x_step = -view.width if view.flip else view.width
+    x_start = (view.left + (view.width if view.flip else 0)) * width + 0.5 * x_step - 0.5
+    y_start = view.top * height + 0.5 * view.height - 0.5
+    matrix = np.array([[x_step, 0, x_start], [0, view.height, y_start]])
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    return cv2.warpAffine(maps, matrix, (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+
+
+def jitter(
+    rgb: UInt8[np.ndarray, "H W 3"], recipe: TrainingRecipe, rng: np.random.Generator
+) -> Float32[np.ndarray, "H W 3"]:
+    """Brightness, contrast, saturation and hue changed at random, as one affine map of colour; clipped to [0, 1].
+
+    Factors are uniform in 1 ± the recipe's field. Hue turns about the grey axis by up to ± hue of a full turn.
+    """
+    strengths = (recipe.brightness, recipe.contrast, recipe.saturation)
+    brightness, contrast, saturation = (float(rng.uniform(1 - s, 1 + s)) for s in strengths)
+    turn = 2 * np.pi * float(rng.uniform(-recipe.hue, recipe.hue))
+    grey = np.array([0.299, 0.587, 0.114])
+    to_grey = np.tile(grey, (3, 1))
+    colour = saturation * np.eye(3) + (1 - saturation) * to_grey
+    gain = brightness * contrast / 255
+    offset = brightness * (1 - contrast) * float(rgb.mean(axis=(0, 1)) @ grey) / 255
+    affine = np.column_stack([gain * _hue_turn(turn) @ colour, np.full(3, offset)])
+    return np.clip(cv2.transform(rgb.astype(np.float32), affine.astype(np.float32)), 0, 1)
+
+
+def _hue_turn(angle: float) -> np.ndarray:
+    """Rotation of RGB about the grey axis (Rodrigues)."""
+    axis = np.full(3, 1 / np.sqrt(3))
+    cross = np.array([[0, -axis[2], axis[1]], [axis[2], 0, -axis[0]], [-axis[1], axis[0], 0]])
+    return np.cos(angle) * np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * np.outer(axis, axis)

@@ -1,0 +1,334 @@
+"""The training loop: pairs of frames in, a segmentation network out (paper, section 2)."""
+
+from __future__ import annotations
+
+import math
+import pickle
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from cuemask.errors import TrainingError, WeightsError
+from cuemask.learning.backbones import folded, placed
+from cuemask.learning.kept import TrainingClip
+from cuemask.learning.losses import Regions, anchor_loss, diffusion_loss, region_means
+from cuemask.learning.pairs import Pair, View, frame_pairs, jitter, random_view, seen, step_pairs
+from cuemask.learning.resampling import carry_down, interpolation_matrix
+from cuemask.learning.unet import ResNet18UNet, network
+from cuemask.learning.weights import RESNET18, load_into, read_state, weights_file
+from cuemask.media.files import written_aside
+from cuemask.recipe import FeaturesRecipe, LossesRecipe, Recipe
+
+
+class Batch(NamedTuple):
+    """P pairs as 2 P frames: all first frames, then all second ones."""
+
+    rgb: Float[Tensor, "N 3 H W"]  # [0, 1]
+    positive: Float[Tensor, "N 1 H W"]
+    negative: Float[Tensor, "N 1 H W"]
+    inside: Float[Tensor, "N 1 H W"]  # 1 where the endoscope's picture is
+    features: Float[Tensor, "N D h w"]  # of the whole, uncropped frame
+    rows: Float[Tensor, "N H h"]  # from feature grid to this crop, along each axis
+    columns: Float[Tensor, "N W w"]
+
+
+class Losses(NamedTuple):
+    """The terms of equation 5, weighted, averaged over pairs; `total` is their sum."""
+
+    total: Float[Tensor, ""]
+    anchor: Float[Tensor, ""]
+    foreground: Float[Tensor, ""]
+    background: Float[Tensor, ""]
+
+
+@dataclass
+class Progress:
+    """Where training stands; what a checkpoint keeps besides network and optimiser."""
+
+    step: int = 0
+    seconds: float = 0.0
+    epochs: list[dict[str, float | int]] = field(default_factory=list)
+    sums: dict[str, float] = field(default_factory=dict)  # of the epoch under way
+    count: int = 0
+
+
+def train(
+    clips: Sequence[TrainingClip],
+    recipe: Recipe,
+    checkpoint: Path,
+    *,
+    device: str = "cpu",
+    seed: int = 0,
+    steps: Callable[[Iterable[int], int], Iterable[int]] = lambda numbers, _: numbers,
+) -> tuple[nn.Module, Progress]:
+    """Train the recipe's network on all adjacent pairs of `clips`.
+
+    If `checkpoint` exists, training goes on from it; the result is that of an unbroken run.
+
+    Parameters
+    ----------
+    checkpoint
+        Written every `training.checkpoint_seconds` and at the end.
+    steps
+        Wraps the step numbers yet to come, given with their total: a progress bar.
+
+    Raises
+    ------
+    TrainingError
+        If no clip has two frames, or the loss is no longer a number.
+    WeightsError
+        If pretrained weights are wanted and absent.
+    """
+    pairs = frame_pairs([len(clip.rgb) for clip in clips], recipe.training.pairing, seed)
+    if not pairs:
+        raise TrainingError(
+            f"{', '.join(clip.name for clip in clips)}: one frame only, so there is no pair of frames to learn from.",
+            "Give at least two frames, or use a trained model: cuemask predict RUN INPUT --out DIR",
+        )
+    torch.manual_seed(seed)
+    net = placed(untrained_network(recipe), device).train()
+    optimiser = torch.optim.Adam(net.parameters(), lr=recipe.training.learning_rate)
+    progress = _restored(checkpoint, net, optimiser) if checkpoint.is_file() else Progress()
+    epoch_steps = math.ceil(len(pairs) / recipe.training.pairs_per_step)
+    started, saved = time.monotonic() - progress.seconds, time.monotonic()
+    remaining = range(progress.step, recipe.training.steps)
+    for step, batch in zip(
+        steps(remaining, recipe.training.steps), _batches(clips, pairs, recipe, remaining, seed), strict=True
+    ):
+        for group in optimiser.param_groups:
+            group["lr"] = learning_rate(recipe, step)
+        losses = training_step(net, optimiser, moved(batch, device), recipe)
+        _note(progress, losses, step, epoch_steps, last=step + 1 == recipe.training.steps)
+        progress.seconds = time.monotonic() - started
+        if time.monotonic() - saved > recipe.training.checkpoint_seconds:
+            _save(checkpoint, net, optimiser, progress)
+            saved = time.monotonic()
+    if remaining:
+        _save(checkpoint, net, optimiser, progress)
+    return net.eval(), progress
+
+
+def training_step(net: nn.Module, optimiser: torch.optim.Optimizer, batch: Batch, recipe: Recipe) -> Losses:
+    """One step of the optimiser on one batch.
+
+    Raises
+    ------
+    TrainingError
+        If the loss is no longer a number.
+    """
+    with autocast(recipe, batch.rgb.device.type):
+        logits = net(batch.rgb)  # N 1 H W
+    losses = full_loss(logits.float(), batch, recipe)
+    if not torch.isfinite(losses.total):
+        raise TrainingError(
+            "the training loss is no longer a number: learning diverged.",
+            f"Lower the learning rate: --set training.learning_rate={recipe.training.learning_rate / 5:g}",
+        )
+    optimiser.zero_grad(set_to_none=True)
+    losses.total.backward()
+    optimiser.step()
+    return losses
+
+
+def full_loss(logits: Float[Tensor, "N 1 H W"], batch: Batch, recipe: Recipe) -> Losses:
+    """Equation 5, averaged over the pairs of the batch: anchor losses of both frames and two diffusion losses.
+
+    Pixels outside the endoscope's picture count neither as instrument nor as background.
+    """
+    terms = recipe.losses
+    anchor = 2 * anchor_loss(  # the mean over 2 P frames, twice: both frames of a pair are summed
+        logits,
+        batch.positive,
+        batch.negative,
+        form=terms.anchor_form,
+        positive_weight=terms.positive_weight,
+        negative_weight=terms.negative_weight,
+    )
+    foreground, background = (torch.zeros((), device=logits.device) for _ in range(2))
+    if terms.foreground_weight or terms.background_weight:
+        now, then = _regions(torch.sigmoid(logits), batch)
+        foreground, background = _diffusion(now, then, terms)
+    return Losses(anchor + foreground + background, anchor, foreground, background)
+
+
+def learning_rate(recipe: Recipe, step: int) -> float:
+    """The learning rate of step `step`, from 0: constant, or half a cosine from full to zero."""
+    settings = recipe.training
+    if settings.schedule == "constant":
+        return settings.learning_rate
+    return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * step / settings.steps))
+
+
+def untrained_network(recipe: Recipe) -> nn.Module:
+    """The recipe's network; a ResNet-18 encoder starts from ImageNet weights unless told `random`.
+
+    Raises
+    ------
+    WeightsError
+        If the encoder's weights cannot be had.
+    """
+    net = network(recipe.network)
+    if isinstance(net, ResNet18UNet) and recipe.network.weights != "random":
+        path = encoder_weights(recipe)
+        missing = load_into(net.encoder, folded(read_state(path)), path, may_lack="layer4.")
+        if missing and not recipe.network.weights:
+            raise WeightsError(f"{path}: has no layer4.", "Give a whole ResNet-18: --set network.weights=FILE")
+    return net
+
+
+def encoder_weights(recipe: Recipe) -> Path:
+    """The file that the ResNet-18 encoder starts from.
+
+    Raises
+    ------
+    WeightsError
+        If there is none.
+    """
+    instead = "start from chance: --set network.weights=random"
+    return weights_file(recipe.network.weights, RESNET18, setting="network.weights", instead=instead)
+
+
+def autocast(recipe: Recipe, device: str) -> AbstractContextManager[Any]:
+    """bfloat16 where the recipe and the processor have it, else nothing."""
+    wanted = recipe.training.precision
+    use = wanted == "bfloat16" or (wanted == "auto" and has_bfloat16(device))
+    return torch.autocast(device, torch.bfloat16, enabled=use)
+
+
+def has_bfloat16(device: str) -> bool:
+    """Whether the processor multiplies bfloat16 faster than float32."""
+    if device == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    cpu = torch.cpu
+    names = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return any(getattr(cpu, name)() for name in names if hasattr(cpu, name))
+
+
+def moved(batch: Batch, device: str) -> Batch:
+    """The batch on `device`, pictures channels-last, all of it in float32."""
+    tensors = [tensor.to(device, non_blocking=True).float() for tensor in batch]
+    tensors[0] = tensors[0].contiguous(memory_format=torch.channels_last)
+    return Batch(*tensors)
+
+
+def make_batch(clips: Sequence[TrainingClip], pairs: Sequence[Pair], recipe: Recipe, rng: np.random.Generator) -> Batch:
+    """Read, cut and colour the frames of `pairs`; both frames of a pair share crop and flip, not colour."""
+    views = [random_view(recipe.training, rng) for _ in pairs]
+    frames = [(p.clip, p.first, v) for p, v in zip(pairs, views, strict=True)]
+    frames += [(p.clip, p.second, v) for p, v in zip(pairs, views, strict=True)]
+    rgb, anchors, inside, features = [], [], [], []
+    for clip, index, view in frames:
+        source = clips[clip]
+        rgb.append(jitter(seen(source.rgb[index], view), recipe.training, rng))
+        anchors.append(seen(source.anchors[index].astype(np.float32).transpose(1, 2, 0), view))
+        inside.append(seen(source.inside, view))
+        features.append(source.features[index])
+    height, width = inside[0].shape
+    rows, columns = view_matrices([v for *_, v in frames], (height, width), features[0].shape[1:], recipe.features)
+    pictures = torch.from_numpy(np.stack(rgb)).permute(0, 3, 1, 2)
+    positive, negative = torch.from_numpy(np.stack(anchors)).unsqueeze(1).unbind(-1)
+    return Batch(
+        pictures,
+        positive,
+        negative,
+        torch.from_numpy(np.stack(inside))[:, None],
+        torch.from_numpy(np.stack(features)),
+        rows,
+        columns,
+    )
+
+
+def _regions(p: Tensor, batch: Batch) -> tuple[Regions, Regions]:
+    inside = batch.inside[:, 0]
+    p_grid = carry_down(p[:, 0] * inside, batch.rows, batch.columns)  # N h w
+    whole = carry_down(inside, batch.rows, batch.columns)
+    means = region_means(p_grid, whole, batch.features)
+    half = len(p) // 2
+    return (
+        Regions(means.foreground[:half], means.background[:half]),
+        Regions(means.foreground[half:], means.background[half:]),
+    )
+
+
+def _diffusion(now: Regions, then: Regions, terms: LossesRecipe) -> tuple[Tensor, Tensor]:
+    foreground = diffusion_loss(now, then, of="foreground", margin=terms.foreground_margin)
+    background = diffusion_loss(now, then, of="background", margin=terms.background_margin)
+    return terms.foreground_weight * foreground, terms.background_weight * background
+
+
+def view_matrices(
+    views: Sequence[View], size: tuple[int, int], grid: Sequence[int], recipe: FeaturesRecipe
+) -> tuple[Float[Tensor, "N H h"], Float[Tensor, "N W w"]]:
+    """For each view the two matrices U that interpolate features from their grid to the crop's pixels."""
+    rows = [_axis(size[0], grid[0], v.top, v.height, flip=False, recipe=recipe) for v in views]
+    columns = [_axis(size[1], grid[1], v.left, v.width, flip=v.flip, recipe=recipe) for v in views]
+    return torch.stack(rows), torch.stack(columns)
+
+
+def _axis(
+    pixels: int, cells: int, start: float, extent: float, *, flip: bool, recipe: FeaturesRecipe
+) -> Float[Tensor, "n_pixels n_cells"]:
+    if recipe.interpolation == "linear":
+        return interpolation_matrix(pixels, cells, start=start, extent=extent, flip=flip)
+    # As published, features and probability meet at half the size, both carried there bicubically.
+    half = max(1, pixels // 2)
+    features = interpolation_matrix(
+        half, cells, start=start, extent=extent, flip=flip, kernel="cubic", align_corners=True
+    )
+    return interpolation_matrix(half, pixels, kernel="cubic", align_corners=True).T @ features
+
+
+def _batches(
+    clips: Sequence[TrainingClip], pairs: Sequence[Pair], recipe: Recipe, steps: Sequence[int], seed: int
+) -> Iterator[Batch]:
+    """Batches in order, the next one made in a thread while the network works on the present one."""
+
+    def batch(step: int) -> Batch:
+        chosen = step_pairs(pairs, step, recipe.training.pairs_per_step, seed)
+        return make_batch(clips, chosen, recipe, np.random.default_rng([seed, 1, step]))
+
+    with ThreadPoolExecutor(1) as pool:
+        ahead = [pool.submit(batch, step) for step in steps[:2]]
+        for step in [*steps[2:], None, None][: len(steps)]:
+            ready = ahead.pop(0).result()
+            if step is not None:
+                ahead.append(pool.submit(batch, step))
+            yield ready
+
+
+def _note(progress: Progress, losses: Losses, step: int, epoch_steps: int, *, last: bool) -> None:
+    """Add a step's losses to the present epoch; close the epoch at its last step."""
+    for name, value in losses._asdict().items():
+        progress.sums[name] = progress.sums.get(name, 0.0) + float(value.detach())
+    progress.count += 1
+    progress.step = step + 1
+    if progress.step % epoch_steps == 0 or last:
+        means = {name: total / progress.count for name, total in progress.sums.items()}
+        progress.epochs.append({"step": progress.step, **means})
+        progress.sums, progress.count = {}, 0
+
+
+def _save(path: Path, net: nn.Module, optimiser: torch.optim.Optimizer, progress: Progress) -> None:
+    state = {"network": net.state_dict(), "optimiser": optimiser.state_dict(), "progress": vars(progress)}
+    with written_aside(path) as aside:
+        torch.save(state, aside)
+
+
+def _restored(path: Path, net: nn.Module, optimiser: torch.optim.Optimizer) -> Progress:
+    try:
+        state = torch.load(path, "cpu", weights_only=True)
+        net.load_state_dict(state["network"])
+        optimiser.load_state_dict(state["optimiser"])
+        return Progress(**state["progress"])
+    except (pickle.UnpicklingError, RuntimeError, KeyError, EOFError, ValueError, TypeError) as error:
+        reason = str(error).splitlines()[0]
+        raise WeightsError(f"{path}: not a checkpoint of this run ({reason}).", f"Start anew: rm {path}") from error

@@ -1,0 +1,302 @@
+"""Clips: what the user names on the command line, as streams of frames.
+
+An input is a video, a folder of pictures, a single picture or a quoted pattern. Each becomes a clip of its
+own, named after it; single pictures are gathered into one clip a folder.
+"""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+from collections import Counter
+from collections.abc import Generator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from jaxtyping import UInt8
+
+from cuemask.errors import InputError, PictureError
+from cuemask.media import missing
+from cuemask.media.frames import Frame, Selection
+from cuemask.media.pictures import (
+    PICTURES_PER_SECOND,
+    is_picture,
+    mixed_sizes,
+    natural_order,
+    picture_frames,
+    read_ahead,
+    read_picture,
+    refuse_shared_stems,
+    selected_pictures,
+)
+from cuemask.media.video import OpenVideo, sample_video, video_frames
+
+__all__ = ["Clip", "Frame", "Selection", "open_clips"]
+
+Kind = Literal["video", "pictures"]
+
+ALL_FRAMES = Selection()
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One source of frames that share one size.
+
+    Attributes
+    ----------
+    name
+        What its results are named after; unique among the clips opened together.
+    source
+        The input as it was given; several single pictures: their folder.
+    paths
+        The video, or the pictures in natural order (all of them, selected or not).
+    kind
+        "video" or "pictures".
+    height_px, width_px
+        Size of its first selected frame, as decoded.
+    frame_rate
+        Exact rate at which a video of the selected frames plays, in frames per second. Pictures count
+        as `pictures.PICTURES_PER_SECOND`.
+    frame_count
+        Number of selected frames: exact for pictures; what the header promises for videos, an estimate
+        for progress bars; or None.
+    selection
+        Which frames are taken.
+    """
+
+    name: str
+    source: str
+    paths: tuple[Path, ...]
+    kind: Kind
+    height_px: int
+    width_px: int
+    frame_rate: Fraction
+    frame_count: int | None
+    selection: Selection = field(default_factory=Selection)
+
+    def frames(self) -> Generator[Frame, None, None]:
+        """Stream the selected frames, decoded anew at each call and held by nobody.
+
+        Raises
+        ------
+        VideoError, PictureError
+            If a frame cannot be read. A video that breaks off ends there with a logged warning.
+        """
+        return _frames(self.paths, self.kind, self.selection)
+
+    def sample(self, count: int = 16) -> Generator[UInt8[np.ndarray, "H W 3"], None, None]:
+        """Yield about `count` frames spread over the selection; long videos are not decoded whole.
+
+        Raises
+        ------
+        VideoError, PictureError
+            If a frame cannot be read.
+        """
+        if self.kind == "pictures":
+            paths = [path for _, path in selected_pictures(self.paths, self.selection)]
+            places = np.unique(np.linspace(0, len(paths) - 1, count).astype(int))
+            return read_ahead([paths[place] for place in places])
+        return sample_video(self.paths[0], self.selection, count)
+
+    def sha256(self) -> str:
+        """Hash the content: the video's bytes, or the names and bytes of the pictures."""
+        digest = hashlib.sha256()
+        for path in self.paths:
+            with path.open("rb") as file:
+                content = hashlib.file_digest(file, "sha256")
+            if self.kind == "video":
+                return content.hexdigest()
+            # A hash of fixed length each, so that no two lists of pictures run into the same bytes.
+            digest.update(path.name.encode() + b"\0" + content.digest())
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class _Source:
+    """An input before it is opened."""
+
+    given: str
+    kind: Kind
+    paths: tuple[Path, ...]
+    place: Path  # what the clip is named after: the video, or the pictures' folder
+
+    @property
+    def content(self) -> tuple[Path, ...]:
+        return tuple(path.parent.resolve() / path.name for path in self.paths)
+
+
+def open_clips(inputs: Sequence[str | Path], selection: Selection = ALL_FRAMES) -> list[Clip]:
+    """Open videos, folders of pictures, pictures and patterns; the first frame of each is decoded.
+
+    Parameters
+    ----------
+    inputs
+        Paths, or patterns such as "case1/*_endo.png". `**` stands for any number of folders.
+    selection
+        Which frames of each are taken.
+
+    Returns
+    -------
+    list of Clip
+        In the order given, with unique names: inputs that would share a name get their parent folder's
+        in front (`case1_frames`, `case2_frames`).
+
+    Raises
+    ------
+    InputError
+        If an input is missing, given twice, or holds nothing that can be read.
+    VideoError, PictureError
+        If a video or picture cannot be decoded, or the pictures of a clip do not fit together.
+    """
+    sources = _gather_single_pictures([source for given in inputs for source in _sources(str(given))])
+    if not sources:
+        raise InputError("No input was given.", "Give a video, a folder of pictures or a pattern.")
+    _refuse_repeats(sources)
+    names = _unique_names(sources)
+    return [_open(source, name, selection) for source, name in zip(sources, names, strict=True)]
+
+
+def _open(source: _Source, name: str, selection: Selection) -> Clip:
+    if source.kind == "pictures":
+        refuse_shared_stems(source.paths)
+    with closing(_frames(source.paths, source.kind, selection)) as frames:
+        first = next(frames)
+    if source.kind == "pictures":
+        rate, count = PICTURES_PER_SECOND, len(selected_pictures(source.paths, selection))
+        _compare_last_picture(source.paths, selection, first)
+    else:
+        with OpenVideo(source.paths[0]) as video:
+            rate, promised = video.frame_rate, video.frame_count
+        count = None if promised is None else selection.estimate(promised, rate)
+    height_px, width_px = first.rgb.shape[:2]
+    return Clip(
+        name,
+        source.given,
+        source.paths,
+        source.kind,
+        height_px,
+        width_px,
+        selection.rate(rate),
+        count,
+        selection,
+    )
+
+
+def _frames(paths: Sequence[Path], kind: Kind, selection: Selection) -> Generator[Frame, None, None]:
+    return picture_frames(paths, selection) if kind == "pictures" else video_frames(paths[0], selection)
+
+
+def _compare_last_picture(paths: Sequence[Path], selection: Selection, first: Frame) -> None:
+    """Refuse at once what most mixed folders show: two recordings one after the other."""
+    selected = [path for _, path in selected_pictures(paths, selection)]
+    last_rgb = read_picture(selected[-1])
+    if last_rgb.shape != first.rgb.shape:
+        raise mixed_sizes(selected[0], first.rgb.shape, selected[-1], last_rgb.shape)
+
+
+def _sources(given: str) -> list[_Source]:
+    path = Path(given)
+    try:
+        if path.is_dir():
+            return [_Source(given, "pictures", _pictures_in(path), path)]
+        if path.exists():
+            return [_Source(given, "pictures" if is_picture(path) else "video", (path,), path)]
+    except PermissionError as error:
+        raise InputError(f"{path}: may not be looked at.", f"Run: chmod u+rx {path.parent}") from error
+    if glob.has_magic(given):
+        return _sources_of_pattern(given)
+    raise missing.absent(given)
+
+
+def _sources_of_pattern(pattern: str) -> list[_Source]:
+    """Pictures, one source a folder; or, where the pattern matches none, its videos and folders."""
+    found = natural_order(Path(match) for match in glob.glob(pattern, recursive=True))  # noqa: PTH207 (Path.glob takes no absolute patterns)
+    pictures = [path for path in found if is_picture(path) and path.is_file()]
+    if pictures:
+        folders = dict.fromkeys(path.parent for path in pictures)
+        return [
+            _Source(pattern, "pictures", tuple(path for path in pictures if path.parent == folder), folder)
+            for folder in folders
+        ]
+    if not found:
+        raise missing.nothing_matches(pattern)
+    return [source for path in found for source in _sources(str(path))]
+
+
+def _pictures_in(folder: Path) -> tuple[Path, ...]:
+    try:
+        entries = list(folder.iterdir())
+    except PermissionError as error:
+        raise InputError(f"{folder}: may not be read.", f"Run: chmod u+rx {folder}") from error
+    pictures = natural_order(path for path in entries if is_picture(path) and path.is_file())
+    if not pictures:
+        raise missing.no_pictures(folder, entries)
+    return tuple(pictures)
+
+
+def _gather_single_pictures(sources: list[_Source]) -> list[_Source]:
+    """Make one source a folder of pictures that were named one by one, at the place of the first."""
+    gathered: list[_Source] = []
+    of_folder: dict[Path, list[Path]] = {}
+    for source in sources:
+        if source.kind != "pictures" or source.place not in source.paths:
+            gathered.append(source)
+            continue
+        folder = source.place.parent
+        if folder not in of_folder:
+            gathered.append(_Source(str(folder), "pictures", (), folder))
+        of_folder.setdefault(folder, []).append(source.place)
+    return [
+        source if source.paths else replace(source, paths=_each_once(of_folder[source.place])) for source in gathered
+    ]
+
+
+def _each_once(pictures: list[Path]) -> tuple[Path, ...]:
+    for path, times in Counter(pictures).items():
+        if times > 1:
+            raise PictureError(f"{path}: given {times} times.", "Give every picture once.")
+    return tuple(natural_order(pictures))
+
+
+def _refuse_repeats(sources: list[_Source]) -> None:
+    seen: dict[tuple[Path, ...], _Source] = {}
+    for source in sources:
+        other = seen.setdefault(source.content, source)
+        if other is not source:
+            both = f"{other.given} and {source.given}" if other.given != source.given else source.given
+            raise InputError(f"{both}: the same input is given twice.", "Give every input once.")
+
+
+def _unique_names(sources: list[_Source]) -> list[str]:
+    """Name sources after their last folder or file, with as many folders in front as keeps them apart."""
+    parts = [_name_parts(source) for source in sources]
+    depths = [1] * len(sources)
+    while True:
+        names = ["_".join(part[-depth:]) for part, depth in zip(parts, depths, strict=True)]
+        shared = {name for name, times in Counter(names).items() if times > 1}
+        if not shared:
+            return names
+        deeper = [
+            depth + (name in shared and depth < len(part))
+            for name, depth, part in zip(names, depths, parts, strict=True)
+        ]
+        if deeper == depths:
+            raise _inseparable(sources, names, shared)
+        depths = deeper
+
+
+def _name_parts(source: _Source) -> list[str]:
+    place = source.place.resolve()
+    return [part for part in (*place.parts[1:-1], place.stem if source.kind == "video" else place.name) if part]
+
+
+def _inseparable(sources: list[_Source], names: list[str], shared: set[str]) -> InputError:
+    given = [source.given for source, name in zip(sources, names, strict=True) if name in shared]
+    return InputError(
+        f"{' and '.join(given)}: their results would share one name.",
+        "Rename one of them, or segment them in separate runs with an --out of their own.",
+    )

@@ -1,0 +1,125 @@
+"""One frame of a clip, and which frames of a source are taken."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TypeVar
+
+import numpy as np
+from jaxtyping import UInt8
+
+from cuemask.errors import InputError
+
+Source = TypeVar("Source")
+
+# Containers that count in milliseconds round each time stamp by up to this much.
+TIME_TOLERANCE_SECONDS = Fraction(1, 2000)
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One frame, named after its source.
+
+    Attributes
+    ----------
+    name
+        The picture's stem, or six digits of the frame's number in the video.
+    index
+        Number in the source, from 0.
+    time_seconds
+        Time after the source's first frame; None for pictures, which carry no time.
+    rgb
+        The picture, 0 to 255.
+    """
+
+    name: str
+    index: int
+    time_seconds: float | None
+    rgb: UInt8[np.ndarray, "H W 3"]
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which frames of a source are taken; by default all.
+
+    Attributes
+    ----------
+    every
+        Take the frames whose number in the source divides by `every`: 0, `every`, 2 `every` ...
+        The numbers stay the same whatever `start_seconds` is.
+    frames_per_second
+        Take the first frame of each 1/`frames_per_second` seconds; all where the source is slower.
+        Excludes `every`.
+    start_seconds, end_seconds
+        Take the frames at `start_seconds` <= time < `end_seconds`, counted from the first frame.
+        Pictures carry no time and count as `pictures.PICTURES_PER_SECOND` a second.
+
+    Raises
+    ------
+    InputError
+        If a value is out of range, or `every` and `frames_per_second` are both given.
+    """
+
+    every: int = 1
+    frames_per_second: float | None = None
+    start_seconds: float = 0.0
+    end_seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.every < 1:
+            raise InputError(f"--every {self.every}: less than 1.", "Give --every 1 or more.")
+        rate = self.frames_per_second
+        if rate is not None and not (math.isfinite(rate) and rate >= 0.001):
+            raise InputError(f"--fps {rate:g}: not a usable rate.", "Give --fps 0.001 or more.")
+        if rate is not None and self.every != 1:
+            raise InputError(
+                f"--every {self.every} and --fps {rate:g} exclude each other.", "Give only one of the two."
+            )
+        if not (math.isfinite(self.start_seconds) and self.start_seconds >= 0):
+            raise InputError(f"--start {self.start_seconds:g}: not a time.", "Give --start 0 or more.")
+        if self.end_seconds is not None and not self.end_seconds > self.start_seconds:
+            raise InputError(
+                f"--end {self.end_seconds:g} is not after --start {self.start_seconds:g}.",
+                "Give an --end, in seconds, that is greater than --start.",
+            )
+
+    @property
+    def start(self) -> Fraction:
+        """The earliest time that is taken, in seconds, with room for rounded time stamps."""
+        return Fraction(self.start_seconds) - TIME_TOLERANCE_SECONDS
+
+    def rate(self, source_rate: Fraction) -> Fraction:
+        """Frames per second of what is taken from a source of `source_rate` frames per second."""
+        if self.frames_per_second is None:
+            return source_rate / self.every
+        # 29.97 stays 2997/100 and 29.97002997 becomes 30000/1001.
+        return min(source_rate, Fraction(self.frames_per_second).limit_denominator(1001))
+
+    def take(
+        self, frames: Iterable[tuple[int, Fraction, Source]], source_rate: Fraction
+    ) -> Iterator[tuple[int, Fraction, Source]]:
+        """Pass on the selected of `frames`: (number, time in seconds, anything), in the order of time."""
+        rate = self.rate(source_rate)
+        # Half a source frame later, rounded time stamps can no longer fall into the interval before.
+        half_frame = 1 / (2 * source_rate)
+        interval_before = None
+        for index, time, frame in frames:
+            if self.end_seconds is not None and time >= self.end_seconds - TIME_TOLERANCE_SECONDS:
+                return
+            if time < self.start or index % self.every != 0:
+                continue
+            if self.frames_per_second is not None:
+                interval = math.floor((time + half_frame) * rate)
+                if interval == interval_before:
+                    continue
+                interval_before = interval
+            yield index, time, frame
+
+    def estimate(self, frames: int, source_rate: Fraction) -> int:
+        """About how many of `frames` frames are taken."""
+        seconds = frames / source_rate
+        end = seconds if self.end_seconds is None else min(seconds, Fraction(self.end_seconds))
+        return max(0, math.ceil((end - Fraction(self.start_seconds)) * self.rate(source_rate)))

@@ -1,0 +1,86 @@
+"""Masks, probabilities and pictures as PNG files, whole or absent."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import cast
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Float, UInt8
+
+from cuemask.errors import OutputError, PictureError
+from cuemask.media.files import write_bytes
+from cuemask.media.pictures import read_picture_bytes, undecodable
+
+# Level 1 is several times as fast as the default and masks stay small: runs of equal bytes cost nothing.
+COMPRESSION = 1
+
+
+def write_mask(path: Path, mask: Bool[np.ndarray, "H W"]) -> None:
+    """Write a mask as a PNG of one channel, 255 where true and 0 elsewhere.
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be written.
+    """
+    _write_png(path, mask.astype(np.uint8) * np.uint8(255))
+
+
+def write_probability(path: Path, p: Float[np.ndarray, "H W"]) -> None:
+    """Write probabilities in [0, 1] as an 8-bit PNG of one channel, rounded to the nearest of 0 to 255.
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be written.
+    """
+    _write_png(path, np.rint(np.clip(p, 0, 1) * 255).astype(np.uint8))
+
+
+def write_rgb(path: Path, rgb: UInt8[np.ndarray, "H W 3"]) -> None:
+    """Write a picture as PNG.
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be written.
+    """
+    _write_png(path, cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR))
+
+
+def read_mask(path: Path) -> UInt8[np.ndarray, "H W"]:
+    """Read a mask's codes as they are: one channel, or colours whose three channels are equal.
+
+    A palette is resolved to its colours, which then have to be greys. Transparency is ignored.
+
+    Raises
+    ------
+    PictureError
+        If the file cannot be read, has more than 8 bits, or holds colours.
+    """
+    data = read_picture_bytes(path)
+    codes = cast("np.ndarray | None", cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED))
+    if codes is None:
+        raise undecodable(path, data)
+    if codes.dtype != np.uint8:
+        raise PictureError(
+            f"{path}: a mask of type {codes.dtype}, not of 8 bits.",
+            "Save it with one channel of 8 bits, codes 0 to 255.",
+        )
+    if codes.ndim == 2:
+        return codes
+    if not (np.array_equal(codes[..., 0], codes[..., 1]) and np.array_equal(codes[..., 0], codes[..., 2])):
+        raise PictureError(
+            f"{path}: a picture in colours, not a mask.", "Save it with one channel, one code for each class."
+        )
+    return np.ascontiguousarray(codes[..., 0])
+
+
+def _write_png(path: Path, picture: np.ndarray) -> None:
+    # cv2.imwrite returns False or half a file in silence where the disk is full; bytes written by us raise.
+    encoded, data = cv2.imencode(".png", picture, [cv2.IMWRITE_PNG_COMPRESSION, COMPRESSION])
+    if not encoded:
+        raise OutputError(f"{path}: the picture could not be encoded as PNG.", "Give --out a path ending in .png.")
+    write_bytes(path, data.tobytes())

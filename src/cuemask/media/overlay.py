@@ -1,0 +1,155 @@
+"""What people look at: masks drawn over frames, and videos of them."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import cast
+
+import av
+import av.error
+import cv2
+import numpy as np
+from av.video.frame import VideoFrame
+from av.video.reformatter import ColorRange, Colorspace
+from av.video.stream import VideoStream
+from jaxtyping import Bool, UInt8
+
+from cuemask.errors import OutputError
+from cuemask.media.files import aside_of, output_errors
+
+GREEN = (0, 255, 0)
+TINT = 0.4
+ENCODER = {"preset": "veryfast", "crf": "20"}
+BT709 = 1
+
+
+def overlay(
+    rgb: UInt8[np.ndarray, "H W 3"], mask: Bool[np.ndarray, "H W"], color: tuple[int, int, int] = GREEN
+) -> UInt8[np.ndarray, "H W 3"]:
+    """Tint what the mask covers by 40 % and draw its contour.
+
+    Parameters
+    ----------
+    rgb, mask
+        A frame, 0 to 255, and what to mark in it.
+    color
+        Red, green and blue, 0 to 255.
+
+    Returns
+    -------
+    array
+        A new picture; outside mask and contour it equals `rgb`.
+    """
+    drawn = rgb.copy()
+    if not mask.any():
+        return drawn
+    codes = mask.astype(np.uint8)
+    left, top, width, height = cv2.boundingRect(codes)
+    inner = np.s_[top : top + height, left : left + width]
+    levels = np.arange(256)[:, None, None] * (1 - TINT) + np.array(color) * TINT
+    tinted = cv2.LUT(rgb[inner], np.rint(levels).astype(np.uint8))
+    cv2.copyTo(tinted, codes[inner], drawn[inner])
+    contours, _ = cv2.findContours(codes, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
+    return cast(np.ndarray, cv2.drawContours(drawn, contours, -1, color, max(1, rgb.shape[0] // 360)))
+
+
+class OverlayWriter:
+    """Write frames to an H.264 video in MP4 that plays everywhere; absent unless all went well.
+
+    Use it as a context manager: the video appears under its name when the block ends without an error.
+    Sizes that are odd are padded to even ones by repeating the last row or column.
+
+    Parameters
+    ----------
+    path
+        The video, ending in .mp4.
+    frame_rate
+        Frames per second, exact, such as 30000/1001.
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be written: no space left, read-only, not permitted.
+    """
+
+    def __init__(self, path: Path, frame_rate: Fraction) -> None:
+        self.path = path
+        self.frame_rate = frame_rate
+        self._aside = aside_of(path)
+        self._stream: VideoStream | None = None
+        self._frames = 0
+
+    def __enter__(self) -> OverlayWriter:
+        with _write_errors(self.path):
+            self._container = av.open(str(self._aside.absolute()), "w", options={"movflags": "+faststart"})
+        return self
+
+    def write(self, rgb: UInt8[np.ndarray, "H W 3"]) -> None:
+        """Append one frame; all share the first one's size.
+
+        Raises
+        ------
+        OutputError
+            If writing fails.
+        """
+        frame = VideoFrame.from_ndarray(_even(rgb)).reformat(
+            format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG
+        )
+        if self._stream is None:
+            self._stream = self._begin(frame.width, frame.height)
+        if (frame.width, frame.height) != (self._stream.width, self._stream.height):
+            raise ValueError(f"{self.path}: frames of {self._stream.width} by {self._stream.height}, then another size")
+        frame.pts, frame.time_base = self._frames, 1 / self.frame_rate
+        with _write_errors(self.path):
+            self._container.mux(self._stream.encode(frame))
+        self._frames += 1
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if kind is None:
+                self._finish()
+        finally:
+            # Closing an unfinished or full file fails once more; what matters has been raised already.
+            with suppress(OSError, av.error.FFmpegError):
+                self._container.close()
+            with suppress(OSError):
+                self._aside.unlink(missing_ok=True)
+
+    def _begin(self, width: int, height: int) -> VideoStream:
+        stream = self._container.add_stream("libx264", rate=self.frame_rate, options=ENCODER)
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        stream.time_base = stream.codec_context.time_base = 1 / self.frame_rate
+        stream.codec_context.colorspace = stream.codec_context.color_primaries = stream.codec_context.color_trc = BT709
+        stream.codec_context.color_range = ColorRange.MPEG
+        return stream
+
+    def _finish(self) -> None:
+        if self._stream is None:
+            raise OutputError(f"{self.path}: no frame was written.", "Select at least one frame.")
+        with _write_errors(self.path):
+            self._container.mux(self._stream.encode(None))
+            self._container.close()
+            self._aside.replace(self.path)
+
+
+@contextmanager
+def _write_errors(path: Path) -> Generator[None, None, None]:
+    """Turn what FFmpeg and the operating system say about writing `path` into an `OutputError`."""
+    with output_errors(path):
+        try:
+            yield
+        except av.error.FFmpegError as error:
+            raise OSError(error.errno, error.strerror or str(error)) from error
+
+
+def _even(rgb: UInt8[np.ndarray, "H W 3"]) -> UInt8[np.ndarray, "H2 W2 3"]:
+    height, width = rgb.shape[:2]
+    if height % 2 == 0 and width % 2 == 0:
+        return np.ascontiguousarray(rgb)
+    return cv2.copyMakeBorder(rgb, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE)

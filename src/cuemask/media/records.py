@@ -1,0 +1,115 @@
+"""Arrays of many equal records on disk, written one after another and read by number.
+
+The file is an ordinary `.npy`. Records are read with `pread` and not memory-mapped, so that the resident
+memory of a run does not grow with the length of its videos.
+"""
+
+from __future__ import annotations
+
+import os
+import weakref
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from cuemask.errors import OutputError
+from cuemask.media.files import aside_of, output_errors
+
+
+class RecordWriter:
+    """Appends records to a file that gets its name only when all are written.
+
+    Parameters
+    ----------
+    path
+        The `.npy` file to write.
+    shape
+        Shape of one record.
+    dtype
+        Type of its values; what is appended is converted.
+    """
+
+    def __init__(self, path: Path, shape: tuple[int, ...], dtype: Any) -> None:
+        self.path = path
+        self.shape = shape
+        self.dtype = np.dtype(dtype)
+        self.count = 0
+        self._aside = aside_of(path)
+        with output_errors(path):
+            self._file = self._aside.open("wb")
+            self._write_header()
+
+    def append(self, record: np.ndarray) -> None:
+        """Write one record.
+
+        Raises
+        ------
+        OutputError
+            If the disk is full or not writable.
+        """
+        if record.shape != self.shape:
+            raise ValueError(f"record of shape {record.shape}, not {self.shape}")
+        with output_errors(self.path):
+            self._file.write(np.ascontiguousarray(record, self.dtype).tobytes())
+        self.count += 1
+
+    def __enter__(self) -> RecordWriter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if kind is None:
+                with output_errors(self.path):
+                    self._file.seek(0)
+                    self._write_header()
+                    self._file.flush()
+                    os.fsync(self._file.fileno())
+                    self._file.close()
+                    self._aside.replace(self.path)
+        finally:
+            with suppress(OSError):  # a full disk has been reported already
+                self._file.close()
+            self._aside.unlink(missing_ok=True)
+
+    def _write_header(self) -> None:
+        header = {"descr": self.dtype.str, "fortran_order": False, "shape": (self.count, *self.shape)}
+        np.lib.format.write_array_header_1_0(self._file, header)
+
+
+class Records:
+    """Reads records by number; safe to share between threads.
+
+    Raises
+    ------
+    OutputError
+        If the file is shorter than its header says.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with path.open("rb") as file:
+            np.lib.format.read_magic(file)
+            (count, *shape), _, self.dtype = np.lib.format.read_array_header_1_0(file)
+            self._start = file.tell()
+        self.shape = tuple(shape)
+        self._count = int(count)
+        self._bytes = int(np.prod(self.shape, dtype=np.int64)) * self.dtype.itemsize
+        if path.stat().st_size < self._start + self._count * self._bytes:
+            raise OutputError(f"{path}: cut short.", f"Remove it and run again: rm {path}")
+        self._descriptor = os.open(path, os.O_RDONLY)
+        weakref.finalize(self, os.close, self._descriptor)
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        """Record `index`, from 0, as an array of its own."""
+        if not 0 <= index < self._count:
+            raise IndexError(f"record {index} of {self._count}")
+        data = os.pread(self._descriptor, self._bytes, self._start + index * self._bytes)
+        return np.frombuffer(bytearray(data), self.dtype).reshape(self.shape)

@@ -1,0 +1,343 @@
+"""Recipes: every choice the method leaves open, as one value that is written down with each run.
+
+A recipe is a frozen dataclass of sections. Three have names: `default` (ours), `paper` (the text to the
+letter) and `released` (the settings of the authors' published code). Where the paper is silent, `paper`
+takes the released setting. Every field that differs is explained in docs/deviations.md.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Union, cast, get_args, get_origin, get_type_hints
+
+from cuemask.errors import RecipeError
+
+Cue = Literal["color", "objectness", "location"]
+
+
+@dataclass(frozen=True)
+class InputRecipe:
+    """The size at which cues are computed and the network works; masks come at the source's own size."""
+
+    height_px: int = 256
+    width_px: int = 320
+    area: Literal["auto", "full"] = "auto"  # find the endoscope's picture in its black border, or take all
+
+
+@dataclass(frozen=True)
+class CuesRecipe:
+    """The three coarse cues (paper, section 2.1)."""
+
+    use: tuple[Cue, ...] = ("color", "objectness", "location")
+    color_scale: Literal["fixed", "minmax"] = "fixed"  # 8-bit LAB a* and HSV S over 255, or stretched per frame
+    location: Literal["mean", "gaussian"] = "mean"  # the clip's mean colour map, or a fixed centre prior
+    location_scale: Literal["fixed", "minmax"] = "fixed"  # the mean as it is, or stretched per clip
+    objectness_windows: int = 1000
+
+
+@dataclass(frozen=True)
+class AnchorsRecipe:
+    """How cues become pseudo labels."""
+
+    smoothing: int = 1  # reduce by this factor and enlarge again; 1 leaves the product as it is
+    # 0: the plain product. Above: each cue goes through a logistic curve centred at its own Otsu threshold,
+    # this steep per standard deviation, before the product.
+    sharpness: float = 0.0
+
+
+@dataclass(frozen=True)
+class NetworkRecipe:
+    """The segmentation network."""
+
+    architecture: Literal["unet", "resnet18_unet"] = "unet"
+    width: int = 64  # channels of the first level; doubled at each level below
+    depth: int = 4  # times that the size is halved
+    normalization: Literal["none", "batch"] = "none"
+    weights: str = ""  # resnet18_unet: encoder file; "" looks in the weights folders, "random" starts from chance
+
+
+@dataclass(frozen=True)
+class FeaturesRecipe:
+    """The frozen features whose region means the diffusion loss compares."""
+
+    extractor: Literal["texture", "vgg16", "resnet18"] = "vgg16"
+    weights: str = ""  # a file; "" looks in the weights folders, then downloads
+    normalize_pixels: bool = False  # scale each pixel's feature vector to length 1 before averaging
+    interpolation: Literal["linear", "cubic"] = "linear"  # cubic: with aligned corners, as published
+
+
+@dataclass(frozen=True)
+class LossesRecipe:
+    """Equations 1, 3, 4 and 5; margins and weights are on the paper's scale."""
+
+    anchor_form: Literal["linear", "log"] = "linear"
+    positive_weight: float = 1.0
+    negative_weight: float = 1.0
+    foreground_margin: float = 0.2
+    background_margin: float = 0.8
+    foreground_weight: float = 1.0
+    background_weight: float = 1.0
+
+
+@dataclass(frozen=True)
+class TrainingRecipe:
+    """Pairs, augmentation and optimiser."""
+
+    steps: int = 1800  # 6 epochs of the 1,800 frames of EndoVis 2017 in batches of 6 pairs
+    pairs_per_step: int = 6
+    pairing: Literal["adjacent", "random"] = "adjacent"
+    learning_rate: float = 5e-4
+    schedule: Literal["constant", "cosine"] = "constant"
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"  # auto: bfloat16 where the processor has it
+    crop_smallest: float = 0.85  # side of the random crop over the side of the picture; 1: no crop
+    flip: bool = True
+    brightness: float = 0.1
+    contrast: float = 0.1
+    saturation: float = 0.01
+    hue: float = 0.01  # of the colour circle
+    checkpoint_seconds: float = 30.0
+
+
+@dataclass(frozen=True)
+class MasksRecipe:
+    """From probability to mask."""
+
+    threshold: Literal["otsu"] | float = "otsu"
+    smallest_blob: float = 0.0  # of the picture's area; smaller connected parts are dropped
+    refinement: Literal["none", "guided"] = "none"  # guided filter at full size, the frame as its guide
+    refinement_radius: float = 0.01  # of the picture's diagonal
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All choices of a run; see the sections."""
+
+    name: str = "paper"
+    input: InputRecipe = field(default_factory=InputRecipe)
+    cues: CuesRecipe = field(default_factory=CuesRecipe)
+    anchors: AnchorsRecipe = field(default_factory=AnchorsRecipe)
+    network: NetworkRecipe = field(default_factory=NetworkRecipe)
+    features: FeaturesRecipe = field(default_factory=FeaturesRecipe)
+    losses: LossesRecipe = field(default_factory=LossesRecipe)
+    training: TrainingRecipe = field(default_factory=TrainingRecipe)
+    masks: MasksRecipe = field(default_factory=MasksRecipe)
+
+    def __post_init__(self) -> None:
+        _check(self)
+
+
+def _check(recipe: Recipe) -> None:
+    """Ranges that types cannot express."""
+    r = recipe
+    rules = [
+        ("input.height_px", r.input.height_px, 32 <= r.input.height_px <= 4096, "from 32 to 4096"),
+        ("input.width_px", r.input.width_px, 32 <= r.input.width_px <= 4096, "from 32 to 4096"),
+        ("cues.use", r.cues.use, 0 < len(r.cues.use) == len(set(r.cues.use)), "one or more cues, each once"),
+        ("cues.objectness_windows", r.cues.objectness_windows, r.cues.objectness_windows >= 1, "at least 1"),
+        ("anchors.smoothing", r.anchors.smoothing, r.anchors.smoothing >= 1, "at least 1"),
+        ("anchors.sharpness", r.anchors.sharpness, r.anchors.sharpness >= 0, "at least 0"),
+        ("network.width", r.network.width, 1 <= r.network.width <= 512, "from 1 to 512"),
+        ("network.depth", r.network.depth, 1 <= r.network.depth <= 6, "from 1 to 6"),
+        ("training.steps", r.training.steps, r.training.steps >= 1, "at least 1"),
+        ("training.pairs_per_step", r.training.pairs_per_step, r.training.pairs_per_step >= 1, "at least 1"),
+        ("training.learning_rate", r.training.learning_rate, r.training.learning_rate > 0, "above 0"),
+        (
+            "training.crop_smallest",
+            r.training.crop_smallest,
+            0.1 <= r.training.crop_smallest <= 1,
+            "from 0.1 to 1",
+        ),
+        ("training.hue", r.training.hue, 0 <= r.training.hue <= 0.5, "from 0 to 0.5"),
+        ("masks.smallest_blob", r.masks.smallest_blob, 0 <= r.masks.smallest_blob < 1, "from 0 to below 1"),
+        (
+            "masks.threshold",
+            r.masks.threshold,
+            r.masks.threshold == "otsu" or 0 < float(r.masks.threshold) < 1,
+            "otsu or between 0 and 1",
+        ),
+    ]
+    for place, value, holds, wanted in rules:
+        if not holds:
+            raise RecipeError(f"recipe: {place} = {value!r} is out of range.", f"Set {place} to a value {wanted}.")
+
+
+PAPER = Recipe(name="paper", input=InputRecipe(height_px=512, width_px=640))
+
+RELEASED = Recipe(
+    name="released",
+    input=InputRecipe(height_px=512, width_px=640),
+    cues=CuesRecipe(color_scale="minmax", location_scale="minmax"),
+    anchors=AnchorsRecipe(smoothing=4),
+    network=NetworkRecipe(architecture="resnet18_unet"),
+    features=FeaturesRecipe(normalize_pixels=True, interpolation="cubic"),
+    losses=LossesRecipe(
+        anchor_form="log",
+        positive_weight=1.5,
+        negative_weight=1.0,
+        foreground_margin=0.1,
+        background_margin=0.9,
+        foreground_weight=0.25,
+        background_weight=1.0,
+    ),
+    masks=MasksRecipe(threshold=0.6, smallest_blob=10_000 / (1024 * 1280)),
+)
+
+DEFAULT = Recipe(
+    name="default",
+    input=InputRecipe(height_px=256, width_px=320),
+    cues=CuesRecipe(color_scale="minmax", location_scale="minmax"),
+    anchors=AnchorsRecipe(sharpness=4.0),
+    network=NetworkRecipe(width=16, normalization="batch"),
+    features=FeaturesRecipe(extractor="texture"),
+    losses=LossesRecipe(anchor_form="log"),
+    training=TrainingRecipe(steps=300, pairs_per_step=4, learning_rate=2e-3, schedule="cosine"),
+    masks=MasksRecipe(smallest_blob=0.002, refinement="guided"),
+)
+
+NAMED = {recipe.name: recipe for recipe in (DEFAULT, PAPER, RELEASED)}
+
+
+def load_recipe(name_or_file: str, settings: Sequence[str] = ()) -> Recipe:
+    """A named recipe or one from a TOML file, with single fields set.
+
+    Parameters
+    ----------
+    name_or_file
+        `default`, `paper`, `released`, or the path of a TOML file. A file starts from the recipe that its
+        top-level key `base` names (`default` without one).
+    settings
+        `section.key=value` each, applied in order; values are TOML, bare words are strings.
+
+    Raises
+    ------
+    RecipeError
+        For an unknown recipe, section or key (the nearest is suggested), a value of the wrong type or out of
+        range, or a file that is not TOML.
+    """
+    recipe = NAMED.get(name_or_file) or _from_file(name_or_file)
+    for setting in settings:
+        recipe = _with_setting(recipe, setting)
+    return recipe
+
+
+def recipe_from_mapping(values: Mapping[str, Any], base: Recipe = DEFAULT) -> Recipe:
+    """`base` with the fields that `values` names replaced; the inverse of `recipe_as_mapping`.
+
+    Raises
+    ------
+    RecipeError
+        As `load_recipe`.
+    """
+    changes: dict[str, Any] = {}
+    for key, value in values.items():
+        _known(key, [f.name for f in dataclasses.fields(base)], "section")
+        if key == "name":
+            changes[key] = str(value)
+        elif isinstance(value, Mapping):
+            changes[key] = _section(getattr(base, key), key, cast("Mapping[str, Any]", value))
+        else:
+            raise RecipeError(
+                f"recipe: {key} is a section, not a value ({value!r}).",
+                f"Write [{key}] on a line of its own and its keys below it.",
+            )
+    return dataclasses.replace(base, **changes)
+
+
+def recipe_as_mapping(recipe: Recipe) -> dict[str, Any]:
+    """Plain nested dictionaries, lists, strings and numbers: what JSON and TOML hold."""
+    mapping = dataclasses.asdict(recipe)
+    mapping["cues"]["use"] = list(recipe.cues.use)
+    return mapping
+
+
+def recipe_as_toml(recipe: Recipe) -> str:
+    """The whole recipe as a TOML file that `load_recipe` reads back to an equal recipe."""
+    import tomli_w
+
+    return tomli_w.dumps(recipe_as_mapping(recipe))
+
+
+def _from_file(name: str) -> Recipe:
+    path = Path(name)
+    if not path.is_file():
+        nearest = difflib.get_close_matches(name, NAMED, n=1)
+        hint = f"Did you mean {nearest[0]}? " if nearest else ""
+        raise RecipeError(
+            f"recipe {name!r} is neither one of {', '.join(NAMED)} nor a file.",
+            f"{hint}Give one of these names or the path of a TOML file: --recipe default",
+        )
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise RecipeError(f"{path}: not a TOML file ({error}).", "Correct the file at the place named.") from error
+    base = values.pop("base", "default")
+    if base not in NAMED:
+        raise RecipeError(f"{path}: unknown base {base!r}.", f"Set base to one of {', '.join(NAMED)}.")
+    return recipe_from_mapping({"name": path.stem, **values}, NAMED[base])
+
+
+def _with_setting(recipe: Recipe, setting: str) -> Recipe:
+    path, equals, text = setting.partition("=")
+    section, dot, key = path.strip().partition(".")
+    if not equals or not dot:
+        raise RecipeError(f"--set {setting}: not of the form section.key=value.", "Try: --set training.steps=300")
+    try:
+        value = tomllib.loads(f"value = {text.strip()}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text.strip()
+    return recipe_from_mapping({section: {key: value}}, recipe)
+
+
+def _section(section: Any, name: str, values: Mapping[str, Any]) -> Any:
+    types = get_type_hints(type(section))
+    changes: dict[str, Any] = {}
+    for key, value in values.items():
+        _known(key, list(types), "key", name)
+        changes[key] = _converted(value, types[key], f"{name}.{key}")
+    return dataclasses.replace(section, **changes)
+
+
+def _known(key: str, names: Sequence[str], what: str, section: str = "") -> None:
+    if key in names:
+        return
+    place = f"{section}.{key}" if section else key
+    nearest = difflib.get_close_matches(key, names, n=1, cutoff=0.4)
+    hint = f"Did you mean {section + '.' if section else ''}{nearest[0]}? " if nearest else ""
+    raise RecipeError(f"recipe: unknown {what} {place!r}.", f"{hint}Known here: {', '.join(names)}.")
+
+
+def _converted(value: Any, kind: Any, place: str) -> Any:
+    """`value` as the type `kind`; integers pass for floats, lists for tuples, a single value for a list."""
+    if get_origin(kind) is tuple:
+        items = value if isinstance(value, (list, tuple)) else [part for part in str(value).split(",") if part]
+        return tuple(_converted(item, get_args(kind)[0], place) for item in cast("Sequence[Any]", items))
+    choices = _choices(kind)
+    if choices and value in choices:
+        return value
+    allowed = [kind] if not choices else [k for k in get_args(kind) if get_origin(k) is not Literal]
+    if float in allowed and isinstance(value, (int, float)) and not isinstance(value, bool):
+        return float(value)
+    if isinstance(value, bool) == (bool in allowed) and any(
+        k in (int, str, bool) and isinstance(value, k) for k in allowed
+    ):
+        return value
+    wanted = " or ".join([*choices, *(k.__name__ for k in allowed if isinstance(k, type))])
+    nearest = difflib.get_close_matches(str(value), choices, n=1, cutoff=0.4)
+    hint = f"Did you mean {nearest[0]}? " if nearest else ""
+    raise RecipeError(
+        f"recipe: {place} = {value!r} is not {wanted}.", f"{hint}Try: --set {place}={(choices or ['...'])[0]}"
+    )
+
+
+def _choices(kind: Any) -> list[str]:
+    """The words that a Literal type allows, also inside a union."""
+    if get_origin(kind) is Literal:
+        return list(get_args(kind))
+    if get_origin(kind) is Union or type(kind).__name__ == "UnionType":
+        return [word for part in get_args(kind) for word in _choices(part)]
+    return []

@@ -1,0 +1,77 @@
+"""The contact sheet: what went in, what the cues and anchors say, what came out, a row a frame."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from jaxtyping import Float, UInt8
+
+_CELL_WIDTH_PX = 240
+_GAP_PX = 4
+_TITLE_PX = 26
+_WHITE = (255, 255, 255)
+
+
+class Cell(NamedTuple):
+    """One picture of the sheet: RGB, or a map in [0, 1] shown in grey."""
+
+    title: str
+    picture: UInt8[np.ndarray, "H W 3"] | Float[np.ndarray, "H W"]
+
+
+def contact_sheet(rows: Sequence[tuple[str, Sequence[Cell]]]) -> UInt8[np.ndarray, "H W 3"]:
+    """Rows of pictures of one size, titles above the columns, each row's name in its first cell.
+
+    Parameters
+    ----------
+    rows
+        The frame's name and its cells; all rows have the same titles.
+
+    Raises
+    ------
+    ValueError
+        Without any row.
+    """
+    if not rows:
+        raise ValueError("a sheet needs at least one row")
+    height, width = rows[0][1][0].picture.shape[:2]
+    cell_height = max(1, round(_CELL_WIDTH_PX * height / width))
+    lines = [_titles([cell.title for cell in rows[0][1]])]
+    for name, cells in rows:
+        pictures = [_fitted(cell.picture, cell_height) for cell in cells]
+        _write(pictures[0], name, (6, cell_height - 8))
+        lines.append(_joined(pictures, axis=1))
+    return _joined(lines, axis=0)
+
+
+def _fitted(picture: np.ndarray, height_px: int) -> UInt8[np.ndarray, "h w 3"]:
+    if picture.ndim == 2:
+        grey = np.rint(np.clip(picture, 0, 1) * 255).astype(np.uint8)
+        picture = cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB)
+    shrinks = picture.shape[0] > height_px
+    interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return cv2.resize(picture, (_CELL_WIDTH_PX, height_px), interpolation=interpolation)
+
+
+def _titles(titles: Sequence[str]) -> UInt8[np.ndarray, "h W 3"]:
+    strips = [np.full((_TITLE_PX, _CELL_WIDTH_PX, 3), 32, np.uint8) for _ in titles]
+    for strip, title in zip(strips, titles, strict=True):
+        _write(strip, title, (6, _TITLE_PX - 8))
+    return _joined(strips, axis=1)
+
+
+def _write(picture: np.ndarray, text: str, place: tuple[int, int]) -> None:
+    for color, thickness in (((0, 0, 0), 3), (_WHITE, 1)):
+        cv2.putText(picture, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.5, color, thickness, cv2.LINE_AA)
+
+
+def _joined(pictures: Sequence[np.ndarray], axis: int) -> np.ndarray:
+    """Side by side (axis 1) or stacked (axis 0), with a gap between."""
+    shape = list(pictures[0].shape)
+    shape[axis] = _GAP_PX
+    gap = np.zeros(shape, np.uint8)
+    parts = [part for picture in pictures for part in (picture, gap)][:-1]
+    return np.concatenate(parts, axis)

@@ -1,0 +1,1 @@
+"""The library calls behind the commands, each a whole run with its record."""

@@ -1,0 +1,100 @@
+"""`cuemask anchors`: cue maps and anchors of every frame as pictures. Also keeps the cues for training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from cuemask.cues.clip import KeptClip, in_threads, keep_clip, kept_before
+from cuemask.media.area import PictureArea
+from cuemask.media.clips import Clip, open_clips
+from cuemask.media.files import make_folder
+from cuemask.media.masks import write_probability, write_rgb
+from cuemask.report.sheet import Cell, contact_sheet
+from cuemask.runs.options import Options, area_of
+from cuemask.runs.record import RunRecord, told
+from cuemask.runs.work import WORK, remove_work
+
+SHEET_ROWS = 4
+
+
+def anchors(inputs: Sequence[str | Path], options: Options) -> Path:
+    """Write the cue maps and both anchors of every frame of `inputs`, and a contact sheet for each clip.
+
+    `out/<clip>/{color,objectness,positive,negative}/<frame>.png` (8-bit, 255 is 1) at the recipe's working size,
+    `out/<clip>/location.png` and `out/<clip>/sheet.png`.
+
+    Returns
+    -------
+    The folder of the results.
+
+    Raises
+    ------
+    CuemaskError
+        If an input cannot be read or `out` cannot be written.
+    """
+    clips = open_clips(inputs, options.selection)
+    record = RunRecord(
+        options.out, told("anchors", options.recipe, options.seed, clips, options.crop), resume=options.resume
+    )
+    for clip in clips:
+        with record.stage("cues"):
+            kept = kept_cues(clip, area_of(clip, options), options)
+        with record.stage("pictures"):
+            _write_pictures(kept, options)
+    remove_work(options.out)
+    record.note(status="complete")
+    return options.out
+
+
+def kept_cues(clip: Clip, area: PictureArea, options: Options) -> KeptClip:
+    """The clip's cues in the run's work folder: those of an interrupted run, else computed now.
+
+    Raises
+    ------
+    CuemaskError
+        If the clip cannot be read or the folder cannot be written.
+    """
+    folder = make_folder(options.out / WORK / clip.name)
+    kept = kept_before(folder, clip, area, options.recipe)
+    if kept is None:
+        frames = options.progress(f"{clip.name}: cues", clip.frames(), clip.frame_count)
+        kept = keep_clip(clip, area, options.recipe, folder, options.seed, frames)
+    return kept
+
+
+def sheet_indices(count: int) -> list[int]:
+    """Frames shown on a sheet, spread evenly from the first to the last."""
+    return sorted({round(i) for i in np.linspace(0, count - 1, min(count, SHEET_ROWS))})
+
+
+def cue_cells(kept: KeptClip, index: int, options: Options) -> list[Cell]:
+    """Input, cues and anchors of a frame; anchors brightened so that their dim products can be seen."""
+    maps = kept.cues(index, options.recipe)
+    chosen = kept.anchors(index, options.recipe)
+    cells = [Cell("input", kept.rgb[index])]
+    cells += [Cell(name, getattr(maps, name)) for name in options.recipe.cues.use]
+    for name, anchor in chosen._asdict().items():
+        gain = 1 / max(float(anchor.max()), 1e-6)
+        cells.append(Cell(f"{name} anchor x{gain:.1f}", anchor * gain))
+    return cells
+
+
+def _write_pictures(kept: KeptClip, options: Options) -> None:
+    folder = options.out / kept.clip.name
+    for name in ("color", "objectness", "positive", "negative"):
+        make_folder(folder / name)
+
+    def write(index: int) -> None:
+        maps = {**kept.cues(index, options.recipe)._asdict(), **kept.anchors(index, options.recipe)._asdict()}
+        for name in ("color", "objectness", "positive", "negative"):
+            write_probability(folder / name / f"{kept.names[index]}.png", maps[name])
+
+    indices = range(len(kept.names))
+    for _ in in_threads(write, options.progress(f"{kept.clip.name}: pictures", indices, len(indices))):
+        pass
+    write_probability(folder / "location.png", kept.location)
+    rows = [(kept.names[i], cue_cells(kept, i, options)) for i in sheet_indices(len(indices))]
+    write_rgb(folder / "sheet.png", contact_sheet(rows))

@@ -1,0 +1,83 @@
+"""What every run is told besides its inputs."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from cuemask.errors import CuemaskError
+from cuemask.media.area import PictureArea, fixed_area, picture_area
+from cuemask.media.clips import Clip, Selection
+from cuemask.recipe import DEFAULT, Recipe
+
+Progress = Callable[[str, Iterable[Any], int | None], Iterator[Any]]
+
+
+def silent(label: str, items: Iterable[Any], total: int | None) -> Iterator[Any]:
+    """No progress shown."""
+    del label, total
+    yield from items
+
+
+@dataclass(frozen=True)
+class Options:
+    """Options that all runs share; the command line's flags of the same names.
+
+    Attributes
+    ----------
+    out
+        Folder of the results.
+    crop
+        Top, left, height and width of the picture in the frame, in pixels; None finds it.
+    device
+        `auto`, `cpu` or `cuda`.
+    progress
+        Wraps every long iteration: (label, items, total or None) gives the items.
+    """
+
+    out: Path
+    recipe: Recipe = DEFAULT
+    selection: Selection = field(default_factory=Selection)
+    crop: tuple[int, int, int, int] | None = None
+    device: str = "auto"
+    seed: int = 0
+    resume: bool = False
+    save_probability: bool = False
+    progress: Progress = silent
+
+
+def area_of(clip: Clip, options: Options) -> PictureArea:
+    """The endoscope's picture in `clip`: as given, found, or the whole frame, as options and recipe say.
+
+    Raises
+    ------
+    InputError
+        If the crop leaves the frame, or every sampled frame is black.
+    """
+    if options.crop is not None:
+        return fixed_area(*options.crop, clip.height_px, clip.width_px)
+    if options.recipe.input.area == "full":
+        return fixed_area(0, 0, clip.height_px, clip.width_px, clip.height_px, clip.width_px)
+    return picture_area(clip)
+
+
+def chosen_device(wanted: str) -> str:
+    """`cpu` or `cuda`.
+
+    Raises
+    ------
+    CuemaskError
+        If cuda is wanted and absent.
+    """
+    if wanted == "cpu" or importlib.util.find_spec("torch") is None:
+        return "cpu"
+    import torch
+
+    if torch.cuda.is_available():
+        return "cuda"
+    if wanted == "cuda":
+        raise CuemaskError("device cuda: torch finds no CUDA device.", "Run on the processor: --device cpu")
+    return "cpu"

@@ -1,0 +1,154 @@
+"""run.json: what a run was told, what it ran on, how long each stage took and what it learnt."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import time
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from cuemask import __version__
+from cuemask.errors import OutputError
+from cuemask.media.clips import Clip
+from cuemask.media.files import make_folder, write_bytes
+from cuemask.recipe import Recipe, recipe_as_mapping
+
+_PACKAGES = ("torch", "numpy", "opencv-contrib-python-headless", "av", "safetensors")
+_MUST_AGREE = ("command", "recipe", "seed", "inputs", "crop", "model_sha256")  # for a run to go on
+
+
+class RunRecord:
+    """The record of one run in `out/run.json`, rewritten whole after each stage.
+
+    Parameters
+    ----------
+    out
+        The run's folder; made if absent.
+    told
+        What the run depends on; a resumed run must be told the same.
+    resume
+        Go on with the run that stands in `out`.
+
+    Raises
+    ------
+    OutputError
+        If `out` cannot be written, holds a run and `resume` is false, or holds another run.
+    """
+
+    def __init__(self, out: Path, told: Mapping[str, Any], *, resume: bool) -> None:
+        self.path = make_folder(out) / "run.json"
+        before = _read(self.path)
+        if before is not None:
+            _check_same(self.path, before, told, resume=resume)
+        self.values: dict[str, Any] = {
+            "cuemask": __version__,
+            "status": "running",
+            **told,
+            "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+            "versions": _versions(),
+            "machine": {
+                "processor": platform.machine(),
+                "system": platform.platform(),
+                "cores": os.cpu_count(),
+            },
+            "seconds": dict(before.get("seconds", {})) if before else {},
+        }
+        for name in ("losses", "weights", "clips"):
+            if before and name in before:
+                self.values[name] = before[name]
+        self.write()
+
+    @contextmanager
+    def stage(self, name: str) -> Generator[None, None, None]:
+        """Time a stage, adding to what an earlier, interrupted run spent on it."""
+        started = time.monotonic()
+        try:
+            yield
+        finally:
+            seconds: dict[str, float] = self.values["seconds"]
+            seconds[name] = round(seconds.get(name, 0.0) + time.monotonic() - started, 3)
+        self.write()
+
+    def note(self, **values: Any) -> None:
+        """Add entries and write the file."""
+        self.values.update(values)
+        self.write()
+
+    def write(self) -> None:
+        """Write the file, whole or not at all."""
+        write_bytes(self.path, (json.dumps(self.values, indent=2) + "\n").encode())
+
+
+def told(
+    command: str, recipe: Recipe, seed: int, clips: Sequence[Clip], crop: tuple[int, int, int, int] | None
+) -> dict[str, Any]:
+    """What a run depends on, in JSON's types; reads each input once to hash it."""
+    inputs = [
+        {
+            "clip": clip.name,
+            "source": clip.source,
+            "sha256": clip.sha256(),
+            "width_px": clip.width_px,
+            "height_px": clip.height_px,
+            "selection": vars(clip.selection),
+        }
+        for clip in clips
+    ]
+    return {
+        "command": command,
+        "recipe": recipe_as_mapping(recipe),
+        "seed": seed,
+        "inputs": inputs,
+        "crop": list(crop) if crop else None,
+    }
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    if not path.is_file():
+        return None
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise OutputError(f"{path}: damaged ({error}).", "Choose another folder with --out.") from error
+    return values
+
+
+def _check_same(path: Path, before: Mapping[str, Any], told: Mapping[str, Any], *, resume: bool) -> None:
+    if not resume:
+        raise OutputError(
+            f"{path.parent}: holds a run already ({before.get('status', 'unknown')}).",
+            "Go on with it: the same command with --resume; or choose another folder with --out.",
+        )
+    now = json.loads(json.dumps(told))
+    for name in _MUST_AGREE:
+        if before.get(name) != now.get(name):
+            raise OutputError(
+                f"{path.parent}: holds a run with another {name}: {_difference(before.get(name), now.get(name))}.",
+                "Give the same inputs and options as before, or choose another folder with --out.",
+            )
+
+
+def _difference(before: Any, now: Any) -> str:
+    """The first place where two nested values differ, both values shown."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        for key in {**before, **now}:
+            if before.get(key) != now.get(key):
+                return f"{key} {_difference(before.get(key), now.get(key))}".strip()
+    if isinstance(before, list) and isinstance(now, list) and len(before) == len(now):
+        return next(_difference(b, n) for b, n in zip(before, now, strict=True) if b != n)
+    return f"was {json.dumps(before)[:80]}, is now {json.dumps(now)[:80]}"
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            found[package] = "absent"
+    return found

@@ -1,0 +1,208 @@
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from cuemask.errors import EvaluationError
+from cuemask.evaluation import evaluate_folders
+
+SHAFT, CLASPER = 10, 30
+
+
+@pytest.fixture
+def predicted(tmp_path: Path) -> Path:
+    return tmp_path / "predicted"
+
+
+@pytest.fixture
+def truth(tmp_path: Path) -> Path:
+    return tmp_path / "truth"
+
+
+def write(path: Path, codes: np.ndarray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    assert cv2.imwrite(str(path), codes)
+
+
+def columns(*codes: int) -> np.ndarray:
+    """A mask whose columns hold `codes`."""
+    return np.tile(np.array(codes, np.uint8), (6, 1))
+
+
+def test_each_frame_and_the_pooled_figures_are_as_computed_by_hand(predicted: Path, truth: Path) -> None:
+    write(predicted / "a.png", columns(255, 255, 0, 0))
+    write(truth / "a.png", columns(0, 255, 255, 0))
+    write(predicted / "b.png", columns(0, 0, 0, 0))
+    write(truth / "b.png", columns(0, 0, 0, 0))
+    evaluation = evaluate_folders(predicted, truth)
+    assert [frame.name for frame in evaluation.frames] == ["a", "b"]
+    assert evaluation.frames[0].iou == pytest.approx(1 / 3)
+    assert evaluation.frames[0].dice == pytest.approx(1 / 2)
+    assert evaluation.iou_mean == pytest.approx(2 / 3)
+    assert evaluation.iou_deviation == pytest.approx(1 / 3)  # of the population, not of a sample
+    assert evaluation.dice_mean == pytest.approx(3 / 4)
+    assert evaluation.dice_deviation == pytest.approx(1 / 4)
+    assert evaluation.protocol == "all frames pooled, empty on empty is 1, population deviation"
+
+
+def test_frames_come_in_the_order_people_count(predicted: Path, truth: Path) -> None:
+    for name in ("f10", "f2", "f1"):
+        for folder in (predicted, truth):
+            write(folder / f"{name}.png", columns(0, 255))
+    assert [frame.name for frame in evaluate_folders(predicted, truth).frames] == ["f1", "f2", "f10"]
+
+
+def test_every_frame_without_a_partner_is_named_with_the_count(predicted: Path, truth: Path) -> None:
+    for n in range(12):
+        write(predicted / f"{n:02}.png", columns(0))
+    write(predicted / "both.png", columns(0))
+    write(truth / "both.png", columns(0))
+    write(truth / "alone.png", columns(0))
+    with pytest.raises(EvaluationError) as error:
+        evaluate_folders(predicted, truth)
+    what = error.value.what
+    assert what.startswith(f"12 predictions in {predicted} without truth: 00, 01, 02")
+    assert "09 and 2 more." in what
+    assert f"1 true masks in {truth} without prediction: alone." in what
+    assert error.value.remedy.startswith("Rename the files")
+
+
+def test_a_suffix_is_not_guessed_away(predicted: Path, truth: Path) -> None:
+    write(predicted / "frame1.png", columns(0))
+    write(truth / "frame1_mask.png", columns(0))
+    with pytest.raises(EvaluationError, match="frame1_mask"):
+        evaluate_folders(predicted, truth)
+
+
+def test_different_sizes_are_refused_with_both_named(predicted: Path, truth: Path) -> None:
+    write(predicted / "a.png", columns(0, 0, 0))
+    write(truth / "a.png", columns(0, 0, 0, 0))
+    with pytest.raises(EvaluationError, match=r"a\.png is 3x6 and .*a\.png is 4x6 pixels"):
+        evaluate_folders(predicted, truth)
+
+
+def test_truth_may_have_another_ending(predicted: Path, truth: Path) -> None:
+    write(predicted / "a.png", columns(0, 255))
+    write(truth / "a.bmp", columns(0, 255))
+    assert evaluate_folders(predicted, truth).iou_mean == 1.0
+
+
+def test_the_blur_of_a_jpeg_truth_is_no_instrument(predicted: Path, truth: Path) -> None:
+    mask = np.zeros((64, 64), np.uint8)
+    mask[13:41, 21:50] = 255
+    write(predicted / "a.png", mask)
+    write(truth / "a.jpg", mask)
+    assert cv2.imread(str(truth / "a.jpg"), cv2.IMREAD_GRAYSCALE)[mask == 0].max() > 0
+    assert evaluate_folders(predicted, truth).iou_mean == 1.0
+
+
+def test_only_the_positive_codes_count_as_instrument(predicted: Path, truth: Path) -> None:
+    write(predicted / "a.png", columns(255, 0, 0))
+    write(truth / "a.png", columns(SHAFT, CLASPER, 0))
+    assert evaluate_folders(predicted, truth).iou_mean == pytest.approx(1 / 2)
+    assert evaluate_folders(predicted, truth, positive={SHAFT}).iou_mean == 1.0
+    assert evaluate_folders(predicted, truth, positive={CLASPER}).iou_mean == pytest.approx(0.0)
+
+
+@pytest.mark.parametrize(
+    ("positive", "warning"),
+    [
+        ([], "no code counts as instrument"),
+        ([SHAFT, 77, 300], "codes 77, 300 never occur; there are 0, 10, 30"),
+    ],
+)
+def test_codes_that_count_nothing_are_warned_about(
+    predicted: Path, truth: Path, caplog: pytest.LogCaptureFixture, positive: list[int], warning: str
+) -> None:
+    write(predicted / "a.png", columns(255, 0, 0))
+    write(truth / "a.png", columns(SHAFT, CLASPER, 0))
+    with caplog.at_level(logging.WARNING):
+        evaluate_folders(predicted, truth, positive)
+    assert warning in caplog.text
+
+
+def test_predictions_that_look_like_probabilities_are_warned_about(
+    predicted: Path, truth: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write(predicted / "a.png", columns(0, 3, 250))
+    write(truth / "a.png", columns(0, 0, 255))
+    with caplog.at_level(logging.WARNING):
+        evaluate_folders(predicted, truth)
+    assert "3 different values" in caplog.text
+
+
+def test_matching_masks_are_evaluated_without_a_warning(
+    predicted: Path, truth: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write(predicted / "a.png", columns(0, 255))
+    write(truth / "a.png", columns(0, SHAFT))
+    with caplog.at_level(logging.WARNING):
+        evaluate_folders(predicted, truth, positive=[SHAFT])
+    assert caplog.text == ""
+
+
+def test_the_masks_of_a_run_folder_are_found(predicted: Path, truth: Path) -> None:
+    write(predicted / "masks" / "a.png", columns(0, 255))
+    write(predicted / "probability" / "a.png", columns(7, 99))
+    write(truth / "a.png", columns(0, 255))
+    assert evaluate_folders(predicted, truth).iou_mean == 1.0
+
+
+def test_subfolders_are_matched_by_their_path(predicted: Path, truth: Path) -> None:
+    for clip, found in (("one", 255), ("two", 0)):
+        write(predicted / clip / "a.png", columns(0, found))
+        write(truth / clip / "a.png", columns(0, 255))
+    frames = evaluate_folders(predicted, truth).frames
+    assert [(frame.name, round(frame.iou)) for frame in frames] == [("one/a", 1), ("two/a", 0)]
+
+
+def test_hidden_files_and_other_files_are_passed_over(predicted: Path, truth: Path) -> None:
+    for folder in (predicted, truth):
+        write(folder / "a.png", columns(0, 255))
+    write(truth / ".cache" / "b.png", columns(0))
+    (predicted / "run.json").write_text("{}")
+    assert len(evaluate_folders(predicted, truth).frames) == 1
+
+
+def test_two_truths_of_one_name_are_refused(predicted: Path, truth: Path) -> None:
+    write(predicted / "a.png", columns(0))
+    write(truth / "a.png", columns(0))
+    write(truth / "a.bmp", columns(0))
+    with pytest.raises(EvaluationError, match="have one name"):
+        evaluate_folders(predicted, truth)
+
+
+def test_absent_and_empty_folders_are_named(predicted: Path, truth: Path) -> None:
+    with pytest.raises(EvaluationError, match="there is no such folder"):
+        evaluate_folders(predicted, truth)
+    predicted.mkdir()
+    with pytest.raises(EvaluationError, match=r"no \.png file in it"):
+        evaluate_folders(predicted, truth)
+
+
+def test_json_holds_what_the_result_says(predicted: Path, truth: Path) -> None:
+    write(predicted / "a.png", columns(255, 255, 0, 0))
+    write(truth / "a.png", columns(0, 255, 255, 0))
+    evaluation = evaluate_folders(predicted, truth)
+    found = json.loads(json.dumps(evaluation.as_json()))
+    assert found["protocol"] == evaluation.protocol
+    assert found["frame_count"] == 1
+    assert found["iou"] == {"mean": evaluation.iou_mean, "deviation": 0.0}
+    assert found["frames"] == [{"name": "a", "iou": pytest.approx(1 / 3), "dice": pytest.approx(1 / 2)}]
+
+
+def test_the_table_names_protocol_figures_and_the_lowest_frames(predicted: Path, truth: Path) -> None:
+    for n in range(8):
+        write(predicted / f"frame{n}.png", columns(255, 255 if n == 6 else 0))
+        write(truth / f"frame{n}.png", columns(255, 0))
+    table = evaluate_folders(predicted, truth).table()
+    assert "frames  8" in table
+    assert "IoU     93.75 +- 16.54" in table
+    assert "population deviation" in table
+    assert table.splitlines()[6].split() == ["frame6", "50.00", "66.67"]
+    assert len(table.splitlines()) == 11

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import dataclasses
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cuemask.learning.pairs import Pair, View, frame_pairs, jitter, random_view, seen, step_pairs
+from cuemask.recipe import TrainingRecipe
+
+STILL = TrainingRecipe(brightness=0.0, contrast=0.0, saturation=0.0, hue=0.0)
+
+
+def test_adjacent_pairs_never_cross_clips():
+    assert frame_pairs([3, 1, 2], "adjacent", 0) == [Pair(0, 0, 1), Pair(0, 1, 2), Pair(2, 0, 1)]
+
+
+@given(st.lists(st.integers(0, 9), max_size=4), st.integers(0, 99))
+def test_random_pairs_are_of_two_frames_of_one_clip(lengths, seed):
+    pairs = frame_pairs(lengths, "random", seed)
+    assert len(pairs) == sum(n for n in lengths if n > 1)
+    assert all(p.first != p.second and max(p.first, p.second) < lengths[p.clip] for p in pairs)
+
+
+@given(st.integers(1, 30), st.integers(1, 7), st.integers(0, 5))
+def test_every_pass_meets_each_pair_once(count, per_step, seed):
+    pairs = [Pair(0, t, t + 1) for t in range(count)]
+    drawn = [p for step in range(3 * count) for p in step_pairs(pairs, step, per_step, seed)]
+    for epoch in range(len(drawn) // count):
+        assert sorted(drawn[epoch * count : (epoch + 1) * count]) == pairs
+
+
+def test_the_order_of_pairs_changes_from_pass_to_pass():
+    pairs = [Pair(0, t, t + 1) for t in range(20)]
+    assert step_pairs(pairs, 0, 20, 0) != step_pairs(pairs, 1, 20, 0)
+    assert step_pairs(pairs, 0, 20, 0) == step_pairs(pairs, 0, 20, 0)
+
+
+@given(st.integers(0, 999))
+def test_a_view_stays_within_the_picture(seed):
+    view = random_view(TrainingRecipe(), np.random.default_rng(seed))
+    assert 0.85 <= view.height == view.width <= 1
+    assert 0 <= view.top <= 1 - view.height
+    assert 0 <= view.left <= 1 - view.width
+
+
+def test_the_whole_view_is_the_picture_and_its_flip_the_mirror():
+    picture = np.random.default_rng(0).integers(0, 256, (9, 12, 3)).astype(np.uint8)
+    assert np.array_equal(seen(picture, View(0.0, 0.0, 1.0, 1.0, False)), picture)
+    assert np.array_equal(seen(picture, View(0.0, 0.0, 1.0, 1.0, True)), picture[:, ::-1])
+
+
+def test_no_jitter_is_the_picture_in_zero_to_one():
+    picture = np.random.default_rng(0).integers(0, 256, (9, 12, 3)).astype(np.uint8)
+    assert jitter(picture, STILL, np.random.default_rng(0)) == pytest.approx(picture / 255, abs=1e-5)
+
+
+def test_each_jitter_changes_what_it_is_named_after():
+    picture = np.full((4, 4, 3), (150, 90, 60), np.uint8)
+    hsv = cv2.cvtColor((picture / 255).astype(np.float32), cv2.COLOR_RGB2HSV)[0, 0]
+
+    def changed(**strength: float) -> np.ndarray:
+        rgb = jitter(picture, dataclasses.replace(STILL, **strength), np.random.default_rng(5))
+        return cv2.cvtColor(rgb, cv2.COLOR_RGB2HSV)[0, 0]
+
+    bright, dull, turned = changed(brightness=0.5), changed(saturation=0.9), changed(hue=0.1)
+    assert bright[:2] == pytest.approx(hsv[:2], abs=1e-3)
+    assert bright[2] != pytest.approx(hsv[2], abs=0.01)
+    assert dull[0] == pytest.approx(hsv[0], abs=0.5)
+    assert dull[1] != pytest.approx(hsv[1], abs=0.01)
+    assert abs(turned[0] - hsv[0]) > 2
+    assert abs(turned[0] - hsv[0]) < 40

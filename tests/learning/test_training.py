@@ -1,0 +1,170 @@
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from cuemask.errors import TrainingError, WeightsError
+from cuemask.learning import training
+from cuemask.learning.kept import TrainingClip
+from cuemask.learning.training import learning_rate, make_batch, moved, train
+from cuemask.media.records import Records, RecordWriter
+from cuemask.recipe import DEFAULT, Recipe, load_recipe
+
+TINY = load_recipe(
+    "default",
+    [
+        "network.width=4",
+        "network.depth=2",
+        "training.steps=6",
+        "training.pairs_per_step=2",
+        "training.learning_rate=0.003",
+    ],
+)
+
+
+def records(path: Path, arrays: np.ndarray) -> Records:
+    with RecordWriter(path, arrays.shape[1:], arrays.dtype) as writer:
+        for array in arrays:
+            writer.append(array)
+    return Records(path)
+
+
+def square_clip(folder: Path, frames: int = 5, size: int = 32) -> TrainingClip:
+    """A grey square on red, with anchors that know its middle and the far corner only."""
+    rgb = np.full((frames, size, size, 3), (160, 40, 40), np.uint8)
+    anchors = np.zeros((frames, 2, size, size), np.float16)
+    for t in range(frames):
+        rgb[t, 8 + t : 20 + t, 8:20] = 130
+        anchors[t, 0, 12 + t : 16 + t, 12:16] = 1
+        anchors[t, 1, :, 26:] = 1
+    grid = rgb.reshape(frames, 8, size // 8, 8, size // 8, 3).mean((2, 4)).transpose(0, 3, 1, 2)
+    return TrainingClip(
+        "square",
+        records(folder / "rgb.npy", rgb),
+        records(folder / "anchors.npy", anchors),
+        records(folder / "features.npy", (grid / 255).astype(np.float16)),
+        np.ones((size, size), np.float32),
+    )
+
+
+def weights(net: torch.nn.Module) -> list[np.ndarray]:
+    return [p.detach().numpy().copy() for p in net.state_dict().values()]
+
+
+def test_training_spreads_from_the_anchors_to_the_whole_square(tmp_path):
+    clip = square_clip(tmp_path)
+    recipe = dataclasses.replace(TINY, training=dataclasses.replace(TINY.training, steps=120, learning_rate=0.01))
+    net, progress = train([clip], recipe, tmp_path / "c.pt")
+    rgb = torch.from_numpy(clip.rgb[2])[None].permute(0, 3, 1, 2) / 255
+    with torch.inference_mode():
+        p = torch.sigmoid(net(rgb))[0, 0].numpy()
+    truth = clip.rgb[2][..., 1] == 130
+    assert p[truth].mean() > 0.8
+    assert p[~truth].mean() < 0.2
+    assert progress.epochs[-1]["total"] < progress.epochs[0]["total"]
+
+
+def test_a_run_that_was_interrupted_ends_as_an_unbroken_one(tmp_path, monkeypatch):
+    clip = square_clip(tmp_path)
+    unbroken, whole = train([clip], TINY, tmp_path / "whole.pt", seed=3)
+    recipe = dataclasses.replace(TINY, training=dataclasses.replace(TINY.training, checkpoint_seconds=0.0))
+    original = training.training_step
+    steps_done = []
+
+    def killed(*args):
+        if len(steps_done) == 4:
+            raise KeyboardInterrupt
+        steps_done.append(1)
+        return original(*args)
+
+    monkeypatch.setattr(training, "training_step", killed)
+    with pytest.raises(KeyboardInterrupt):
+        train([clip], recipe, tmp_path / "cut.pt", seed=3)
+    monkeypatch.setattr(training, "training_step", original)
+    resumed, progress = train([clip], recipe, tmp_path / "cut.pt", seed=3)
+    assert progress.step == 6
+    assert all(np.array_equal(a, b) for a, b in zip(weights(unbroken), weights(resumed), strict=True))
+    assert progress.epochs == whole.epochs
+
+
+def test_the_same_seed_gives_the_same_network_and_another_seed_another(tmp_path):
+    clip = square_clip(tmp_path)
+    nets = [train([clip], TINY, tmp_path / f"{k}.pt", seed=seed)[0] for k, seed in enumerate((0, 0, 1))]
+    one, same, other = (weights(net) for net in nets)
+    assert all(np.array_equal(a, b) for a, b in zip(one, same, strict=True))
+    assert not all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
+
+
+def test_one_frame_is_nothing_to_learn_from(tmp_path):
+    with pytest.raises(TrainingError, match=r"one frame only.*\n.*cuemask predict"):
+        train([square_clip(tmp_path, frames=1)], TINY, tmp_path / "c.pt")
+
+
+def test_a_diverging_run_says_so(tmp_path, monkeypatch):
+    monkeypatch.setattr(training, "full_loss", lambda logits, *_: training.Losses(*[logits.sum() * float("nan")] * 4))
+    with pytest.raises(TrainingError, match=r"diverged.\n.*training.learning_rate"):
+        train([square_clip(tmp_path)], TINY, tmp_path / "c.pt")
+
+
+def test_a_damaged_checkpoint_is_refused(tmp_path):
+    (tmp_path / "c.pt").write_bytes(b"not a checkpoint")
+    with pytest.raises(WeightsError, match="checkpoint"):
+        train([square_clip(tmp_path)], TINY, tmp_path / "c.pt")
+
+
+def test_both_frames_of_a_pair_share_crop_and_flip_but_not_colour(tmp_path):
+    clip = square_clip(tmp_path)
+    still = dataclasses.replace(clip, rgb=records(tmp_path / "still.npy", np.repeat(clip.rgb[0][None], 5, 0)))
+    pairs = training.frame_pairs([5], "adjacent", 0)
+    batch = make_batch([still], pairs, DEFAULT, np.random.default_rng(0))
+    half = len(pairs)
+    assert torch.equal(batch.rows[:half], batch.rows[half:])
+    assert torch.equal(batch.columns[:half], batch.columns[half:])
+    square = batch.rgb[:, 1] > 0.6 * batch.rgb[:, 0]
+    assert torch.equal(square[:half], square[half:])
+    assert not torch.equal(batch.rgb[:half], batch.rgb[half:])
+
+
+def test_a_batch_keeps_shapes_and_ranges(tmp_path):
+    batch = moved(make_batch([square_clip(tmp_path)], [training.Pair(0, 1, 2)], TINY, np.random.default_rng(0)), "cpu")
+    assert batch.rgb.shape == (2, 3, 32, 32)
+    assert batch.positive.shape == batch.negative.shape == batch.inside.shape == (2, 1, 32, 32)
+    assert batch.features.shape == (2, 3, 8, 8)
+    for tensor in (batch.rgb, batch.positive, batch.negative):
+        assert 0 <= float(tensor.min()) <= float(tensor.max()) <= 1
+    assert batch.rgb.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_schedules():
+    cosine = load_recipe("default", ["training.schedule=cosine", "training.steps=10", "training.learning_rate=1.0"])
+    constant = load_recipe("default", ["training.schedule=constant", "training.learning_rate=0.5"])
+    assert learning_rate(cosine, 0) == 1
+    assert learning_rate(cosine, 5) == pytest.approx(0.5)
+    assert learning_rate(cosine, 9) < 0.03
+    assert learning_rate(constant, 99) == 0.5
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_both_precisions_train(tmp_path, precision):
+    recipe = load_recipe(
+        "default",
+        ["network.width=4", "network.depth=2", "training.steps=2", f"training.precision={precision}"],
+    )
+    net, progress = train([square_clip(tmp_path)], recipe, tmp_path / "c.pt")
+    assert np.isfinite(progress.epochs[-1]["total"])
+    assert all(p.dtype == torch.float32 for p in net.parameters())
+
+
+def test_the_published_encoder_starts_from_the_file_given(tmp_path):
+    from cuemask.learning.backbones import ResNet18
+
+    torch.manual_seed(1)
+    state = {k: v for k, v in ResNet18().state_dict().items() if not k.startswith("layer4")}
+    torch.save(state, tmp_path / "r.pth")
+    recipe: Recipe = load_recipe("released", [f"network.weights={tmp_path / 'r.pth'}"])
+    net = training.untrained_network(recipe)
+    assert torch.equal(net.get_parameter("encoder.layer3.0.conv1.weight"), state["layer3.0.conv1.weight"])

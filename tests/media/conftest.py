@@ -1,0 +1,91 @@
+"""Videos and pictures whose frames carry their number, so that a test can see which frame it got."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import cv2
+import numpy as np
+import pytest
+
+BITS = 10
+
+
+def numbered(number: int, height: int = 64, width: int = 96) -> np.ndarray:
+    """A grey frame with `number` in bright and dark columns."""
+    rgb = np.full((height, width, 3), 90, np.uint8)
+    for bit in range(BITS):
+        left, right = bit * width // BITS, (bit + 1) * width // BITS
+        rgb[: height // 2, left:right] = 220 if number >> bit & 1 else 40
+    return rgb
+
+
+def number_of(rgb: np.ndarray) -> int:
+    """The number that `numbered` drew."""
+    height, width = rgb.shape[:2]
+    middles = [(2 * bit + 1) * width // (2 * BITS) for bit in range(BITS)]
+    return sum(int(rgb[height // 4, middle].mean() > 130) << bit for bit, middle in enumerate(middles))
+
+
+def write_video(
+    path: Path,
+    count: int = 30,
+    *,
+    rate: Fraction = Fraction(25),
+    size: tuple[int, int] = (64, 96),
+    codec: str = "libx264",
+    pix_fmt: str = "yuv420p",
+    stamps: Sequence[int] | None = None,
+    faststart: bool = True,
+    draw: Callable[..., np.ndarray] = numbered,
+    key_every: int = 12,
+    rotation: int = 0,
+    **options: str,
+) -> Path:
+    muxing = {"movflags": "+faststart"} if faststart and path.suffix in (".mp4", ".mov") else {}
+    with av.open(str(path), "w", options=muxing) as container:
+        stream: Any = container.add_stream(codec, rate=rate, options=options)
+        stream.height, stream.width, stream.pix_fmt = *size, pix_fmt
+        stream.gop_size = key_every
+        if rotation:
+            stream.set_display_rotation(rotation)
+        for number in range(count):
+            frame = av.VideoFrame.from_ndarray(draw(number, *size)).reformat(format=pix_fmt)
+            frame.pts = stamps[number] if stamps else number
+            frame.time_base = 1 / rate
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+def write_picture(path: Path, number: int = 0, size: tuple[int, int] = (64, 96)) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    assert cv2.imwrite(str(path), numbered(number, *size))
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder of 12 numbered pictures, frame_0.png to frame_11.png."""
+    for number in range(12):
+        write_picture(tmp_path / "case1" / "frames" / f"frame_{number}.png", number)
+    return tmp_path / "case1" / "frames"
+
+
+@pytest.fixture
+def draw_video() -> Callable[..., Path]:
+    return write_video
+
+
+@pytest.fixture
+def draw_picture() -> Callable[..., Path]:
+    return write_picture
+
+
+@pytest.fixture
+def read_number() -> Callable[[np.ndarray], int]:
+    return number_of

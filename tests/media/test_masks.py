@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from cuemask.errors import OutputError, PictureError
+from cuemask.media.masks import read_mask, write_mask, write_probability, write_rgb
+from cuemask.media.pictures import read_picture
+
+TILE = b"\x00\x00\x00\x02\x00\x00\x00\x02\x08\x03\x00\x00\x00"
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30, deadline=None)
+@given(mask=arrays(bool, st.tuples(st.integers(1, 40), st.integers(1, 40))))
+def test_a_mask_comes_back_as_0_and_255(tmp_path: Path, mask: np.ndarray) -> None:
+    write_mask(tmp_path / "mask.png", mask)
+    assert np.array_equal(read_mask(tmp_path / "mask.png"), mask * np.uint8(255))
+
+
+def test_a_mask_has_one_channel_of_8_bits(tmp_path: Path) -> None:
+    write_mask(tmp_path / "mask.png", np.ones((5, 7), bool))
+    raw = cv2.imread(str(tmp_path / "mask.png"), cv2.IMREAD_UNCHANGED)
+    assert raw is not None
+    assert (raw.shape, raw.dtype) == ((5, 7), np.dtype(np.uint8))
+
+
+def test_probabilities_are_rounded_and_clipped(tmp_path: Path) -> None:
+    p = np.array([[0.0, 0.5, 1.0], [1 / 255, 1.0000001, -1e-9]], np.float32)
+    write_probability(tmp_path / "p.png", p)
+    assert read_mask(tmp_path / "p.png").tolist() == [[0, 128, 255], [1, 255, 0]]
+
+
+def test_rgb_comes_back_as_it_was(tmp_path: Path) -> None:
+    rgb = np.random.default_rng(0).integers(0, 256, (9, 11, 3), np.uint8)
+    write_rgb(tmp_path / "rgb.png", rgb)
+    assert np.array_equal(read_picture(tmp_path / "rgb.png"), rgb)
+
+
+def test_codes_are_read_untouched_from_one_three_or_four_equal_channels(tmp_path: Path) -> None:
+    codes = np.array([[0, 10, 20], [30, 127, 129]], np.uint8)
+    alpha = np.full((2, 3, 1), 255, np.uint8)
+    for name, stored in (
+        ("grey.png", codes),
+        ("rgb.png", np.repeat(codes[..., None], 3, axis=2)),
+        ("rgba.png", np.concatenate([np.repeat(codes[..., None], 3, axis=2), alpha], axis=2)),
+        ("grey.bmp", codes),
+        ("grey.tif", codes),
+    ):
+        cv2.imwrite(str(tmp_path / name), stored)
+        assert np.array_equal(read_mask(tmp_path / name), codes), name
+
+
+def test_a_palette_of_greys_is_read_as_its_greys(tmp_path: Path) -> None:
+    import struct
+    import zlib
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    palette = bytes([0, 0, 0, 31, 31, 31, 32, 32, 32])
+    rows = zlib.compress(b"\0\0\1" + b"\0\2\0")
+    png = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", TILE) + chunk(b"PLTE", palette) + chunk(b"IDAT", rows)
+    (tmp_path / "palette.png").write_bytes(png + chunk(b"IEND", b""))
+    assert read_mask(tmp_path / "palette.png").tolist() == [[0, 31], [32, 0]]
+
+
+def test_colours_and_16_bits_are_no_mask(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "colour.png"), np.full((4, 4, 3), (10, 20, 30), np.uint8))
+    with pytest.raises(PictureError, match=r"colour.png: a picture in colours"):
+        read_mask(tmp_path / "colour.png")
+    cv2.imwrite(str(tmp_path / "deep.png"), np.full((4, 4), 1000, np.uint16))
+    with pytest.raises(PictureError, match=r"deep.png: a mask of type uint16"):
+        read_mask(tmp_path / "deep.png")
+
+
+def test_absent_empty_and_cut_off_masks_are_named(tmp_path: Path) -> None:
+    with pytest.raises(PictureError, match=r"absent.png: cannot be read"):
+        read_mask(tmp_path / "absent.png")
+    (tmp_path / "empty.png").write_bytes(b"")
+    with pytest.raises(PictureError, match=r"empty.png: the file is empty"):
+        read_mask(tmp_path / "empty.png")
+    write_mask(tmp_path / "cut.png", np.random.default_rng(0).random((50, 50)) > 0.5)
+    (tmp_path / "cut.png").write_bytes((tmp_path / "cut.png").read_bytes()[:-40])
+    with pytest.raises(PictureError, match=r"cut.png: the picture is cut off"):
+        read_mask(tmp_path / "cut.png")
+
+
+def test_a_full_disk_leaves_the_old_mask_and_no_half_one(tmp_path: Path) -> None:
+    path = tmp_path / "mask.png"
+    write_mask(path, np.ones((4, 4), bool))
+    (tmp_path / ".mask.part.png").symlink_to("/dev/full")
+    with pytest.raises(OutputError, match="no space left"):
+        write_mask(path, np.zeros((4, 4), bool))
+    assert [file.name for file in tmp_path.iterdir()] == ["mask.png"]
+    assert read_mask(path).all()
+
+
+def test_a_failed_rename_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_self: Path, _target: Path) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(Path, "replace", refuse)
+    with pytest.raises(OutputError, match=r"may not be written \(Read-only file system\)"):
+        write_mask(tmp_path / "mask.png", np.ones((4, 4), bool))
+    assert not list(tmp_path.iterdir())

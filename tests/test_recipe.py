@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from cuemask.errors import RecipeError
+from cuemask.recipe import (
+    DEFAULT,
+    NAMED,
+    PAPER,
+    RELEASED,
+    load_recipe,
+    recipe_as_mapping,
+    recipe_as_toml,
+    recipe_from_mapping,
+)
+
+
+@pytest.mark.parametrize("recipe", NAMED.values(), ids=lambda r: r.name)
+def test_a_recipe_survives_toml_and_mapping(recipe, tmp_path):
+    file = tmp_path / f"{recipe.name}.toml"
+    file.write_text(recipe_as_toml(recipe))
+    assert load_recipe(str(file)) == recipe
+    assert recipe_from_mapping(recipe_as_mapping(recipe)) == recipe
+
+
+def test_a_file_starts_from_its_base_and_is_named_after_itself(tmp_path):
+    file = tmp_path / "mine.toml"
+    file.write_text('base = "paper"\n[training]\nsteps = 7\n')
+    recipe = load_recipe(str(file))
+    changed = dataclasses.replace(PAPER, name="mine", training=dataclasses.replace(PAPER.training, steps=7))
+    assert recipe == changed
+
+
+def test_settings_take_toml_values_and_bare_words():
+    recipe = load_recipe(
+        "default",
+        ["training.steps=12", "training.learning_rate=1", "masks.threshold=0.4", "cues.use=color,location"],
+    )
+    assert recipe.training.steps == 12
+    assert recipe.training.learning_rate == 1.0
+    assert recipe.masks.threshold == 0.4
+    assert recipe.cues.use == ("color", "location")
+    assert load_recipe("default", ["masks.threshold=otsu", "features.weights=/x/y.pth"]).features.weights == "/x/y.pth"
+
+
+@pytest.mark.parametrize(
+    ("setting", "hint"),
+    [
+        ("training.step=3", "training.steps"),
+        ("trainin.steps=3", "training"),
+        ("losses.anchor_form=lin", "linear"),
+        ("training.steps=1.5", "int"),
+        ("training.flip=1", "bool"),
+        ("training.steps=true", "int"),
+        ("masks.threshold=2", "otsu or"),
+        ("training.steps=0", "at least 1"),
+        ("cues.use=color,color", "each once"),
+        ("cues.use=colour", "color"),
+        ("steps", "section.key=value"),
+        ("training=3", "section.key=value"),
+    ],
+)
+def test_wrong_settings_name_the_nearest_right_one(setting, hint):
+    with pytest.raises(RecipeError, match=hint):
+        load_recipe("default", [setting])
+
+
+def test_an_unknown_recipe_suggests_the_nearest():
+    with pytest.raises(RecipeError, match="Did you mean paper"):
+        load_recipe("papper")
+
+
+def test_a_damaged_file_is_named(tmp_path):
+    file = tmp_path / "r.toml"
+    file.write_text("[training\n")
+    with pytest.raises(RecipeError, match=r"r\.toml: not a TOML file"):
+        load_recipe(str(file))
+
+
+def test_the_paper_recipe_holds_the_papers_numbers():
+    losses = PAPER.losses
+    assert (losses.foreground_margin, losses.background_margin) == (0.2, 0.8)
+    assert (losses.positive_weight, losses.negative_weight) == (1, 1)
+    assert (losses.foreground_weight, losses.background_weight) == (1, 1)
+    assert losses.anchor_form == "linear"
+    assert PAPER.features.extractor == RELEASED.features.extractor == "vgg16"
+    assert (PAPER.network.architecture, PAPER.network.width, PAPER.network.depth) == ("unet", 64, 4)
+    assert PAPER.masks.threshold == "otsu"
+    assert set(PAPER.cues.use) == {"color", "objectness", "location"}
+    assert DEFAULT.features.extractor == "texture"
