@@ -111,7 +111,7 @@ def test_a_dark_moving_object_with_a_sharp_edge_is_no_border() -> None:
     frames = []
     for rgb in tissue():
         rgb[:, 340:] = 0
-        glints = (random.random((60, 22)) < 0.1).repeat(4, axis=0).repeat(4, axis=1)[:, :86]
+        glints = (random.random((60, 22)) < 0.08).repeat(4, axis=0).repeat(4, axis=1)[:, :86]
         rgb[:, 340:][glints] = 60
         frames.append(rgb)
     assert_near(picture_area(frames), (0, 0, HEIGHT, WIDTH), tolerance=0)

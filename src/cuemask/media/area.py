@@ -1,7 +1,7 @@
 """The endoscope's picture inside the frame: without black borders, round or cut corners, and burnt-in text.
 
-What counts as border is dark, even, does not change over the clip, and ends in a step. Dark tissue at the
-edge of a picture fails one of these, and the picture then reaches to the frame's edge.
+What counts as border stays dark over the whole clip and ends in a step. Dark tissue at the edge of a picture
+is lit at times or fades in slowly, and the picture then reaches to the frame's edge.
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ SMALLEST_STEP = 8
 # Shares of a length or an area.
 CORNER = 0.02
 SMALLEST_PART = 0.02
-EVEN_SHARE = 0.6
 STEP_SHARE = 0.4
 WHOLE = 0.995
 ERODED = 0.006
@@ -117,7 +116,7 @@ def picture_area(source: Clip | Iterable[UInt8[np.ndarray, "H W 3"]]) -> Picture
         If a frame of the clip cannot be read.
     """
     name = source.name if isinstance(source, Clip) else "frames"
-    darkest, brightest = _extremes(source.sample() if isinstance(source, Clip) else source)
+    brightest = _brightest(source.sample() if isinstance(source, Clip) else source)
     height, width = brightest.shape
     level = _border_level(brightest)
     if level > BRIGHTEST_BORDER:
@@ -130,25 +129,20 @@ def picture_area(source: Clip | Iterable[UInt8[np.ndarray, "H W 3"]]) -> Picture
             f"{name}: every sampled frame is black (no level above {int(brightest.max())} of 255).",
             "Choose a stretch that shows something with --start and --end, or give --crop.",
         )
-    border = (brightest <= level + ABOVE_BORDER) & (brightest - darkest <= ABOVE_BORDER)
-    _reach_to_sides(inside, border, brightest)
-    _fill_corners(inside, border, brightest)
+    _reach_to_sides(inside, brightest)
+    _fill_corners(inside, brightest)
     return _area_around(inside)
 
 
-def _extremes(
-    frames: Iterable[UInt8[np.ndarray, "H W 3"]],
-) -> tuple[UInt8[np.ndarray, "H W"], UInt8[np.ndarray, "H W"]]:
-    """Each pixel's lowest and highest value over time, of its brightest channel."""
-    levels = (cv2.medianBlur(_brightest_channel(rgb), 3) for rgb in frames)
-    first = next(levels, None)
-    if first is None:
+def _brightest(frames: Iterable[UInt8[np.ndarray, "H W 3"]]) -> UInt8[np.ndarray, "H W"]:
+    """Each pixel's highest value over time, of its brightest channel."""
+    brightest = None
+    for rgb in frames:
+        level = cv2.medianBlur(_brightest_channel(rgb), 3)
+        brightest = level if brightest is None else cv2.max(brightest, level)
+    if brightest is None:
         raise InputError("No frame was given to find the picture in.", "Give at least one frame.")
-    darkest, brightest = first.copy(), first.copy()
-    for level in levels:
-        np.minimum(darkest, level, out=darkest)
-        np.maximum(brightest, level, out=brightest)
-    return darkest, brightest
+    return cast(np.ndarray, brightest)
 
 
 def _brightest_channel(rgb: UInt8[np.ndarray, "H W 3"]) -> UInt8[np.ndarray, "H W"]:
@@ -179,30 +173,25 @@ def _filled_outline(bright: Bool[np.ndarray, "H W"]) -> Bool[np.ndarray, "H W"] 
     return cv2.fillConvexPoly(np.zeros(bright.shape, np.uint8), hull, 1).astype(bool)
 
 
-def _reach_to_sides(
-    inside: Bool[np.ndarray, "H W"], border: Bool[np.ndarray, "H W"], brightest: UInt8[np.ndarray, "H W"]
-) -> None:
+def _reach_to_sides(inside: Bool[np.ndarray, "H W"], brightest: UInt8[np.ndarray, "H W"]) -> None:
     """Extend `inside`, in place, to every side of the frame that no true border separates it from."""
     for turns in range(4):
         # Turned views: every side takes its turn at being the left one.
-        part, even, levels = (np.rot90(array, turns) for array in (inside, border, brightest))
+        part, levels = np.rot90(inside, turns), np.rot90(brightest, turns)
         top, bottom, left, right = _bounds(part)
         near = max(1, round(0.03 * (right - left)))
-        if left > 0 and not _is_border(even[:, :left], _steps(part[top:bottom], levels[top:bottom], left + near)):
+        if left > 0 and not _is_border(_steps(part[top:bottom], levels[top:bottom], left + near)):
             part[top:bottom, :left] = True
             part[top:bottom] = np.maximum.accumulate(part[top:bottom, ::-1], axis=1)[:, ::-1]
 
 
-def _fill_corners(
-    inside: Bool[np.ndarray, "H W"], border: Bool[np.ndarray, "H W"], brightest: UInt8[np.ndarray, "H W"]
-) -> None:
+def _fill_corners(inside: Bool[np.ndarray, "H W"], brightest: UInt8[np.ndarray, "H W"]) -> None:
     """Fill, in place, the corners of the rectangle around `inside` that are dark but no border."""
     for turns in range(4):
-        part, even, levels = (np.rot90(array, turns) for array in (inside, border, brightest))
+        part, levels = np.rot90(inside, turns), np.rot90(brightest, turns)
         top, bottom, left, right = _bounds(part)
         corner = np.s_[top : (top + bottom) // 2, left : (left + right) // 2]
-        missing = ~part[corner]
-        if missing.any() and not _is_border(even[corner][missing], _steps(part[corner], levels[corner])):
+        if not part[corner].all() and not _is_border(_steps(part[corner], levels[corner])):
             part[corner] = True
 
 
@@ -240,8 +229,8 @@ def _steps(
     return inner - outer >= SMALLEST_STEP
 
 
-def _is_border(even: np.ndarray, steps: Bool[np.ndarray, " n"]) -> bool:
-    return bool(even.mean() >= EVEN_SHARE and steps.size and steps.mean() >= STEP_SHARE)
+def _is_border(steps: Bool[np.ndarray, " n"]) -> bool:
+    return bool(steps.size and steps.mean() >= STEP_SHARE)
 
 
 def _bounds(inside: Bool[np.ndarray, "H W"]) -> tuple[int, int, int, int]:

@@ -312,7 +312,7 @@ def _unopenable(path: Path, error: Exception) -> VideoError:
         return VideoError(
             f"{path}: the video's index (moov) is missing, so that no frame can be decoded; the recording or "
             f"the copy was cut off ({size:,} bytes).",
-            f"Copy it again from its source, or repair it: untrunc SOUND_VIDEO_OF_THE_SAME_DEVICE.mp4 {path}",
+            f"Copy it again from its source, or repair it: untrunc GOOD_VIDEO_OF_THE_SAME_DEVICE.mp4 {path}",
         )
     if _is_text(head):
         return VideoError(f"{path}: a text file, not a video.", "Give a video, a folder of pictures or a pattern.")
