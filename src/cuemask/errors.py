@@ -8,7 +8,8 @@
     ├── WeightsError          pretrained weights or a trained model: absent, damaged, of another shape
     ├── OutputError           a folder that cannot be written, is full or holds another run
     ├── TrainingError         nothing to learn from, or learning diverged
-    └── EvaluationError       predictions and truth that do not match
+    ├── EvaluationError       predictions and truth that do not match
+    └── InstallationError     a library that is absent, or that another package overwrote
 
 Every error says in its first line what happened and where, with the real values, and in its last line the
 remedy: a command to type or an imperative. The command line prints them without a traceback and exits 2;
@@ -65,3 +66,7 @@ class TrainingError(CuemaskError):
 
 class EvaluationError(CuemaskError):
     """Predictions and truth that do not match."""
+
+
+class InstallationError(CuemaskError):
+    """A library that is absent, or that another package overwrote."""

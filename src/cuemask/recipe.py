@@ -34,7 +34,9 @@ class CuesRecipe:
     """The three coarse cues (paper, section 2.1)."""
 
     use: tuple[Cue, ...] = ("color", "objectness", "location")
-    color_scale: Literal["fixed", "minmax"] = "fixed"  # 8-bit LAB a* and HSV S over 255, or stretched per frame
+    color_channels: Literal["a*saturation", "a*chroma"] = "a*saturation"
+    # fixed: 8-bit channels over 255; minmax: the product stretched per frame; channels: each channel stretched
+    color_scale: Literal["fixed", "minmax", "channels"] = "fixed"
     location: Literal["mean", "gaussian"] = "mean"  # the clip's mean colour map, or a fixed centre prior
     location_scale: Literal["fixed", "minmax"] = "fixed"  # the mean as it is, or stretched per clip
     objectness_windows: int = 1000
@@ -190,7 +192,7 @@ RELEASED = Recipe(
 DEFAULT = Recipe(
     name="default",
     input=InputRecipe(height_px=256, width_px=320),
-    cues=CuesRecipe(color_scale="minmax", location_scale="minmax"),
+    cues=CuesRecipe(color_channels="a*chroma", color_scale="channels", location_scale="minmax"),
     anchors=AnchorsRecipe(sharpness=4.0),
     network=NetworkRecipe(width=16, normalization="batch"),
     features=FeaturesRecipe(extractor="texture"),

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.cues import objectness_reference as reference
 
 from cuemask.cues import objectness
-from cuemask.errors import RecipeError
+from cuemask.errors import InstallationError, RecipeError
 
 ALL_CUES = ("saliency", "contrast", "edges", "straddling")
 SHAPES = ((30, 30, 90, 120), (120, 150, 200, 230), (25, 200, 75, 280))
@@ -315,7 +315,7 @@ def test_unknown_cue_and_no_cue_and_zero_windows_name_the_remedy() -> None:
 
 def test_opencv_without_contrib_names_the_command_that_helps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(cv2, "ximgproc")
-    with pytest.raises(objectness.MissingContribError, match="pip install"):
+    with pytest.raises(InstallationError, match="pip install"):
         objectness.objectness_cue(scene())
     assert objectness.objectness_cue(scene(), cues=("saliency", "contrast")).any()
 

@@ -70,7 +70,7 @@ class KeptClip:
 
     def cues(self, index: int, recipe: Recipe) -> CueMaps:
         """All three cues of frame `index`."""
-        color = color_cue(self.rgb[index], self.inside, minmax=recipe.cues.color_scale == "minmax")
+        color = frame_color(self.rgb[index], self.inside, recipe)
         return CueMaps(color, self.objectness[index].astype(np.float32) / 255, self.location)
 
     def anchors(self, index: int, recipe: Recipe) -> Anchors:
@@ -115,7 +115,7 @@ def keep_clip(
 
     def work(frame: Frame) -> tuple[str, np.ndarray, np.ndarray, np.ndarray]:
         rgb = working_picture(frame.rgb, area, recipe)
-        color = color_cue(rgb, inside, minmax=recipe.cues.color_scale == "minmax")
+        color = frame_color(rgb, inside, recipe)
         return frame.name, rgb, color, _objectness(rgb, inside, recipe, seed)
 
     with (
@@ -155,6 +155,13 @@ def kept_before(folder: Path, clip: Clip, area: PictureArea, recipe: Recipe) -> 
         np.load(folder / "location.npy"),
         working_inside(area, recipe),
     )
+
+
+def frame_color(
+    rgb: UInt8[np.ndarray, "H W 3"], inside: Bool[np.ndarray, "H W"] | None, recipe: Recipe
+) -> Float32[np.ndarray, "H W"]:
+    """The colour cue as the recipe scales it."""
+    return color_cue(rgb, inside, channels=recipe.cues.color_channels, scale=recipe.cues.color_scale)
 
 
 def in_threads(work: Callable[[T], R], items: Iterable[T], threads: int = 2, ahead: int = 4) -> Iterator[R]:

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import cv2
 import numpy as np
 from jaxtyping import Bool, Float32, UInt8
 
+Channels = Literal["a*saturation", "a*chroma"]
+Scale = Literal["fixed", "minmax", "channels"]
+
+_TAILS_PERCENT = (1.0, 99.0)  # what of a channel's range is left to noise and glare
+
 
 def color_cue(
-    rgb: UInt8[np.ndarray, "H W 3"], inside: Bool[np.ndarray, "H W"] | None = None, *, minmax: bool = False
+    rgb: UInt8[np.ndarray, "H W 3"],
+    inside: Bool[np.ndarray, "H W"] | None = None,
+    *,
+    channels: Channels = "a*saturation",
+    scale: Scale = "fixed",
 ) -> Float32[np.ndarray, "H W"]:
     """How instrument-coloured each pixel is: grey scores high, red saturated tissue low.
 
-    Inverted LAB a* times inverted HSV saturation (paper, section 2.1). a* is scaled as in 8-bit images,
-    (a* + 128) / 255.
+    The product of two inverted channels (paper, section 2.1).
 
     Parameters
     ----------
@@ -21,18 +31,28 @@ def color_cue(
         One frame, 0 to 255.
     inside
         Where the endoscope's picture is; elsewhere the cue is 0 and takes no part in the scaling.
-    minmax
-        Stretch the product to [0, 1] over the picture; a constant picture gives 0.
+    channels
+        LAB a* with HSV saturation (the paper) or with LAB chroma, which stays meaningful in the dark.
+    scale
+        `fixed`: channels as in 8-bit pictures, (a* + 128) / 255 and so on. `minmax`: the product is then
+        stretched to [0, 1] over the picture. `channels`: each channel is stretched so that its 1st and 99th
+        percentile over the picture become 0 and 1, before it is inverted.
 
     Returns
     -------
     Probability in [0, 1].
     """
     scaled = rgb.astype(np.float32) / 255
-    a = (cv2.cvtColor(scaled, cv2.COLOR_RGB2LAB)[..., 1] + 128) / 255
-    saturation = cv2.cvtColor(scaled, cv2.COLOR_RGB2HSV)[..., 1]
-    cue = ((1 - a) * (1 - saturation)).astype(np.float32)
-    if minmax:
+    lab = cv2.cvtColor(scaled, cv2.COLOR_RGB2LAB)
+    red = (lab[..., 1] + 128) / 255
+    if channels == "a*saturation":
+        colorful = cv2.cvtColor(scaled, cv2.COLOR_RGB2HSV)[..., 1]
+    else:
+        colorful = np.minimum(np.hypot(lab[..., 1], lab[..., 2]) / 128, 1)
+    if scale == "channels":
+        red, colorful = (_without_tails(channel, inside) for channel in (red, colorful))
+    cue = ((1 - red) * (1 - colorful)).astype(np.float32)
+    if scale == "minmax":
         cue = stretch(cue, inside)
     return cue if inside is None else np.where(inside, cue, np.float32(0))
 
@@ -43,6 +63,16 @@ def stretch(
     """`cue` mapped linearly so that its range over `inside` is [0, 1]; a constant gives 0."""
     values = cue if inside is None else cue[inside]
     low, high = (float(values.min()), float(values.max())) if values.size else (0.0, 0.0)
+    return _between(cue, low, high)
+
+
+def _without_tails(channel: np.ndarray, inside: np.ndarray | None) -> np.ndarray:
+    values = channel if inside is None else channel[inside]
+    low, high = np.percentile(values, _TAILS_PERCENT) if values.size else (0.0, 0.0)
+    return _between(channel, float(low), float(high))
+
+
+def _between(values: np.ndarray, low: float, high: float) -> np.ndarray:
     if high - low <= 1e-6:
-        return np.zeros_like(cue)
-    return np.clip((cue - np.float32(low)) * np.float32(1 / (high - low)), 0, 1)
+        return np.zeros_like(values)
+    return np.clip((values - np.float32(low)) * np.float32(1 / (high - low)), 0, 1)

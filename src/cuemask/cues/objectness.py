@@ -26,7 +26,7 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int, UInt8
 
-from cuemask.errors import CuemaskError, RecipeError
+from cuemask.errors import InstallationError, RecipeError
 
 WindowCue = Literal["saliency", "contrast", "edges", "straddling"]
 
@@ -78,10 +78,6 @@ RATIO_CURVES: dict[WindowCue, RatioCurve] = {
 }
 
 
-class MissingContribError(CuemaskError):
-    """OpenCV is installed without its contrib modules."""
-
-
 def objectness_cue(
     rgb: UInt8[np.ndarray, "H W 3"],
     *,
@@ -121,7 +117,7 @@ def objectness_cue(
     ------
     RecipeError
         If a cue is unknown, there is none, or a number is too small.
-    MissingContribError
+    InstallationError
         If OpenCV's contrib modules are not installed and straddling is among the cues.
 
     References
@@ -174,7 +170,7 @@ def objectness_windows(
 
     Raises
     ------
-    RecipeError, MissingContribError
+    RecipeError, InstallationError
         As for `objectness_cue`.
     """
     _check(cues, windows, candidates)
@@ -443,18 +439,29 @@ def superpixels(rgb: UInt8[np.ndarray, "H W 3"]) -> Int[np.ndarray, "H W"]:
 
     Raises
     ------
-    MissingContribError
+    InstallationError
         If OpenCV's contrib modules are not installed.
     """
+    require_contrib()
+    least_area_px = max(1, round(SUPERPIXEL_LEAST_AREA_PX * _side_scale(rgb) ** 2))
+    segmenter = cv2.ximgproc.segmentation.createGraphSegmentation(SUPERPIXEL_BLUR_PX, SUPERPIXEL_COST, least_area_px)
+    return segmenter.processImage(np.ascontiguousarray(rgb))
+
+
+def require_contrib() -> None:
+    """Make sure that OpenCV's contrib modules are there; other OpenCV packages overwrite them in silence.
+
+    Raises
+    ------
+    InstallationError
+        If they are not.
+    """
     if not hasattr(cv2, "ximgproc"):
-        raise MissingContribError(
+        raise InstallationError(
             f"OpenCV {cv2.__version__} has no ximgproc module: another OpenCV package replaced contrib.",
             "Run: pip uninstall -y opencv-python opencv-python-headless"
             " && pip install --force-reinstall opencv-contrib-python-headless",
         )
-    least_area_px = max(1, round(SUPERPIXEL_LEAST_AREA_PX * _side_scale(rgb) ** 2))
-    segmenter = cv2.ximgproc.segmentation.createGraphSegmentation(SUPERPIXEL_BLUR_PX, SUPERPIXEL_COST, least_area_px)
-    return segmenter.processImage(np.ascontiguousarray(rgb))
 
 
 def straddling_scores(segments: Int[np.ndarray, "H W"], windows: Int[np.ndarray, "N 4"]) -> Float32[np.ndarray, " N"]:

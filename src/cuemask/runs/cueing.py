@@ -36,12 +36,13 @@ def anchors(inputs: Sequence[str | Path], options: Options) -> Path:
         If an input cannot be read or `out` cannot be written.
     """
     clips = open_clips(inputs, options.selection)
+    areas = [area_of(clip, options) for clip in clips]
     record = RunRecord(
         options.out, told("anchors", options.recipe, options.seed, clips, options.crop), resume=options.resume
     )
-    for clip in clips:
+    for clip, area in zip(clips, areas, strict=True):
         with record.stage("cues"):
-            kept = kept_cues(clip, area_of(clip, options), options)
+            kept = kept_cues(clip, area, options)
         with record.stage("pictures"):
             _write_pictures(kept, options)
     remove_work(options.out)

@@ -45,13 +45,11 @@ def segment(inputs: Sequence[str | Path], options: Options) -> Path:
     CuemaskError
         If an input cannot be read, there is nothing to learn from, or `out` cannot be written.
     """
-    clips, record = _opened("segment", inputs, options)
-    areas = [area_of(clip, options) for clip in clips]
-    kept = _trained(clips, areas, options, record)
+    kept, record = _trained("segment", inputs, options)
     model = load_model(options.out, chosen_device(options.device))
-    for clip, area, cues in zip(clips, areas, kept, strict=True):
+    for cues in kept:
         with record.stage("prediction"):
-            _predicted(model, clip, area, options, cues)
+            _predicted(model, cues.clip, cues.area, options, cues)
     _finished(options, record)
     return options.out
 
@@ -68,11 +66,10 @@ def train(inputs: Sequence[str | Path], options: Options) -> Path:
     CuemaskError
         As `segment`.
     """
-    clips, record = _opened("train", inputs, options)
-    areas = [area_of(clip, options) for clip in clips]
-    for clip, kept in zip(clips, _trained(clips, areas, options, record), strict=True):
+    clips, record = _trained("train", inputs, options)
+    for kept in clips:
         rows = [(kept.names[i], cue_cells(kept, i, options)) for i in sheet_indices(len(kept.names))]
-        write_rgb(make_folder(options.out / clip.name) / "sheet.png", contact_sheet(rows))
+        write_rgb(make_folder(options.out / kept.clip.name) / "sheet.png", contact_sheet(rows))
     _finished(options, record)
     return options.out
 
@@ -96,33 +93,30 @@ def predict(run: Path, inputs: Sequence[str | Path], options: Options) -> Path:
     """
     model = load_model(run, chosen_device(options.device))
     clips = open_clips(inputs, options.selection)
+    areas = [area_of(clip, options) for clip in clips]
     facts = told("predict", model.recipe, options.seed, clips, options.crop)
     facts["model_sha256"] = sha256(run / FILE if run.is_dir() else run)
     record = RunRecord(options.out, facts, resume=options.resume)
     record.note(device=model.device)
-    for clip in clips:
+    for clip, area in zip(clips, areas, strict=True):
         with record.stage("prediction"):
-            _predicted(model, clip, area_of(clip, options), options, None)
+            _predicted(model, clip, area, options, None)
     _finished(options, record)
     return options.out
 
 
-def _opened(command: str, inputs: Sequence[str | Path], options: Options) -> tuple[list[Clip], RunRecord]:
-    clips = open_clips(inputs, options.selection)
-    facts = told(command, options.recipe, options.seed, clips, options.crop)
-    record = RunRecord(options.out, facts, resume=options.resume)
-    record.note(device=chosen_device(options.device))
-    return clips, record
+def _trained(command: str, inputs: Sequence[str | Path], options: Options) -> tuple[list[KeptClip], RunRecord]:
+    """Cues, features and training, each only as far as an interrupted run has not done it.
 
-
-def _trained(
-    clips: Sequence[Clip], areas: Sequence[PictureArea], options: Options, record: RunRecord
-) -> list[KeptClip]:
-    """Cues, features and training, each only as far as an interrupted run has not done it."""
+    What may be refused is looked at first, so that a refused command leaves no trace.
+    """
     recipe, device = options.recipe, chosen_device(options.device)
-    extract = extractor(recipe.features, device)  # first, since it may want a file that is not there
+    clips = open_clips(inputs, options.selection)
+    areas = [area_of(clip, options) for clip in clips]
+    extract = extractor(recipe.features, device)
     weights = [path for path in (extract.weights, _encoder(options)) if path is not None]
-    record.note(weights=[{"file": str(path), "sha256": sha256(path)} for path in weights])
+    record = RunRecord(options.out, told(command, recipe, options.seed, clips, options.crop), resume=options.resume)
+    record.note(device=device, weights=[{"file": str(path), "sha256": sha256(path)} for path in weights])
     with record.stage("cues"):
         kept = [kept_cues(clip, area, options) for clip, area in zip(clips, areas, strict=True)]
     record.note(clips=[{"clip": k.clip.name, "frames": len(k.names), **_area(k.area)} for k in kept])
@@ -132,7 +126,7 @@ def _trained(
             "Give at least two frames, or use a trained model: cuemask predict RUN INPUT --out DIR",
         )
     if (options.out / FILE).is_file():
-        return kept
+        return kept, record
     with record.stage("features"):
         training = [_training_clip(k, options, extract) for k in kept]
     with record.stage("training"):
@@ -145,7 +139,7 @@ def _trained(
     record.note(losses=progress.epochs)
     write_loss_curves(options.out / "losses.png", progress.epochs)
     save_model(net, recipe, options.out / FILE)
-    return kept
+    return kept, record
 
 
 def _training_clip(kept: KeptClip, options: Options, extract: Extractor) -> TrainingClip:

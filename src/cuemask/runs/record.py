@@ -17,6 +17,7 @@ from cuemask.errors import OutputError
 from cuemask.media.clips import Clip
 from cuemask.media.files import make_folder, write_bytes
 from cuemask.recipe import Recipe, recipe_as_mapping
+from cuemask.runs.work import WORK, remove_work
 
 _PACKAGES = ("torch", "numpy", "opencv-contrib-python-headless", "av", "safetensors")
 _MUST_AGREE = ("command", "recipe", "seed", "inputs", "crop", "model_sha256")  # for a run to go on
@@ -43,6 +44,9 @@ class RunRecord:
     def __init__(self, out: Path, told: Mapping[str, Any], *, resume: bool) -> None:
         self.path = make_folder(out) / "run.json"
         before = _read(self.path)
+        if before is not None and not resume and not _holds_results(out):
+            remove_work(out)  # a run that failed before it made anything: nothing is lost by starting anew
+            before = None
         if before is not None:
             _check_same(self.path, before, told, resume=resume)
         self.values: dict[str, Any] = {
@@ -116,6 +120,12 @@ def _read(path: Path) -> dict[str, Any] | None:
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise OutputError(f"{path}: damaged ({error}).", "Choose another folder with --out.") from error
     return values
+
+
+def _holds_results(out: Path) -> bool:
+    """Whether a run left anything that took time to make."""
+    patterns = ("model.safetensors", f"{WORK}/checkpoint.pt", "*/masks/*.png", "*/sheet.png")
+    return any(True for pattern in patterns for _ in out.glob(pattern))
 
 
 def _check_same(path: Path, before: Mapping[str, Any], told: Mapping[str, Any], *, resume: bool) -> None:

@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from skimage.filters import threshold_otsu
+
+from cuemask.cues.anchors import anchors, sharpen, smooth
+from cuemask.cues.location import MeanMap, gaussian_location
+from cuemask.cues.otsu import otsu_threshold
+
+SEEDS = st.integers(0, 2**31 - 1)
+
+
+def maps(seed: int, count: int = 3, shape: tuple[int, int] = (8, 10)) -> list[np.ndarray]:
+    rng = np.random.default_rng(seed)
+    return [rng.random(shape).astype(np.float32) for _ in range(count)]
+
+
+@given(SEEDS, st.integers(1, 3))
+def test_anchors_are_the_products_of_the_cues_and_of_the_inverted_cues(seed, count):
+    cues = maps(seed, count)
+    positive, negative = anchors(cues)
+    for y in range(8):
+        for x in range(10):
+            assert positive[y, x] == pytest.approx(np.prod([float(c[y, x]) for c in cues]), abs=1e-6)
+            assert negative[y, x] == pytest.approx(np.prod([1 - float(c[y, x]) for c in cues]), abs=1e-6)
+
+
+@given(SEEDS)
+def test_inverting_all_cues_swaps_the_anchors(seed):
+    cues = maps(seed)
+    one, other = anchors(cues), anchors([1 - cue for cue in cues])
+    assert one.positive == pytest.approx(other.negative, abs=1e-6)
+    assert one.negative == pytest.approx(other.positive, abs=1e-6)
+
+
+@given(SEEDS, st.floats(0, 8), st.integers(1, 4))
+@settings(max_examples=40)
+def test_anchors_stay_probabilities_that_do_not_exceed_one_together(seed, sharpness, smoothing):
+    positive, negative = anchors(maps(seed), sharpness=sharpness, smoothing=smoothing)
+    assert min(positive.min(), negative.min()) >= 0
+    assert (positive + negative).max() <= 1 + 1e-5
+
+
+def test_outside_the_picture_there_are_no_anchors():
+    inside = np.zeros((8, 10), bool)
+    inside[2:6, 2:8] = True
+    for anchor in anchors(maps(1), inside, smoothing=2):
+        assert (anchor[~inside] == 0).all()
+        assert anchor[inside].any()
+
+
+def test_the_given_cues_are_left_as_they_are():
+    cues = maps(0)
+    before = [cue.copy() for cue in cues]
+    anchors(cues)
+    assert all(np.array_equal(a, b) for a, b in zip(cues, before, strict=True))
+
+
+def test_no_cue_at_all_is_refused():
+    with pytest.raises(ValueError, match="at least one cue"):
+        anchors([])
+
+
+def test_sharpening_is_centred_at_the_otsu_threshold_and_keeps_the_order():
+    cue = np.concatenate([np.full(50, 0.2), np.full(30, 0.6)]).astype(np.float32).reshape(8, 10)
+    cue += np.random.default_rng(0).normal(0, 0.02, cue.shape).astype(np.float32)
+    sharp = sharpen(cue, 4.0)
+    assert sharp[cue < 0.35].max() < 0.5 < sharp[cue > 0.45].min()
+    assert (np.argsort(sharp, axis=None) == np.argsort(cue, axis=None)).all()
+
+
+def test_a_constant_cue_decides_nothing_when_sharpened():
+    assert (sharpen(np.full((4, 4), 0.9, np.float32), 4.0) == 0.5).all()
+
+
+def test_smoothing_reduces_and_enlarges():
+    product = maps(0, 1, (16, 16))[0]
+    expected = cv2.resize(cv2.resize(product, (4, 4)), (16, 16))
+    assert smooth(product, 4) == pytest.approx(expected)
+    assert smooth(product, 1) is product
+
+
+@given(SEEDS)
+def test_otsu_agrees_with_scikit_image(seed):
+    rng = np.random.default_rng(seed)
+    values = np.concatenate([rng.normal(0.3, 0.1, 500), rng.normal(0.7, 0.08, 200)]).clip(0, 1).astype(np.float32)
+    levels = np.rint(values * 255).astype(np.uint8)
+    ours = otsu_threshold(values)
+    # The best threshold may be any within an empty gap of the histogram: what counts is the split.
+    theirs = threshold_otsu(levels, nbins=256)
+    assert abs((values > ours).sum() - (levels > theirs).sum()) <= 0.01 * values.size
+
+
+@pytest.mark.parametrize("level", [0.0, 0.5, 1.0])
+def test_otsu_leaves_nothing_of_a_constant(level):
+    values = np.full(10, level, np.float32)
+    assert not (values > otsu_threshold(values)).any()
+    assert otsu_threshold(np.empty(0, np.float32)) == 1
+
+
+def test_the_location_cue_is_the_mean_in_any_order():
+    frames = maps(0, 5)
+    forwards, backwards = MeanMap(8, 10), MeanMap(8, 10)
+    for frame in frames:
+        forwards.add(frame)
+    for frame in reversed(frames):
+        backwards.add(frame)
+    assert forwards.mean() == pytest.approx(np.mean(frames, axis=0), abs=1e-6)
+    assert forwards.mean() == pytest.approx(backwards.mean(), abs=1e-7)
+    assert (MeanMap(2, 2).mean() == 0).all()
+
+
+def test_the_gaussian_prior_is_centred_and_symmetric():
+    prior = gaussian_location(11, 15)
+    assert prior[5, 7] == prior.max() == 1
+    assert prior == pytest.approx(prior[::-1, ::-1])
+    assert prior[0, 0] < 0.2

@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from cuemask.errors import WeightsError
+from cuemask.inference.model import FILE, Model, full_probability, load_model, save_model
+from cuemask.inference.prediction import segmented
+from cuemask.learning.unet import network
+from cuemask.media.area import PictureArea
+from cuemask.media.frames import Frame
+from cuemask.recipe import load_recipe
+
+TINY = load_recipe(
+    "default",
+    ["network.width=4", "network.depth=2", "input.height_px=32", "input.width_px=40", "masks.refinement=none"],
+)
+
+
+def model(seed: int = 0) -> Model:
+    torch.manual_seed(seed)
+    return Model(network(TINY.network).eval(), TINY, "cpu")
+
+
+def frames(count: int, height: int = 48, width: int = 60) -> list[Frame]:
+    rng = np.random.default_rng(0)
+    return [Frame(f"{k:06d}", k, None, rng.integers(0, 256, (height, width, 3)).astype(np.uint8)) for k in range(count)]
+
+
+def test_a_saved_model_predicts_as_before_and_brings_its_recipe(tmp_path):
+    ours = model()
+    save_model(ours.network, TINY, tmp_path / FILE)
+    for given in (tmp_path, tmp_path / FILE):
+        loaded = load_model(given)
+        assert loaded.recipe == TINY
+        pictures = np.stack([f.rgb[:32, :40] for f in frames(2)])
+        assert np.array_equal(loaded.working_probability(pictures), ours.working_probability(pictures))
+
+
+def test_a_missing_model_names_the_next_command(tmp_path):
+    with pytest.raises(WeightsError, match=r"no trained model.*\n.*cuemask train"):
+        load_model(tmp_path)
+
+
+def test_files_that_are_no_models_are_refused(tmp_path):
+    (tmp_path / FILE).write_bytes(b"text")
+    with pytest.raises(WeightsError, match="not a model"):
+        load_model(tmp_path)
+    save_file({"x": torch.zeros(1)}, tmp_path / FILE)
+    with pytest.raises(WeightsError, match="not a model"):
+        load_model(tmp_path)
+    recipe = json.dumps({"network": {"width": 4}})
+    save_file({"x": torch.zeros(1)}, tmp_path / FILE, {"recipe": recipe})
+    with pytest.raises(WeightsError, match="lacks"):
+        load_model(tmp_path)
+
+
+def test_results_come_in_order_whatever_the_batch():
+    area = PictureArea(4, 6, 40, 50, None)
+    ours = model()
+    lists = [list(segmented(ours, frames(7), area, at_once=at_once)) for at_once in (1, 3, 8)]
+    for results in lists:
+        assert [r.frame.index for r in results] == list(range(7))
+        assert all(np.array_equal(a.mask, b.mask) for a, b in zip(results, lists[0], strict=True))
+
+
+def test_known_masks_are_passed_on_and_not_finished_again():
+    area = PictureArea(0, 0, 48, 60, None)
+    known = np.ones((48, 60), bool)
+    finished = []
+    results = list(
+        segmented(
+            model(),
+            frames(5),
+            area,
+            finish=lambda r: finished.append(r.frame.index),
+            known=lambda f: known if f.index in (1, 2) else None,
+        )
+    )
+    assert sorted(finished) == [0, 3, 4]
+    assert results[1].mask.all()
+    assert results[1].probability is None
+    assert results[0].probability is not None
+
+
+def test_outside_the_picture_probability_and_mask_are_zero():
+    inside = np.zeros((40, 50), bool)
+    inside[5:35, 5:45] = True
+    area = PictureArea(4, 6, 40, 50, inside)
+    frame = frames(1)[0]
+    p = full_probability(np.full((32, 40), 0.9, np.float32), frame.rgb, area, TINY)
+    assert p.shape == (48, 60)
+    assert p[20, 30] == pytest.approx(0.9)
+    assert (p[area.paste(~inside, 48, 60)] == 0).all()
+    assert (p[:4] == 0).all()
+    (result,) = segmented(model(), [frame], area)
+    assert not result.mask[:4].any()
+    assert not result.mask[area.paste(~inside, 48, 60)].any()
+
+
+def test_an_error_in_a_worker_reaches_the_caller():
+    def full_disk(_result):
+        raise OSError("no space")
+
+    with pytest.raises(OSError, match="no space"):
+        list(segmented(model(), frames(6), PictureArea(0, 0, 48, 60, None), finish=full_disk))

@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from cuemask.inference.thresholds import mask_of, refined, without_small_blobs
+from cuemask.recipe import MasksRecipe
+
+
+def soft_disc(size: int = 64) -> np.ndarray:
+    y, x = np.mgrid[:size, :size] - size / 2
+    return (1 / (1 + np.exp(np.hypot(y, x) - 14))).astype(np.float32)
+
+
+def test_otsu_finds_the_disc():
+    mask = mask_of(soft_disc(), None, MasksRecipe())
+    assert 0.9 * np.pi * 14**2 < mask.sum() < 1.15 * np.pi * 14**2
+
+
+def test_a_fixed_threshold_is_taken_as_it_is():
+    p = np.array([[0.59, 0.61]], np.float32)
+    assert mask_of(p, None, MasksRecipe(threshold=0.6)).tolist() == [[False, True]]
+
+
+@pytest.mark.parametrize("level", [0.0, 0.3, 1.0])
+def test_a_constant_map_gives_an_empty_mask_under_otsu(level):
+    assert not mask_of(np.full((8, 8), level, np.float32), None, MasksRecipe()).any()
+
+
+def test_the_mask_stays_inside_the_picture():
+    inside = np.zeros((64, 64), bool)
+    inside[:, :32] = True
+    mask = mask_of(soft_disc(), inside, MasksRecipe())
+    assert mask[:, :32].any()
+    assert not mask[:, 32:].any()
+
+
+def test_small_blobs_go_and_large_ones_stay():
+    mask = np.zeros((100, 100), bool)
+    mask[:20, :20] = mask[50:53, 50:53] = True
+    kept = without_small_blobs(mask, 0.01)
+    assert kept.sum() == 400
+    assert np.array_equal(without_small_blobs(mask, 0.0), mask)
+    assert not without_small_blobs(np.zeros((5, 5), bool), 0.5).any()
+
+
+def test_diagonal_neighbours_are_one_blob():
+    mask = np.eye(10, dtype=bool)
+    assert without_small_blobs(mask, 0.1).sum() == 10
+
+
+def test_refinement_sharpens_a_blurred_edge_where_the_picture_has_one():
+    rgb = np.zeros((128, 128, 3), np.uint8)
+    rgb[:, 64:] = (200, 120, 90)
+    blurred = np.tile(1 / (1 + np.exp(-(np.arange(128) - 63.5) / 6)), (128, 1)).astype(np.float32)
+    sharp = refined(blurred, rgb, MasksRecipe(refinement="guided", refinement_radius=0.1))
+    truth = rgb[..., 0] > 0
+    assert np.abs(sharp - truth)[:, 56:72].mean() < 0.6 * np.abs(blurred - truth)[:, 56:72].mean()
+    assert 0 <= sharp.min() <= sharp.max() <= 1
+    assert refined(blurred, rgb, MasksRecipe()) is blurred

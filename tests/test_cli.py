@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from cuemask.cli import main
+
+README = Path(__file__).parents[1] / "README.md"
+
+
+def test_help_imports_neither_torch_nor_numpy():
+    script = (
+        "import sys; from cuemask.cli import main\n"
+        "try: main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "assert not {'torch', 'numpy', 'cv2', 'av'} & set(sys.modules), 'heavy import'"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=60, stdout=subprocess.DEVNULL)
+
+
+def test_python_m_cuemask_is_the_command():
+    done = subprocess.run(
+        [sys.executable, "-m", "cuemask", "--version"], check=True, timeout=60, capture_output=True, text=True
+    )
+    assert done.stdout.startswith("cuemask, version")
+
+
+@pytest.mark.parametrize("name", sorted(main.commands))
+def test_every_command_has_help_and_is_documented(name):
+    result = CliRunner().invoke(main, [name, "--help"])
+    assert result.exit_code == 0
+    assert len(result.output.splitlines()) > 5
+    assert f"cuemask {name}" in README.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("crop", ["1,2,3", "a,b,c,d", "1,2,3,4,5"])
+def test_a_malformed_crop_is_a_usage_error(crop, tmp_path):
+    result = CliRunner().invoke(main, ["anchors", "x.mp4", "--out", str(tmp_path), "--crop", crop])
+    assert result.exit_code == 2
+    assert "top,left,height,width" in result.output
