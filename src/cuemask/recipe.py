@@ -40,6 +40,9 @@ class CuesRecipe:
     location: Literal["mean", "gaussian"] = "mean"  # the clip's mean colour map, or a fixed centre prior
     location_scale: Literal["fixed", "minmax"] = "fixed"  # the mean as it is, or stretched per clip
     objectness_windows: int = 1000
+    # Exponents in the products of the anchors: 1 is the paper's plain product, below 1 a cue has less say.
+    objectness_weight: float = 1.0
+    location_weight: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -47,8 +50,8 @@ class AnchorsRecipe:
     """How cues become pseudo labels."""
 
     smoothing: int = 1  # reduce by this factor and enlarge again; 1 leaves the product as it is
-    # 0: the plain product. Above: each cue goes through a logistic curve centred at its own Otsu threshold,
-    # this steep per standard deviation, before the product.
+    # 0: the plain product. Above: the colour cue first goes through a logistic curve centred at its own Otsu
+    # threshold, this steep per standard deviation.
     sharpness: float = 0.0
 
 
@@ -141,6 +144,8 @@ def _check(recipe: Recipe) -> None:
         ("input.width_px", r.input.width_px, 32 <= r.input.width_px <= 4096, "from 32 to 4096"),
         ("cues.use", r.cues.use, 0 < len(r.cues.use) == len(set(r.cues.use)), "one or more cues, each once"),
         ("cues.objectness_windows", r.cues.objectness_windows, r.cues.objectness_windows >= 1, "at least 1"),
+        ("cues.objectness_weight", r.cues.objectness_weight, r.cues.objectness_weight > 0, "above 0"),
+        ("cues.location_weight", r.cues.location_weight, r.cues.location_weight > 0, "above 0"),
         ("anchors.smoothing", r.anchors.smoothing, r.anchors.smoothing >= 1, "at least 1"),
         ("anchors.sharpness", r.anchors.sharpness, r.anchors.sharpness >= 0, "at least 0"),
         ("network.width", r.network.width, 1 <= r.network.width <= 512, "from 1 to 512"),
@@ -192,7 +197,13 @@ RELEASED = Recipe(
 DEFAULT = Recipe(
     name="default",
     input=InputRecipe(height_px=256, width_px=320),
-    cues=CuesRecipe(color_channels="a*chroma", color_scale="channels", location_scale="minmax"),
+    cues=CuesRecipe(
+        color_channels="a*chroma",
+        color_scale="channels",
+        location_scale="minmax",
+        objectness_weight=0.3,
+        location_weight=0.3,
+    ),
     anchors=AnchorsRecipe(sharpness=4.0),
     network=NetworkRecipe(width=16, normalization="batch"),
     features=FeaturesRecipe(extractor="texture"),

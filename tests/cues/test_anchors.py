@@ -37,12 +37,25 @@ def test_inverting_all_cues_swaps_the_anchors(seed):
     assert one.negative == pytest.approx(other.positive, abs=1e-6)
 
 
-@given(SEEDS, st.floats(0, 8), st.integers(1, 4))
+@given(SEEDS, st.integers(1, 4))
 @settings(max_examples=40)
-def test_anchors_stay_probabilities_that_do_not_exceed_one_together(seed, sharpness, smoothing):
-    positive, negative = anchors(maps(seed), sharpness=sharpness, smoothing=smoothing)
+def test_anchors_stay_probabilities_that_do_not_exceed_one_together(seed, smoothing):
+    positive, negative = anchors(maps(seed), smoothing=smoothing)
     assert min(positive.min(), negative.min()) >= 0
     assert (positive + negative).max() <= 1 + 1e-5
+
+
+@given(SEEDS, st.floats(0.1, 2))
+def test_a_weight_is_an_exponent_of_the_cue_and_of_its_inverse(seed, weight):
+    one, two = maps(seed, 2)
+    positive, negative = anchors([one, two], weights=[1.0, weight])
+    assert positive == pytest.approx(one * two**weight, abs=1e-6)
+    assert negative == pytest.approx((1 - one) * (1 - two) ** weight, abs=1e-6)
+
+
+def test_each_cue_needs_its_weight():
+    with pytest.raises(ValueError, match="argument"):
+        anchors(maps(0), weights=[1.0])
 
 
 def test_outside_the_picture_there_are_no_anchors():

@@ -23,7 +23,7 @@ def anchors(
     cues: Sequence[Float32[np.ndarray, "H W"]],
     inside: Bool[np.ndarray, "H W"] | None = None,
     *,
-    sharpness: float = 0.0,
+    weights: Sequence[float] | None = None,
     smoothing: int = 1,
 ) -> Anchors:
     """The product of the cues and the product of the inverted cues.
@@ -34,8 +34,8 @@ def anchors(
         One or more maps in [0, 1].
     inside
         Where the endoscope's picture is; both anchors are 0 elsewhere, so nothing is learnt there.
-    sharpness
-        0 takes the cues as they are (the paper). Above, each is first sent through `sharpen`.
+    weights
+        An exponent for each cue and inverted cue; 1 each is the paper's plain product.
     smoothing
         Reduce both products by this factor and enlarge them again; 1 does nothing.
 
@@ -46,12 +46,10 @@ def anchors(
     """
     if not cues:
         raise ValueError("anchors need at least one cue")
-    if sharpness > 0:
-        cues = [sharpen(cue, sharpness, inside) for cue in cues]
-    positive, negative = cues[0].copy(), 1 - cues[0]
-    for cue in cues[1:]:
-        positive *= cue
-        negative *= 1 - cue
+    positive, negative = np.ones_like(cues[0]), np.ones_like(cues[0])
+    for cue, weight in zip(cues, weights or [1.0] * len(cues), strict=True):
+        positive *= cue if weight == 1 else cue**weight
+        negative *= 1 - cue if weight == 1 else (1 - cue) ** weight
     maps = [smooth(product, smoothing) for product in (positive, negative)]
     if inside is not None:
         maps = [np.where(inside, product, np.float32(0)) for product in maps]

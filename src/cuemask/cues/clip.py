@@ -7,18 +7,16 @@ objectness, is kept from the first.
 from __future__ import annotations
 
 import json
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 from jaxtyping import Bool, Float32, UInt8
 
-from cuemask.cues.anchors import Anchors, anchors
+from cuemask.cues.anchors import Anchors, anchors, sharpen
 from cuemask.cues.color import color_cue, stretch
 from cuemask.cues.location import MeanMap, gaussian_location
 from cuemask.cues.objectness import objectness_cue
@@ -28,10 +26,8 @@ from cuemask.media.clips import Clip
 from cuemask.media.files import output_errors, write_bytes
 from cuemask.media.frames import Frame
 from cuemask.media.records import Records, RecordWriter
+from cuemask.media.threads import in_threads
 from cuemask.recipe import Recipe
-
-T = TypeVar("T")
-R = TypeVar("R")
 
 
 class CueMaps(NamedTuple):
@@ -75,10 +71,14 @@ class KeptClip:
 
     def anchors(self, index: int, recipe: Recipe) -> Anchors:
         """Both anchors of frame `index`, from the cues that the recipe uses."""
-        maps = self.cues(index, recipe)
-        chosen = [getattr(maps, cue) for cue in recipe.cues.use]
-        settings = recipe.anchors
-        return anchors(chosen, self.inside, sharpness=settings.sharpness, smoothing=settings.smoothing)
+        maps, settings = self.cues(index, recipe), recipe.cues
+        if recipe.anchors.sharpness > 0:
+            maps = maps._replace(color=sharpen(maps.color, recipe.anchors.sharpness, self.inside))
+        weights = {"color": 1.0, "objectness": settings.objectness_weight, "location": settings.location_weight}
+        chosen = [(getattr(maps, cue), weights[cue]) for cue in settings.use]
+        return anchors(
+            [cue for cue, _ in chosen], self.inside, weights=[w for _, w in chosen], smoothing=recipe.anchors.smoothing
+        )
 
 
 def working_picture(rgb: UInt8[np.ndarray, "H W 3"], area: PictureArea, recipe: Recipe) -> UInt8[np.ndarray, "h w 3"]:
@@ -162,22 +162,6 @@ def frame_color(
 ) -> Float32[np.ndarray, "H W"]:
     """The colour cue as the recipe scales it."""
     return color_cue(rgb, inside, channels=recipe.cues.color_channels, scale=recipe.cues.color_scale)
-
-
-def in_threads(work: Callable[[T], R], items: Iterable[T], threads: int = 2, ahead: int = 4) -> Iterator[R]:
-    """`work` on each item in order, in `threads` threads, at most `ahead` items held."""
-    with ThreadPoolExecutor(threads) as pool:
-        waiting: deque[Future[R]] = deque()
-        try:
-            for item in items:
-                waiting.append(pool.submit(work, item))
-                if len(waiting) >= ahead:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            for future in waiting:
-                future.cancel()
 
 
 def _objectness(rgb: np.ndarray, inside: np.ndarray | None, recipe: Recipe, seed: int) -> np.ndarray:

@@ -9,10 +9,11 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float32, UInt8
 
-from cuemask.cues.clip import in_threads, working_picture
+from cuemask.cues.clip import working_picture
 from cuemask.inference.model import Model, full_mask, full_probability
 from cuemask.media.area import PictureArea
 from cuemask.media.frames import Frame
+from cuemask.media.threads import in_threads
 
 
 class Segmented(NamedTuple):

@@ -10,9 +10,10 @@ import numpy as np
 import torch
 from jaxtyping import Float32
 
-from cuemask.cues.clip import KeptClip, in_threads
+from cuemask.cues.clip import KeptClip
 from cuemask.learning.features import Extractor
 from cuemask.media.records import Records, RecordWriter
+from cuemask.media.threads import in_threads
 from cuemask.recipe import Recipe
 
 

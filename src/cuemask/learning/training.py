@@ -6,7 +6,6 @@ import math
 import pickle
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +25,7 @@ from cuemask.learning.resampling import carry_down, interpolation_matrix
 from cuemask.learning.unet import ResNet18UNet, network
 from cuemask.learning.weights import RESNET18, load_into, read_state, weights_file
 from cuemask.media.files import written_aside
+from cuemask.media.threads import in_threads
 from cuemask.recipe import FeaturesRecipe, LossesRecipe, Recipe
 
 
@@ -296,13 +296,7 @@ def _batches(
         chosen = step_pairs(pairs, step, recipe.training.pairs_per_step, seed)
         return make_batch(clips, chosen, recipe, np.random.default_rng([seed, 1, step]))
 
-    with ThreadPoolExecutor(1) as pool:
-        ahead = [pool.submit(batch, step) for step in steps[:2]]
-        for step in [*steps[2:], None, None][: len(steps)]:
-            ready = ahead.pop(0).result()
-            if step is not None:
-                ahead.append(pool.submit(batch, step))
-            yield ready
+    return in_threads(batch, steps, threads=1, ahead=2)
 
 
 def _note(progress: Progress, losses: Losses, step: int, epoch_steps: int, *, last: bool) -> None:

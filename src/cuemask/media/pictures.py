@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections import deque
 from collections.abc import Generator, Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from fractions import Fraction
 from pathlib import Path
@@ -17,6 +15,7 @@ from jaxtyping import UInt8
 
 from cuemask.errors import PictureError
 from cuemask.media.frames import Frame, Selection
+from cuemask.media.threads import in_threads
 
 PICTURE_ENDINGS = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm"})
 
@@ -92,17 +91,7 @@ def read_ahead(paths: Sequence[Path]) -> Generator[UInt8[np.ndarray, "H W 3"], N
     PictureError
         As `read_picture`, at the picture's turn.
     """
-    pool = ThreadPoolExecutor(READERS, thread_name_prefix="pictures")
-    waiting: deque[Future[np.ndarray]] = deque()
-    try:
-        for path in paths:
-            waiting.append(pool.submit(read_picture, path))
-            if len(waiting) > READ_AHEAD:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+    return in_threads(read_picture, paths, READERS, READ_AHEAD + 1)
 
 
 def selected_pictures(paths: Sequence[Path], selection: Selection) -> list[tuple[int, Path]]:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import deque
 from collections.abc import Callable, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, fields
 from fractions import Fraction
 from pathlib import Path
@@ -19,13 +17,13 @@ from cuemask.errors import OutputError, RecipeError
 from cuemask.media.files import make_folder, output_errors, write_bytes
 from cuemask.media.masks import write_mask, write_rgb
 from cuemask.media.overlay import OverlayWriter
+from cuemask.media.threads import in_threads
 from cuemask.phantom.scene import PhantomFrame, PhantomScene
 from cuemask.phantom.tools import FPS
 
 Progress = Callable[[Iterable[int], int], Iterable[int]]
 
 MAX_FRAMES = 1_000_000  # six digits name them
-WAITING = 4  # frames that may wait for the disk, so that memory stays flat
 
 
 @dataclass(frozen=True)
@@ -87,17 +85,16 @@ def write_phantom(
         scene=out / "scene.json",
         frame_count=frames,
     )
+
+    def drawn(t: int) -> PhantomFrame:
+        frame = scene.frame(t)
+        _write_frame(files, t, frame)
+        return frame
+
     numbers = range(frames)
-    waiting: deque[Future[None]] = deque()
-    with OverlayWriter(files.video, Fraction(FPS)) as video, ThreadPoolExecutor(1) as writer:
-        for t in numbers if progress is None else progress(numbers, frames):
-            frame = scene.frame(t)
-            waiting.append(writer.submit(_write_frame, files, t, frame))
+    with OverlayWriter(files.video, Fraction(FPS)) as video:
+        for frame in in_threads(drawn, numbers if progress is None else progress(numbers, frames)):
             video.write(frame.rgb)
-            if len(waiting) > WAITING:
-                waiting.popleft().result()
-        for written in waiting:
-            written.result()
     description = {**asdict(scene), "frames": frames, "frames_per_second": FPS}
     write_bytes(files.scene, (json.dumps(description, indent=2) + "\n").encode())
     return files

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from cuemask.cues.clip import KeptClip, in_threads, keep_clip, kept_before
+from cuemask.cues.clip import KeptClip, keep_clip, kept_before
 from cuemask.media.area import PictureArea
 from cuemask.media.clips import Clip, open_clips
 from cuemask.media.files import make_folder
 from cuemask.media.masks import write_probability, write_rgb
+from cuemask.media.threads import in_threads
 from cuemask.report.sheet import Cell, contact_sheet
 from cuemask.runs.options import Options, area_of
 from cuemask.runs.record import RunRecord, told
