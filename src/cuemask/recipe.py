@@ -208,7 +208,7 @@ DEFAULT = Recipe(
     network=NetworkRecipe(width=16, normalization="batch"),
     features=FeaturesRecipe(extractor="texture"),
     losses=LossesRecipe(anchor_form="log"),
-    training=TrainingRecipe(steps=300, pairs_per_step=4, learning_rate=2e-3, schedule="cosine"),
+    training=TrainingRecipe(steps=200, pairs_per_step=2, learning_rate=2e-3, schedule="cosine"),
     masks=MasksRecipe(smallest_blob=0.002, refinement="guided"),
 )
 
