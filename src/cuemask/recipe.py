@@ -34,7 +34,7 @@ class CuesRecipe:
     """The three coarse cues (paper, section 2.1)."""
 
     use: tuple[Cue, ...] = ("color", "objectness", "location")
-    color_channels: Literal["a*saturation", "a*chroma"] = "a*saturation"
+    color_channels: Literal["a*saturation", "a*saturation*chroma"] = "a*saturation"
     # fixed: 8-bit channels over 255; minmax: the product stretched per frame; channels: each channel stretched
     color_scale: Literal["fixed", "minmax", "channels"] = "fixed"
     location: Literal["mean", "gaussian"] = "mean"  # the clip's mean colour map, or a fixed centre prior
@@ -198,7 +198,7 @@ DEFAULT = Recipe(
     name="default",
     input=InputRecipe(height_px=256, width_px=320),
     cues=CuesRecipe(
-        color_channels="a*chroma",
+        color_channels="a*saturation*chroma",
         color_scale="channels",
         location_scale="minmax",
         objectness_weight=0.3,

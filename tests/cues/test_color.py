@@ -22,7 +22,7 @@ def test_the_papers_cue_is_inverted_a_times_inverted_saturation():
     assert color_cue(rgb) == pytest.approx((1 - a) * (1 - s), abs=2e-3)
 
 
-@pytest.mark.parametrize("channels", ["a*saturation", "a*chroma"])
+@pytest.mark.parametrize("channels", ["a*saturation", "a*saturation*chroma"])
 @pytest.mark.parametrize("scale", ["fixed", "minmax", "channels"])
 def test_grey_scores_above_fat_and_fat_above_red(channels, scale):
     grey, fat, red = color_cue(picture(GREY, FAT, RED), channels=channels, scale=scale)[0]

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float32, UInt8
 
-Channels = Literal["a*saturation", "a*chroma"]
+Channels = Literal["a*saturation", "a*saturation*chroma"]
 Scale = Literal["fixed", "minmax", "channels"]
 
 _TAILS_PERCENT = (1.0, 99.0)  # what of a channel's range is left to noise and glare
@@ -23,7 +23,7 @@ def color_cue(
 ) -> Float32[np.ndarray, "H W"]:
     """How instrument-coloured each pixel is: grey scores high, red saturated tissue low.
 
-    The product of two inverted channels (paper, section 2.1).
+    The product of inverted channels (paper, section 2.1).
 
     Parameters
     ----------
@@ -32,7 +32,8 @@ def color_cue(
     inside
         Where the endoscope's picture is; elsewhere the cue is 0 and takes no part in the scaling.
     channels
-        LAB a* with HSV saturation (the paper) or with LAB chroma, which stays meaningful in the dark.
+        LAB a* and HSV saturation (the paper), or these and LAB chroma: saturation means little in the dark and
+        chroma little in dark organs, so each makes up for the other.
     scale
         `fixed`: channels as in 8-bit pictures, (a* + 128) / 255 and so on. `minmax`: the product is then
         stretched to [0, 1] over the picture. `channels`: each channel is stretched so that its 1st and 99th
@@ -44,14 +45,12 @@ def color_cue(
     """
     scaled = rgb.astype(np.float32) / 255
     lab = cv2.cvtColor(scaled, cv2.COLOR_RGB2LAB)
-    red = (lab[..., 1] + 128) / 255
-    if channels == "a*saturation":
-        colorful = cv2.cvtColor(scaled, cv2.COLOR_RGB2HSV)[..., 1]
-    else:
-        colorful = np.minimum(np.hypot(lab[..., 1], lab[..., 2]) / 128, 1)
+    chosen = [(lab[..., 1] + 128) / 255, cv2.cvtColor(scaled, cv2.COLOR_RGB2HSV)[..., 1]]
+    if channels == "a*saturation*chroma":
+        chosen.append(np.minimum(np.hypot(lab[..., 1], lab[..., 2]) / 128, 1))
     if scale == "channels":
-        red, colorful = (_without_tails(channel, inside) for channel in (red, colorful))
-    cue = ((1 - red) * (1 - colorful)).astype(np.float32)
+        chosen = [_without_tails(channel, inside) for channel in chosen]
+    cue = np.prod([1 - channel for channel in chosen], axis=0, dtype=np.float32)
     if scale == "minmax":
         cue = stretch(cue, inside)
     return cue if inside is None else np.where(inside, cue, np.float32(0))
