@@ -25,7 +25,7 @@ ifdef VIDEO
 else
 	@rm -rf demo/phantom demo/phantom-run
 	@$(BIN)/cuemask phantom --out demo/phantom --frames 48 --quiet
-	@$(BIN)/cuemask segment demo/phantom/clip.mp4 --out demo/phantom-run --quiet
+	@$(BIN)/cuemask segment demo/phantom/clip.mp4 --out demo/phantom-run >/dev/null
 	@$(BIN)/cuemask evaluate demo/phantom-run/clip demo/phantom/masks
 	@echo
 	@echo "Open these:"

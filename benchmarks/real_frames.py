@@ -1,6 +1,6 @@
 """Masks on the real frames with ground truth: cues, anchors and network, clip by clip, label-free.
 
-    python -m benchmarks.real_frames [--recipe default] [--set key=value ...] [--out DIR] [--seed N]
+    python -m benchmarks.real_frames [--recipe default] [--set key=value ...] [--out DIR] [--seed N] [--cues-only]
 
 Each clip is a run of its own in the single-stage setting, and the EndoVis clips are one more run together.
 Ground truth is read after a run has ended and only to score it. The maps of the cues are thresholded by Otsu at
@@ -32,7 +32,8 @@ from cuemask.recipe import MasksRecipe, Recipe, load_recipe
 from cuemask.runs.learning import segment
 from cuemask.runs.options import Options
 
-METHODS = ("colour under Otsu", "positive anchor", "1 - negative anchor", "network")
+CUES = ("color", "objectness", "location")
+METHODS = (*CUES, "positive", "1 - negative", "network")  # all but the network's under Otsu
 OTSU = MasksRecipe()
 
 
@@ -75,6 +76,7 @@ def main() -> None:
     parser.add_argument("--set", dest="settings", action="append", default=[])
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, help="keep the runs here")
+    parser.add_argument("--cues-only", action="store_true", help="no training, no network")
     parser.add_argument("--clips", help="only these, separated by commas; `together` is the EndoVis run")
     arguments = parser.parse_args()
     recipe = load_recipe(arguments.recipe, arguments.settings)
@@ -82,40 +84,44 @@ def main() -> None:
     print(f"recipe {arguments.recipe} {' '.join(arguments.settings)} seed {arguments.seed}")
     out = arguments.out or Path(tempfile.mkdtemp())
     wanted = arguments.clips.split(",") if arguments.clips else None
-    rows = list(table(cases(data_folder()), recipe, arguments.seed, out, wanted))
+    methods = METHODS[:-1] if arguments.cues_only else METHODS
+    rows = list(table(cases(data_folder()), recipe, arguments.seed, out, wanted, methods))
+    out.mkdir(parents=True, exist_ok=True)
     (out / "table.json").write_text(json.dumps(rows, indent=2))
 
 
 def table(
-    chosen: list[Case], recipe: Recipe, seed: int, out: Path, wanted: list[str] | None
+    chosen: list[Case], recipe: Recipe, seed: int, out: Path, wanted: list[str] | None, methods: tuple[str, ...]
 ) -> Iterator[dict[str, object]]:
     """Score every clip alone and the EndoVis clips together, printing each row as it comes."""
-    print(f"{'clip':24}{'frames':>7}" + "".join(f"{m:>24}" for m in METHODS) + f"{'seconds':>9}")
+    print("IoU and Dice, mean over the frames with masks")
+    print(f"{'clip':24}{'frames':>7}" + "".join(f"{m:>14}" for m in methods) + f"{'seconds':>9}")
     runs = [(case.name, [case]) for case in chosen]
     runs.append(("together", [case for case in chosen if case.name.startswith("endovis")]))
     for name, members in runs:
         if wanted and name not in wanted:
             continue
         started = time.monotonic()
-        segment([case.source for case in members], Options(out=out / name, recipe=recipe, seed=seed))
+        if "network" in methods:
+            segment([case.source for case in members], Options(out=out / name, recipe=recipe, seed=seed))
         seconds = time.monotonic() - started
-        scores = [_scores(case, recipe, seed, out / name) for case in members]
-        yield _row(name, {m: np.concatenate([s[m] for s in scores]) for m in METHODS}, seconds)
+        scores = [_scores(case, recipe, seed, out / name, methods) for case in members]
+        yield _row(name, {m: np.concatenate([s[m] for s in scores]) for m in methods}, seconds)
 
 
-def _scores(case: Case, recipe: Recipe, seed: int, run: Path) -> dict[str, np.ndarray]:
+def _scores(case: Case, recipe: Recipe, seed: int, run: Path, methods: tuple[str, ...]) -> dict[str, np.ndarray]:
     """IoU and Dice of each method, (frames, 2), over the frames of `case` that have truth."""
     truth = true_masks(case)
     (clip,) = open_clips([case.source])
-    folder = next(p for p in run.iterdir() if p.name.endswith(clip.name))
-    predicted: dict[str, list[np.ndarray]] = {m: [] for m in METHODS}
+    predicted: dict[str, list[np.ndarray]] = {m: [] for m in methods}
     with tempfile.TemporaryDirectory() as work:
         kept = keep_clip(clip, picture_area(clip), recipe, Path(work), seed, clip.frames())
         for index, name in enumerate(kept.names):
             if name in truth:
                 for method, mask in _cue_masks(kept, index, recipe, truth[name].shape).items():
                     predicted[method].append(mask)
-                predicted["network"].append(read_mask(folder / "masks" / f"{name}.png") > 0)
+                if "network" in methods:
+                    predicted["network"].append(read_mask(_masks(run, case) / f"{name}.png") > 0)
     true = np.stack([truth[name] for name in kept.names if name in truth])
     counts = {method: Counts.of(np.stack(masks), true) for method, masks in predicted.items()}
     return {method: np.stack([iou(c), dice(c)], axis=1) for method, c in counts.items()}
@@ -125,7 +131,7 @@ def _cue_masks(kept: KeptClip, index: int, recipe: Recipe, shape: tuple[int, ...
     maps = kept.cues(index, recipe)
     products = anchors([getattr(maps, cue) for cue in recipe.cues.use], kept.inside)
     masks: dict[str, np.ndarray] = {}
-    for method, values in zip(METHODS, (maps.color, products.positive, 1 - products.negative), strict=False):
+    for method, values in zip(METHODS[:-1], (*maps, products.positive, 1 - products.negative), strict=True):
         size = (kept.area.width_px, kept.area.height_px)
         p = cv2.resize(np.ascontiguousarray(values), size, interpolation=cv2.INTER_LINEAR)
         masks[method] = kept.area.paste(mask_of(p, kept.area.inside, OTSU), *shape)
@@ -133,14 +139,20 @@ def _cue_masks(kept: KeptClip, index: int, recipe: Recipe, shape: tuple[int, ...
 
 
 def _row(name: str, scores: dict[str, np.ndarray], seconds: float) -> dict[str, object]:
-    row: dict[str, object] = {"clip": name, "frames": len(scores["network"]), "seconds": round(seconds, 1)}
+    row: dict[str, object] = {"clip": name, "frames": len(scores["color"]), "seconds": round(seconds, 1)}
     line = f"{name:24}{row['frames']:>7}"
-    for method in METHODS:
-        figures = scores[method].mean(axis=0).tolist()
+    for method, values in scores.items():
+        figures = values.mean(axis=0).tolist()
         row[method] = {"iou": figures[0], "dice": figures[1]}
-        line += f"{figures[0]:>17.3f} {figures[1]:.3f} "
+        line += f"   {figures[0]:.3f} {figures[1]:.3f}"
     print(f"{line}{seconds:>9.0f}", flush=True)
     return row
+
+
+def _masks(run: Path, case: Case) -> Path:
+    """Where a run put the masks of `case`; two clips of one name have their parent folder's name in front."""
+    alone, together = run / case.clip / "masks", run / f"{Path(case.source).parent.name}_{case.clip}" / "masks"
+    return together if together.is_dir() else alone
 
 
 def _folder(data: Path, name: str, frames: str, masks: str, codes: tuple[int, ...] | None = None) -> Case | None:

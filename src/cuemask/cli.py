@@ -186,9 +186,11 @@ def evaluate(predicted: Path, truth: Path, positive: list[int] | None, as_json: 
 @click.option("--quiet", is_flag=True)
 def phantom(out: Path, frames: int, seed: int, quiet: bool) -> None:
     """Write a synthetic clip with exact masks: video, frames, masks and parts."""
-    from cuemask.phantom.files import write_phantom
+    from cuemask.phantom import write_phantom
 
-    files = write_phantom(out, frames, seed)
+    files = write_phantom(
+        out, frames, seed, lambda numbers, total: numbers if quiet else _progress("phantom", numbers, total)
+    )
     if not quiet:
         click.echo(f"video: {files.video}\nmasks: {files.masks}")
 
