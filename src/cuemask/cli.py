@@ -30,6 +30,9 @@ class _Group(click.Group):
         except CuemaskError as error:
             click.echo(f"{type(error).__name__:13}{error.what}\n{'':13}{error.remedy}", err=True)
             sys.exit(2)
+        except KeyboardInterrupt:
+            click.echo("\nInterrupted. What is done is kept: go on with the same command and --resume.", err=True)
+            sys.exit(130)
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

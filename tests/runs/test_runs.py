@@ -146,12 +146,9 @@ def test_an_empty_file_and_an_empty_folder_are_refused(tmp_path, out):
 def test_a_truncated_video_gives_the_masks_of_the_frames_that_decode(phantom, quick, tmp_path, out):
     data = phantom.video.read_bytes()
     cut = tmp_path / "cut.mp4"
-    cut.write_bytes(data[: int(len(data) * 0.6)])
-    result = cuemask("segment", cut, "--out", out, "--quiet", *quick)
-    if result.exit_code == 2:
-        assert "cut.mp4" in result.stderr
-    else:
-        assert 0 < len(list((out / "cut" / "masks").iterdir())) < 10
+    cut.write_bytes(data[: int(len(data) * 0.9)])
+    assert cuemask("segment", cut, "--out", out, "--quiet", *quick).exit_code == 0
+    assert 0 < len(list((out / "cut" / "masks").iterdir())) < 10
 
 
 def test_a_folder_of_mixed_sizes_is_refused(tmp_path, quick, out):
@@ -160,7 +157,7 @@ def test_a_folder_of_mixed_sizes_is_refused(tmp_path, quick, out):
     for k, size in enumerate((64, 64, 80)):
         cv2.imwrite(str(folder / f"{k}.png"), np.full((size, 90, 3), 90 + k, np.uint8))
     text = refused("segment", folder, "--out", out, *quick)
-    assert "90x64" in text.replace("x64", "x64")
+    assert "90x64" in text
     assert "2.png" in text
 
 

@@ -89,12 +89,12 @@ class ResNet18UNet(nn.Module):
 
     def forward(self, rgb: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B 1 H W"]:
         """Logits for RGB in [0, 1]."""
-        normalised = _padded((rgb - self.mean) / self.std, self.stride)
-        *skips, x = self.encoder.levels(normalised)  # strides 4, 4, 8, 16; 32
+        raw = _padded(rgb, self.stride)
+        *skips, x = self.encoder.levels((raw - self.mean) / self.std)  # strides 4, 4, 8, 16; 32
         for convolve, enlarge in zip(self.up, self._ENLARGE, strict=True):
             x = x if enlarge == 1 else F.interpolate(x, scale_factor=enlarge, mode="nearest")
             x = convolve(torch.cat([x, skips.pop()], 1) if skips else x)
-        logits = self.head(torch.cat([x, normalised], 1))
+        logits = self.head(torch.cat([x, raw], 1))
         return logits[..., : rgb.shape[-2], : rgb.shape[-1]]
 
 
