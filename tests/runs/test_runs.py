@@ -263,9 +263,18 @@ def test_a_second_run_into_one_folder_is_refused_without_resume(phantom, quick, 
 
 def test_a_complete_run_resumed_does_nothing_twice(phantom, quick, out):
     cuemask("segment", phantom.frames, "--out", out, "--quiet", *quick)
-    before = {p: p.stat().st_mtime_ns for p in (out / "frames" / "masks").iterdir()}
+    before = {p: p.stat().st_mtime_ns for p in out.rglob("*")}
     assert cuemask("segment", phantom.frames, "--out", out, "--resume", "--quiet", *quick).exit_code == 0
-    assert before == {p: p.stat().st_mtime_ns for p in (out / "frames" / "masks").iterdir()}
+    assert before == {p: p.stat().st_mtime_ns for p in out.rglob("*")}
+
+
+def test_a_run_that_failed_before_it_made_anything_may_be_started_anew(phantom, tmp_path, quick, out):
+    folder = tmp_path / "one"
+    folder.mkdir()
+    (folder / "a.png").write_bytes((phantom.frames / "000000.png").read_bytes())
+    refused("segment", folder, "--out", out, *quick)
+    (folder / "b.png").write_bytes((phantom.frames / "000001.png").read_bytes())
+    assert cuemask("segment", folder, "--out", out, "--quiet", *quick).exit_code == 0
 
 
 @pytest.mark.parametrize(("flags", "named"), [(("--seed", "4"), "seed"), (("--set", "training.steps=5"), "steps")])

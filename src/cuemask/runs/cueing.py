@@ -41,6 +41,8 @@ def anchors(inputs: Sequence[str | Path], options: Options) -> Path:
     record = RunRecord(
         options.out, told("anchors", options.recipe, options.seed, clips, options.crop), resume=options.resume
     )
+    if record.was_complete:
+        return options.out
     for clip, area in zip(clips, areas, strict=True):
         with record.stage("cues"):
             kept = kept_cues(clip, area, options)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from cuemask.cues.clip import KeptClip, working_picture
+from cuemask.cues.clip import KeptClip, working_inside, working_picture
 from cuemask.errors import TrainingError
 from cuemask.inference.model import FILE, Model, load_model, save_model
 from cuemask.inference.prediction import Segmented, segmented
@@ -45,7 +46,10 @@ def segment(inputs: Sequence[str | Path], options: Options) -> Path:
     CuemaskError
         If an input cannot be read, there is nothing to learn from, or `out` cannot be written.
     """
-    kept, record = _trained("segment", inputs, options)
+    job, record = _opened("segment", inputs, options)
+    if record.was_complete:
+        return options.out
+    kept = _trained(job, options, record)
     model = load_model(options.out, chosen_device(options.device))
     for cues in kept:
         with record.stage("prediction"):
@@ -66,8 +70,10 @@ def train(inputs: Sequence[str | Path], options: Options) -> Path:
     CuemaskError
         As `segment`.
     """
-    clips, record = _trained("train", inputs, options)
-    for kept in clips:
+    job, record = _opened("train", inputs, options)
+    if record.was_complete:
+        return options.out
+    for kept in _trained(job, options, record):
         rows = [(kept.names[i], cue_cells(kept, i, options)) for i in sheet_indices(len(kept.names))]
         write_rgb(make_folder(options.out / kept.clip.name) / "sheet.png", contact_sheet(rows))
     _finished(options, record)
@@ -92,11 +98,14 @@ def predict(run: Path, inputs: Sequence[str | Path], options: Options) -> Path:
         If the model or an input cannot be read, or `out` cannot be written.
     """
     model = load_model(run, chosen_device(options.device))
+    options = replace(options, recipe=model.recipe)
     clips = open_clips(inputs, options.selection)
     areas = [area_of(clip, options) for clip in clips]
     facts = told("predict", model.recipe, options.seed, clips, options.crop)
     facts["model_sha256"] = sha256(run / FILE if run.is_dir() else run)
     record = RunRecord(options.out, facts, resume=options.resume)
+    if record.was_complete:
+        return options.out
     record.note(device=model.device)
     for clip, area in zip(clips, areas, strict=True):
         with record.stage("prediction"):
@@ -105,20 +114,33 @@ def predict(run: Path, inputs: Sequence[str | Path], options: Options) -> Path:
     return options.out
 
 
-def _trained(command: str, inputs: Sequence[str | Path], options: Options) -> tuple[list[KeptClip], RunRecord]:
-    """Cues, features and training, each only as far as an interrupted run has not done it.
+@dataclass(frozen=True)
+class _Job:
+    """What training needs and may be refused for: clips that open, a device, weights that are there."""
 
-    What may be refused is looked at first, so that a refused command leaves no trace.
-    """
+    clips: list[Clip]
+    areas: list[PictureArea]
+    extract: Extractor
+    device: str
+
+
+def _opened(command: str, inputs: Sequence[str | Path], options: Options) -> tuple[_Job, RunRecord]:
+    """Look first at what may be refused, so that a refused command leaves no trace; then begin the record."""
     recipe, device = options.recipe, chosen_device(options.device)
     clips = open_clips(inputs, options.selection)
-    areas = [area_of(clip, options) for clip in clips]
-    extract = extractor(recipe.features, device)
-    weights = [path for path in (extract.weights, _encoder(options)) if path is not None]
+    job = _Job(clips, [area_of(clip, options) for clip in clips], extractor(recipe.features, device), device)
+    weights = [path for path in (job.extract.weights, _encoder(options)) if path is not None]
     record = RunRecord(options.out, told(command, recipe, options.seed, clips, options.crop), resume=options.resume)
-    record.note(device=device, weights=[{"file": str(path), "sha256": sha256(path)} for path in weights])
+    if not record.was_complete:
+        record.note(device=device, weights=[{"file": str(path), "sha256": sha256(path)} for path in weights])
+    return job, record
+
+
+def _trained(job: _Job, options: Options, record: RunRecord) -> list[KeptClip]:
+    """Cues, features and training, each only as far as an interrupted run has not done it."""
+    recipe = options.recipe
     with record.stage("cues"):
-        kept = [kept_cues(clip, area, options) for clip, area in zip(clips, areas, strict=True)]
+        kept = [kept_cues(clip, area, options) for clip, area in zip(job.clips, job.areas, strict=True)]
     record.note(clips=[{"clip": k.clip.name, "frames": len(k.names), **_area(k.area)} for k in kept])
     if max(len(k.names) for k in kept) < 2:
         raise TrainingError(
@@ -126,20 +148,20 @@ def _trained(command: str, inputs: Sequence[str | Path], options: Options) -> tu
             "Give at least two frames, or use a trained model: cuemask predict RUN INPUT --out DIR",
         )
     if (options.out / FILE).is_file():
-        return kept, record
+        return kept
     with record.stage("features"):
-        training = [_training_clip(k, options, extract) for k in kept]
+        training = [_training_clip(k, options, job.extract) for k in kept]
     with record.stage("training"):
         checkpoint = options.out / WORK / "checkpoint.pt"
 
         def steps(numbers: Iterable[int], total: int) -> Iterable[int]:
             return options.progress("training", numbers, total)
 
-        net, progress = train_network(training, recipe, checkpoint, device=device, seed=options.seed, steps=steps)
+        net, progress = train_network(training, recipe, checkpoint, device=job.device, seed=options.seed, steps=steps)
     record.note(losses=progress.epochs)
     write_loss_curves(options.out / "losses.png", progress.epochs)
     save_model(net, recipe, options.out / FILE)
-    return kept, record
+    return kept
 
 
 def _training_clip(kept: KeptClip, options: Options, extract: Extractor) -> TrainingClip:
@@ -196,6 +218,8 @@ def _sheet_row(
 ) -> tuple[str, list[Cell]]:
     picture = working_picture(result.frame.rgb, area, model.recipe)
     p = model.working_probability(picture[None])[0]
+    inside = working_inside(area, model.recipe)
+    p = p if inside is None else p * inside
     cells = cue_cells(kept, number, options) if kept else [Cell("input", picture)]
     cells += [Cell("probability", p), Cell("mask", working_picture(drawn, area, model.recipe))]
     return result.frame.name, cells

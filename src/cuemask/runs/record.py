@@ -26,6 +26,8 @@ _MUST_AGREE = ("command", "recipe", "seed", "inputs", "crop", "model_sha256")  #
 class RunRecord:
     """The record of one run in `out/run.json`, rewritten whole after each stage.
 
+    Where `was_complete` is true the run was resumed after its end: there is nothing to do and nothing is written.
+
     Parameters
     ----------
     out
@@ -49,6 +51,9 @@ class RunRecord:
             before = None
         if before is not None:
             _check_same(self.path, before, told, resume=resume)
+        self.was_complete = before is not None and before.get("status") == "complete"
+        if self.was_complete:
+            return
         self.values: dict[str, Any] = {
             "cuemask": __version__,
             "status": "running",
