@@ -6,7 +6,12 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from jaxtyping import install_import_hook
+
+# Speed is measured in benchmarks, never asserted; the same examples everywhere in CI.
+settings.register_profile("cuemask", deadline=None, derandomize="CI" in os.environ)
+settings.load_profile("cuemask")
 
 install_import_hook("cuemask", "beartype.beartype")
 

@@ -288,7 +288,7 @@ def killed_when(condition, *arguments: object) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "cuemask", *map(str, arguments)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while not condition():
         assert process.poll() is None, "the run ended before it could be killed"
         assert time.monotonic() < deadline
