@@ -141,14 +141,24 @@ def train(inputs: tuple[str, ...], quiet: bool, **flags: Any) -> None:
 
 
 @main.command()
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=click.Path(path_type=Path), metavar="RUN|MODEL.onnx")
 @_inputs
 @_common
 @_device
+@click.option(
+    "--provider",
+    type=click.Choice(["auto", "cpu", "cuda", "tensorrt", "openvino"]),
+    default="auto",
+    show_default=True,
+    help="What ONNX Runtime runs MODEL.onnx with; auto: as --device says.",
+)
 @_probability
 def predict(run: Path, inputs: tuple[str, ...], quiet: bool, **flags: Any) -> None:
-    """Mask the instruments in new video with a model trained before."""
-    from cuemask.runs.learning import predict as run_prediction
+    """Mask the instruments in new video with a model trained or exported before.
+
+    RUN: the folder of `cuemask train` or `segment`. MODEL.onnx: what `cuemask export onnx` wrote; no torch is loaded.
+    """
+    from cuemask.runs.predicting import predict as run_prediction
 
     out = run_prediction(run, inputs, _options(quiet, **flags))
     _name_results(out, quiet, "overlay.mp4", "sheet.png", "masks")
@@ -209,6 +219,7 @@ def _options(
     recipe: str = "default",
     settings: tuple[str, ...] = (),
     device: str = "auto",
+    provider: str = "auto",
     save_probability: bool = False,
 ) -> Options:
     from cuemask.media.frames import Selection
@@ -221,6 +232,7 @@ def _options(
         selection=Selection(every, fps, start, end),
         crop=crop,
         device=device,
+        provider=provider,
         seed=seed,
         resume=resume,
         save_probability=save_probability,
