@@ -164,6 +164,38 @@ def predict(run: Path, inputs: tuple[str, ...], quiet: bool, **flags: Any) -> No
     _name_results(out, quiet, "overlay.mp4", "sheet.png", "masks")
 
 
+@main.group()
+def export() -> None:
+    """Write a trained model, or what it found, in the formats of other programs."""
+
+
+@export.command("onnx")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("inputs", nargs=-1, metavar="[INPUT...]")
+@click.option("--out", required=True, type=click.Path(path_type=Path, dir_okay=False), metavar="FILE.onnx")
+@click.option("--int8", is_flag=True, help="Quantise to 8-bit integers, with ranges measured on INPUT.")
+@click.option("--crop", metavar=_CROP, callback=_crop, help="The picture in the frames of INPUT, in pixels [found].")
+@click.option("--quiet", is_flag=True, help="No closing lines.")
+def export_onnx(
+    run: Path, inputs: tuple[str, ...], out: Path, int8: bool, crop: tuple[int, int, int, int] | None, quiet: bool
+) -> None:
+    """Export RUN's network with resizing and normalisation to one ONNX file for `cuemask predict` or your program.
+
+    Needs: pip install 'cuemask[export]'
+    """
+    if int8 != bool(inputs):
+        raise click.UsageError(
+            "--int8 needs INPUT to measure ranges on: cuemask export onnx RUN --out FILE.onnx --int8 INPUT..."
+            if int8
+            else "INPUT is for --int8 only."
+        )
+    from cuemask.runs.exporting import export_onnx as run_export
+
+    exported = run_export(run, out, inputs, crop=crop)
+    if not quiet:
+        click.echo("\n".join(exported.lines()))
+
+
 @main.command()
 @_inputs
 @_common
