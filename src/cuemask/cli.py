@@ -28,7 +28,7 @@ class _Group(click.Group):
         try:
             return super().invoke(ctx)
         except CuemaskError as error:
-            click.echo(f"{type(error).__name__:13}{error.what}\n{'':13}{error.remedy}", err=True)
+            click.echo(f"{type(error).__name__:12} {error.what}\n{'':13}{error.remedy}", err=True)
             sys.exit(2)
 
 

@@ -188,7 +188,7 @@ def test_a_provider_that_is_absent_is_named_with_those_that_are_there(exported):
         load_onnx(exported, "tensorrt")
     with pytest.raises(InstallationError, match=r"provider neural: .* has cpu.*\n.*--provider cpu"):
         load_onnx(exported, "neural")
-    assert load_onnx(exported, "auto").device == load_onnx(exported, "cpu").device == "onnxruntime cpu"
+    assert load_onnx(exported, "auto").device == load_onnx(exported, "cpu").device
 
 
 def test_a_provider_that_is_built_in_but_does_not_start_is_an_error(exported, monkeypatch):

@@ -24,8 +24,6 @@ PROVIDERS = {
 # Whom a provider leaves what it cannot do; the processor is always last.
 _FALLBACKS = {"tensorrt": ["cuda"]}
 _PACKAGES = {"cuda": "onnxruntime-gpu", "tensorrt": "onnxruntime-gpu", "openvino": "onnxruntime-openvino"}
-# OpenVINO calculates in bfloat16 unasked where the processor has it; masks should not depend on that.
-_SETTINGS: dict[str, dict[str, str]] = {"openvino": {"precision": "ACCURACY"}}
 _EXPORT_ONE = "Export one: cuemask export onnx RUN --out model.onnx; then give that file."
 
 
@@ -76,7 +74,7 @@ def load_onnx(path: Path, provider: str = "auto") -> OnnxModel:
     except (KeyError, json.JSONDecodeError, RecipeError) as error:
         why = error.what if isinstance(error, RecipeError) else error
         raise WeightsError(f"{path}: an ONNX file, but not one that cuemask wrote ({why}).", _EXPORT_ONE) from error
-    return OnnxModel(session, recipe, f"onnxruntime {started}")
+    return OnnxModel(session, recipe, f"onnxruntime {ort.__version__} {started}")
 
 
 def onnxruntime() -> Any:
@@ -116,11 +114,7 @@ def _chosen(ort: Any, provider: str) -> list[str]:
 def _session(ort: Any, path: Path, providers: list[str]) -> Any:
     state = ort.capi.onnxruntime_pybind11_state
     try:
-        return ort.InferenceSession(
-            path,
-            providers=[PROVIDERS[name] for name in providers],
-            provider_options=[_SETTINGS.get(name, {}) for name in providers],
-        )
+        return ort.InferenceSession(path, providers=[PROVIDERS[name] for name in providers])
     except (
         state.InvalidProtobuf,
         state.InvalidGraph,
