@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -20,7 +21,7 @@ from cuemask.inference import export
 from cuemask.inference.export import OPSET, resized, write_onnx
 from cuemask.inference.model import Model
 from cuemask.inference.quantization import write_int8
-from cuemask.inference.runtime import OnnxModel, load_onnx
+from cuemask.inference.runtime import _chosen, load_onnx
 from cuemask.learning.unet import network
 from cuemask.media.area import PictureArea
 from cuemask.recipe import Recipe, load_recipe
@@ -191,6 +192,22 @@ def test_a_provider_that_is_absent_is_named_with_those_that_are_there(exported):
     assert load_onnx(exported, "auto").device == load_onnx(exported, "cpu").device
 
 
+@pytest.mark.parametrize(
+    ("wanted", "built_in", "tried"),
+    [
+        ("auto", "Tensorrt CUDA CPU", ["cuda", "cpu"]),
+        ("auto", "OpenVINO CPU", ["cpu"]),
+        ("cpu", "Tensorrt CUDA CPU", ["cpu"]),
+        ("tensorrt", "Tensorrt CUDA CPU", ["tensorrt", "cuda", "cpu"]),
+        ("openvino", "OpenVINO Azure CPU", ["openvino", "cpu"]),
+    ],
+)
+def test_providers_are_tried_with_their_fallbacks_and_the_processor_last(wanted, built_in, tried):
+    names = [f"{name}ExecutionProvider" for name in built_in.split()]
+    library = SimpleNamespace(get_available_providers=lambda: names, __version__="1")
+    assert _chosen(library, wanted) == tried
+
+
 def test_a_provider_that_is_built_in_but_does_not_start_is_an_error(exported, monkeypatch):
     monkeypatch.setattr("cuemask.inference.runtime._chosen", lambda *_: ["cpu"])
     with pytest.raises(InstallationError, match=r"provider cuda: .* did not start.*\n.*--provider cpu"):
@@ -222,7 +239,3 @@ def test_onnx_runtime_is_imported_with_its_telemetry_off_and_leaves_the_home_alo
     home = {name: str(tmp_path) for name in ("HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME")}
     subprocess.run([sys.executable, "-c", script, exported], check=True, timeout=60, env={**os.environ, **home})
     assert list(tmp_path.iterdir()) == []
-
-
-def test_an_exported_model_is_a_predictor_like_any_other(exported):
-    assert isinstance(load_onnx(exported), OnnxModel)

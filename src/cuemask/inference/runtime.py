@@ -96,7 +96,7 @@ def onnxruntime() -> Any:
 
 
 def _chosen(ort: Any, provider: str) -> list[str]:
-    """ONNX Runtime's names of the providers to try, in order."""
+    """The providers to try, in order."""
     built_in = ort.get_available_providers()
     available = [name for name, full in PROVIDERS.items() if full in built_in]
     if provider == "auto":
