@@ -1,4 +1,4 @@
-"""An exported model in 8-bit integers: a quarter of the size, and faster where the processor multiplies them well."""
+"""An exported model in 8-bit integers: a third of the size, and faster where the processor multiplies them well."""
 
 from __future__ import annotations
 
