@@ -28,7 +28,7 @@ class _Group(click.Group):
         try:
             return super().invoke(ctx)
         except CuemaskError as error:
-            click.echo(f"{type(error).__name__:13}{error.what}\n{'':13}{error.remedy}", err=True)
+            click.echo(f"{type(error).__name__:12} {error.what}\n{'':13}{error.remedy}", err=True)
             sys.exit(2)
         except KeyboardInterrupt:
             click.echo("\nInterrupted. What is done is kept: go on with the same command and --resume.", err=True)
@@ -144,17 +144,59 @@ def train(inputs: tuple[str, ...], quiet: bool, **flags: Any) -> None:
 
 
 @main.command()
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=click.Path(path_type=Path), metavar="RUN|MODEL.onnx")
 @_inputs
 @_common
 @_device
+@click.option(
+    "--provider",
+    type=click.Choice(["auto", "cpu", "cuda", "tensorrt", "openvino"]),
+    default="auto",
+    show_default=True,
+    help="What ONNX Runtime runs MODEL.onnx with; auto: as --device says.",
+)
 @_probability
 def predict(run: Path, inputs: tuple[str, ...], quiet: bool, **flags: Any) -> None:
-    """Mask the instruments in new video with a model trained before."""
-    from cuemask.runs.learning import predict as run_prediction
+    """Mask the instruments in new video with a model trained or exported before.
+
+    RUN: the folder of `cuemask train` or `segment`. MODEL.onnx: what `cuemask export onnx` wrote; no torch is loaded.
+    """
+    from cuemask.runs.predicting import predict as run_prediction
 
     out = run_prediction(run, inputs, _options(quiet, **flags))
     _name_results(out, quiet, "overlay.mp4", "sheet.png", "masks")
+
+
+@main.group()
+def export() -> None:
+    """Write a trained model, or what it found, in the formats of other programs."""
+
+
+@export.command("onnx")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("inputs", nargs=-1, metavar="[INPUT...]")
+@click.option("--out", required=True, type=click.Path(path_type=Path, dir_okay=False), metavar="FILE.onnx")
+@click.option("--int8", is_flag=True, help="Quantise to 8-bit integers, with ranges measured on INPUT.")
+@click.option("--crop", metavar=_CROP, callback=_crop, help="The picture in the frames of INPUT, in pixels [found].")
+@click.option("--quiet", is_flag=True, help="No closing lines.")
+def export_onnx(
+    run: Path, inputs: tuple[str, ...], out: Path, int8: bool, crop: tuple[int, int, int, int] | None, quiet: bool
+) -> None:
+    """Export RUN's network with resizing and normalisation to one ONNX file for `cuemask predict` or your program.
+
+    Needs: pip install 'cuemask[export]'
+    """
+    if int8 != bool(inputs):
+        raise click.UsageError(
+            "--int8 needs INPUT to measure ranges on: cuemask export onnx RUN --out FILE.onnx --int8 INPUT..."
+            if int8
+            else "INPUT is for --int8 only."
+        )
+    from cuemask.runs.exporting import export_onnx as run_export
+
+    exported = run_export(run, out, inputs, crop=crop)
+    if not quiet:
+        click.echo("\n".join(exported.lines()))
 
 
 @main.command()
@@ -212,6 +254,7 @@ def _options(
     recipe: str = "default",
     settings: tuple[str, ...] = (),
     device: str = "auto",
+    provider: str = "auto",
     save_probability: bool = False,
 ) -> Options:
     from cuemask.media.frames import Selection
@@ -224,6 +267,7 @@ def _options(
         selection=Selection(every, fps, start, end),
         crop=crop,
         device=device,
+        provider=provider,
         seed=seed,
         resume=resume,
         save_probability=save_probability,

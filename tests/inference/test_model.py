@@ -8,8 +8,9 @@ import torch
 from safetensors.torch import save_file
 
 from cuemask.errors import WeightsError
-from cuemask.inference.model import FILE, Model, full_probability, load_model, save_model
+from cuemask.inference.model import FILE, Model, load_model, save_model
 from cuemask.inference.prediction import segmented
+from cuemask.inference.thresholds import full_probability
 from cuemask.learning.unet import network
 from cuemask.media.area import PictureArea
 from cuemask.media.frames import Frame

@@ -223,9 +223,9 @@ def test_cuda_where_there_is_none_is_refused(phantom, quick, out):
 def test_a_full_disk_is_said_and_the_run_resumes(phantom, quick, out, monkeypatch):
     import errno
 
-    from cuemask.runs import learning
+    from cuemask.runs import predicting
 
-    original = learning.write_mask
+    original = predicting.write_mask
     written = []
 
     def full(path, mask):
@@ -234,9 +234,9 @@ def test_a_full_disk_is_said_and_the_run_resumes(phantom, quick, out, monkeypatc
         written.append(path)
         original(path, mask)
 
-    monkeypatch.setattr(learning, "write_mask", full)
+    monkeypatch.setattr(predicting, "write_mask", full)
     assert "--resume" in refused("segment", phantom.frames, "--out", out, *quick)
-    monkeypatch.setattr(learning, "write_mask", original)
+    monkeypatch.setattr(predicting, "write_mask", original)
     assert cuemask("segment", phantom.frames, "--out", out, "--resume", "--quiet", *quick).exit_code == 0
     assert len(list((out / "frames" / "masks").iterdir())) == 10
 

@@ -6,7 +6,6 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 from jaxtyping import Float32, UInt8
@@ -15,13 +14,11 @@ from safetensors.torch import save_file
 from torch import nn
 
 from cuemask import __version__
-from cuemask.errors import WeightsError
-from cuemask.inference.thresholds import mask_of, refined
+from cuemask.errors import CuemaskError, WeightsError
 from cuemask.learning.backbones import placed
 from cuemask.learning.training import autocast
 from cuemask.learning.unet import network
 from cuemask.learning.weights import load_into
-from cuemask.media.area import PictureArea
 from cuemask.media.files import written_aside
 from cuemask.recipe import Recipe, recipe_as_mapping, recipe_from_mapping
 
@@ -43,24 +40,6 @@ class Model:
         with autocast(self.recipe, self.device):
             logits = self.network(rgb.contiguous(memory_format=torch.channels_last))
         return torch.sigmoid(logits.float())[:, 0].cpu().numpy()
-
-
-def full_probability(
-    working: Float32[np.ndarray, "h w"], rgb: UInt8[np.ndarray, "H W 3"], area: PictureArea, recipe: Recipe
-) -> Float32[np.ndarray, "H W"]:
-    """A working-size probability at the frame's own size: bilinear, refined, 0 outside the endoscope's picture."""
-    size = (area.width_px, area.height_px)
-    p = cv2.resize(working, size, interpolation=cv2.INTER_LINEAR).astype(np.float32)
-    p = refined(p, np.ascontiguousarray(area.crop(rgb)), recipe.masks)
-    if area.inside is not None:
-        p = np.where(area.inside, p, np.float32(0))
-    return area.paste(p, rgb.shape[0], rgb.shape[1])
-
-
-def full_mask(p: Float32[np.ndarray, "H W"], area: PictureArea, recipe: Recipe) -> np.ndarray:
-    """The mask of a full-size probability map, thresholded within the endoscope's picture."""
-    mask = mask_of(np.ascontiguousarray(area.crop(p)), area.inside, recipe.masks)
-    return area.paste(mask, p.shape[0], p.shape[1])
 
 
 def save_model(net: nn.Module, recipe: Recipe, path: Path) -> None:
@@ -104,3 +83,20 @@ def load_model(path: Path, device: str = "cpu") -> Model:
     net = network(recipe.network)
     load_into(net, state, file)
     return Model(placed(net.eval(), device), recipe, device)
+
+
+def chosen_device(wanted: str) -> str:
+    """`cpu` or `cuda`.
+
+    Raises
+    ------
+    CuemaskError
+        If cuda is wanted and absent.
+    """
+    if wanted == "cpu":
+        return "cpu"
+    if torch.cuda.is_available():
+        return "cuda"
+    if wanted == "cuda":
+        raise CuemaskError("device cuda: torch finds no CUDA device.", "Run on the processor: --device cpu")
+    return "cpu"

@@ -4,16 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float32, UInt8
 
 from cuemask.cues.clip import working_picture
-from cuemask.inference.model import Model, full_mask, full_probability
+from cuemask.inference.thresholds import full_mask, full_probability
 from cuemask.media.area import PictureArea
 from cuemask.media.frames import Frame
 from cuemask.media.threads import in_threads
+from cuemask.recipe import Recipe
+
+
+@runtime_checkable
+class Predictor(Protocol):
+    """A trained model, whatever runs it: torch (`inference.model`) or ONNX Runtime (`inference.runtime`)."""
+
+    @property
+    def recipe(self) -> Recipe:
+        """The recipe that it was trained and is to be used by."""
+        ...
+
+    @property
+    def device(self) -> str:
+        """What it runs on, in words for the run's record."""
+        ...
+
+    def working_probability(self, pictures: UInt8[np.ndarray, "N h w 3"]) -> Float32[np.ndarray, "N h w"]:
+        """Instrument probability in [0, 1] of pictures at working size."""
+        ...
 
 
 class Segmented(NamedTuple):
@@ -31,7 +51,7 @@ class _Job(NamedTuple):
 
 
 def segmented(
-    model: Model,
+    model: Predictor,
     frames: Iterable[Frame],
     area: PictureArea,
     *,
@@ -69,7 +89,7 @@ def segmented(
 
 
 def _through_network(
-    model: Model, jobs: Iterator[_Job], at_once: int
+    model: Predictor, jobs: Iterator[_Job], at_once: int
 ) -> Iterator[tuple[_Job, Float32[np.ndarray, "h w"] | None]]:
     while chunk := list(islice(jobs, at_once)):
         pictures = [job.picture for job in chunk if job.picture is not None]

@@ -1,4 +1,4 @@
-"""From probability to mask: refinement, threshold, small blobs."""
+"""From probability to mask: size, refinement, threshold, small blobs."""
 
 from __future__ import annotations
 
@@ -8,9 +8,28 @@ from jaxtyping import Bool, Float32, UInt8
 
 from cuemask.cues.objectness import require_contrib
 from cuemask.cues.otsu import otsu_threshold
-from cuemask.recipe import MasksRecipe
+from cuemask.media.area import PictureArea
+from cuemask.recipe import MasksRecipe, Recipe
 
 _GUIDED_EPS = 1e-3  # variance of the guide, 0 to 1, below which a neighbourhood counts as flat
+
+
+def full_probability(
+    working: Float32[np.ndarray, "h w"], rgb: UInt8[np.ndarray, "H W 3"], area: PictureArea, recipe: Recipe
+) -> Float32[np.ndarray, "H W"]:
+    """A working-size probability at the frame's own size: bilinear, refined, 0 outside the endoscope's picture."""
+    size = (area.width_px, area.height_px)
+    p = cv2.resize(working, size, interpolation=cv2.INTER_LINEAR).astype(np.float32)
+    p = refined(p, np.ascontiguousarray(area.crop(rgb)), recipe.masks)
+    if area.inside is not None:
+        p = np.where(area.inside, p, np.float32(0))
+    return area.paste(p, rgb.shape[0], rgb.shape[1])
+
+
+def full_mask(p: Float32[np.ndarray, "H W"], area: PictureArea, recipe: Recipe) -> np.ndarray:
+    """The mask of a full-size probability map, thresholded within the endoscope's picture."""
+    mask = mask_of(np.ascontiguousarray(area.crop(p)), area.inside, recipe.masks)
+    return area.paste(mask, p.shape[0], p.shape[1])
 
 
 def mask_of(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 import pickle
@@ -17,7 +16,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from cuemask.errors import WeightsError
-from cuemask.media.files import make_folder, written_aside
+from cuemask.media.files import make_folder, sha256, written_aside
 
 logger = logging.getLogger(__name__)
 
@@ -126,12 +125,6 @@ def load_into(module: torch.nn.Module, state: dict[str, Tensor], path: Path, may
             )
         tensor.copy_(state[name])
     return missing
-
-
-def sha256(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _check_hash(path: Path, published: Published) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
@@ -71,6 +72,12 @@ def write_bytes(path: Path, data: bytes) -> None:
     """
     with written_aside(path) as aside:
         aside.write_bytes(data)
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _output_error(path: Path, error: OSError) -> OutputError:

@@ -1,34 +1,29 @@
-"""`cuemask train`, `predict` and `segment`: the two settings of the paper as three library calls."""
+"""`cuemask train` and `segment`: what learns. `runs.predicting` is what follows."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-from cuemask.cues.clip import KeptClip, working_inside, working_picture
+from cuemask.cues.clip import KeptClip
 from cuemask.errors import TrainingError
-from cuemask.inference.model import FILE, Model, load_model, save_model
-from cuemask.inference.prediction import Segmented, segmented
+from cuemask.inference.model import FILE, chosen_device, load_model, save_model
 from cuemask.learning.features import Extractor, extractor
 from cuemask.learning.kept import TrainingClip, keep_for_training
 from cuemask.learning.training import encoder_weights
 from cuemask.learning.training import train as train_network
-from cuemask.learning.weights import sha256
 from cuemask.media.area import PictureArea
 from cuemask.media.clips import Clip, open_clips
-from cuemask.media.files import make_folder
-from cuemask.media.frames import Frame
-from cuemask.media.masks import read_mask, write_mask, write_probability, write_rgb
-from cuemask.media.overlay import OverlayWriter, overlay
+from cuemask.media.files import make_folder, sha256
+from cuemask.media.masks import write_rgb
 from cuemask.report.curves import write_loss_curves
-from cuemask.report.sheet import Cell, contact_sheet
+from cuemask.report.sheet import contact_sheet
 from cuemask.runs.cueing import cue_cells, kept_cues, sheet_indices
-from cuemask.runs.options import Options, area_of, chosen_device
+from cuemask.runs.options import Options, area_of
+from cuemask.runs.predicting import finished, write_masks
 from cuemask.runs.record import RunRecord, told
-from cuemask.runs.work import WORK, remove_work
+from cuemask.runs.work import WORK
 
 
 def segment(inputs: Sequence[str | Path], options: Options) -> Path:
@@ -53,8 +48,8 @@ def segment(inputs: Sequence[str | Path], options: Options) -> Path:
     model = load_model(options.out, chosen_device(options.device))
     for cues in kept:
         with record.stage("prediction"):
-            _predicted(model, cues.clip, cues.area, options, cues)
-    _finished(options, record)
+            write_masks(model, cues.clip, cues.area, options, cues)
+    finished(options, record)
     return options.out
 
 
@@ -76,41 +71,7 @@ def train(inputs: Sequence[str | Path], options: Options) -> Path:
     for kept in _trained(job, options, record):
         rows = [(kept.names[i], cue_cells(kept, i, options)) for i in sheet_indices(len(kept.names))]
         write_rgb(make_folder(options.out / kept.clip.name) / "sheet.png", contact_sheet(rows))
-    _finished(options, record)
-    return options.out
-
-
-def predict(run: Path, inputs: Sequence[str | Path], options: Options) -> Path:
-    """Segment clips with a model trained before; the model's own recipe counts, not that of `options`.
-
-    Parameters
-    ----------
-    run
-        The folder of a `train` or `segment` run, or its `model.safetensors`.
-
-    Returns
-    -------
-    The folder of the results.
-
-    Raises
-    ------
-    CuemaskError
-        If the model or an input cannot be read, or `out` cannot be written.
-    """
-    model = load_model(run, chosen_device(options.device))
-    options = replace(options, recipe=model.recipe)
-    clips = open_clips(inputs, options.selection)
-    areas = [area_of(clip, options) for clip in clips]
-    facts = told("predict", model.recipe, options.seed, clips, options.crop)
-    facts["model_sha256"] = sha256(run / FILE if run.is_dir() else run)
-    record = RunRecord(options.out, facts, resume=options.resume)
-    if record.was_complete:
-        return options.out
-    record.note(device=model.device)
-    for clip, area in zip(clips, areas, strict=True):
-        with record.stage("prediction"):
-            _predicted(model, clip, area, options, None)
-    _finished(options, record)
+    finished(options, record)
     return options.out
 
 
@@ -177,58 +138,5 @@ def _encoder(options: Options) -> Path | None:
     return encoder_weights(options.recipe)
 
 
-def _predicted(model: Model, clip: Clip, area: PictureArea, options: Options, kept: KeptClip | None) -> None:
-    """Masks, overlay and sheet of one clip; frames whose files an interrupted run left are not computed again."""
-    folder = options.out / clip.name
-    masks, probabilities = make_folder(folder / "masks"), folder / "probability"
-    if options.save_probability:
-        make_folder(probabilities)
-    shown = set(sheet_indices(len(kept.names) if kept else clip.frame_count or 1))
-    rows: list[tuple[str, list[Cell]]] = []
-
-    def known(frame: Frame) -> np.ndarray | None:
-        mask, p = masks / f"{frame.name}.png", probabilities / f"{frame.name}.png"
-        whole = options.resume and mask.is_file() and (p.is_file() or not options.save_probability)
-        return read_mask(mask) > 0 if whole else None
-
-    def finish(result: Segmented) -> None:
-        name = f"{result.frame.name}.png"
-        if options.save_probability and result.probability is not None:
-            write_probability(probabilities / name, result.probability)
-        write_mask(masks / name, result.mask)
-
-    frames = options.progress(f"{clip.name}: masks", clip.frames(), clip.frame_count)
-    with OverlayWriter(folder / "overlay.mp4", clip.frame_rate) as video:
-        for number, result in enumerate(segmented(model, frames, area, finish=finish, known=known)):
-            drawn = overlay(result.frame.rgb, result.mask)
-            video.write(drawn)
-            if number in shown:
-                rows.append(_sheet_row(result, number, drawn, area, model, options, kept))
-    write_rgb(folder / "sheet.png", contact_sheet(rows))
-
-
-def _sheet_row(
-    result: Segmented,
-    number: int,
-    drawn: np.ndarray,
-    area: PictureArea,
-    model: Model,
-    options: Options,
-    kept: KeptClip | None,
-) -> tuple[str, list[Cell]]:
-    picture = working_picture(result.frame.rgb, area, model.recipe)
-    p = model.working_probability(picture[None])[0]
-    inside = working_inside(area, model.recipe)
-    p = p if inside is None else p * inside
-    cells = cue_cells(kept, number, options) if kept else [Cell("input", picture)]
-    cells += [Cell("probability", p), Cell("mask", working_picture(drawn, area, model.recipe))]
-    return result.frame.name, cells
-
-
 def _area(area: PictureArea) -> dict[str, int]:
     return {"top": area.top, "left": area.left, "height_px": area.height_px, "width_px": area.width_px}
-
-
-def _finished(options: Options, record: RunRecord) -> None:
-    remove_work(options.out)
-    record.note(status="complete")

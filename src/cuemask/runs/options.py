@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cuemask.errors import CuemaskError
 from cuemask.media.area import PictureArea, fixed_area, picture_area
 from cuemask.media.clips import Clip, Selection
 from cuemask.recipe import DEFAULT, Recipe
@@ -34,6 +32,9 @@ class Options:
         Top, left, height and width of the picture in the frame, in pixels; None finds it.
     device
         `auto`, `cpu` or `cuda`.
+    provider
+        What ONNX Runtime runs an exported model with: `auto` (as `device` says), `cpu`, `cuda`, `tensorrt` or
+        `openvino`.
     progress
         Wraps every long iteration: (label, items, total or None) gives the items.
     """
@@ -43,6 +44,7 @@ class Options:
     selection: Selection = field(default_factory=Selection)
     crop: tuple[int, int, int, int] | None = None
     device: str = "auto"
+    provider: str = "auto"
     seed: int = 0
     resume: bool = False
     save_probability: bool = False
@@ -62,22 +64,3 @@ def area_of(clip: Clip, options: Options) -> PictureArea:
     if options.recipe.input.area == "full":
         return fixed_area(0, 0, clip.height_px, clip.width_px, clip.height_px, clip.width_px)
     return picture_area(clip)
-
-
-def chosen_device(wanted: str) -> str:
-    """`cpu` or `cuda`.
-
-    Raises
-    ------
-    CuemaskError
-        If cuda is wanted and absent.
-    """
-    if wanted == "cpu" or importlib.util.find_spec("torch") is None:
-        return "cpu"
-    import torch
-
-    if torch.cuda.is_available():
-        return "cuda"
-    if wanted == "cuda":
-        raise CuemaskError("device cuda: torch finds no CUDA device.", "Run on the processor: --device cpu")
-    return "cpu"

@@ -1,0 +1,133 @@
+"""Exported models, run by ONNX Runtime: no torch, the same masks."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float32, UInt8
+
+from cuemask.errors import InstallationError, RecipeError, WeightsError
+from cuemask.recipe import Recipe, recipe_from_mapping
+
+INPUT, OUTPUT = "rgb", "probability"
+PROVIDERS = {
+    "cpu": "CPUExecutionProvider",
+    "cuda": "CUDAExecutionProvider",
+    "tensorrt": "TensorrtExecutionProvider",
+    "openvino": "OpenVINOExecutionProvider",
+}
+# Whom a provider leaves what it cannot do; the processor is always last.
+_FALLBACKS = {"tensorrt": ["cuda"]}
+_PACKAGES = {"cuda": "onnxruntime-gpu", "tensorrt": "onnxruntime-gpu", "openvino": "onnxruntime-openvino"}
+_EXPORT_ONE = "Export one: cuemask export onnx RUN --out model.onnx; then give that file."
+
+
+@dataclass(frozen=True)
+class OnnxModel:
+    """A session of ONNX Runtime with the recipe that the model was trained and is to be used by."""
+
+    session: Any
+    recipe: Recipe
+    device: str
+
+    def working_probability(self, pictures: UInt8[np.ndarray, "N H W 3"]) -> Float32[np.ndarray, "N h w"]:
+        """Instrument probability in [0, 1] at working size, of pictures of any size.
+
+        Pictures of working size pass as they are; others are resized in the graph as OpenCV would.
+        """
+        return self.session.run([OUTPUT], {INPUT: pictures})[0]
+
+
+def load_onnx(path: Path, provider: str = "auto") -> OnnxModel:
+    """The model that `cuemask export onnx` wrote to `path`.
+
+    Parameters
+    ----------
+    provider
+        `auto` (CUDA where this ONNX Runtime has it, else the processor), `cpu`, `cuda`, `tensorrt` or `openvino`.
+
+    Raises
+    ------
+    WeightsError
+        If the file is absent, not ONNX or not ours.
+    InstallationError
+        If ONNX Runtime, or the provider, is not installed or does not start.
+    """
+    if not path.is_file():
+        raise WeightsError(f"{path}: no such file.", _EXPORT_ONE)
+    ort = onnxruntime()
+    session = _session(ort, path, _chosen(ort, provider))
+    metadata: dict[str, str] = session.get_modelmeta().custom_metadata_map
+    started = _name(session.get_providers()[0])
+    if provider not in ("auto", started):
+        raise InstallationError(
+            f"provider {provider}: it is installed but did not start; ONNX Runtime would run on {started} instead.",
+            f"Install the libraries that its message above names, or choose: --provider {started}",
+        )
+    try:
+        recipe = recipe_from_mapping(json.loads(metadata["recipe"]))
+    except (KeyError, json.JSONDecodeError, RecipeError) as error:
+        why = error.what if isinstance(error, RecipeError) else error
+        raise WeightsError(f"{path}: an ONNX file, but not one that cuemask wrote ({why}).", _EXPORT_ONE) from error
+    return OnnxModel(session, recipe, f"onnxruntime {ort.__version__} {started}")
+
+
+def onnxruntime() -> Any:
+    """The library, its telemetry off: without the variable it writes a device's number under the home folder.
+
+    Raises
+    ------
+    InstallationError
+        If it is not installed.
+    """
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+    try:
+        import onnxruntime as ort
+    except ImportError as error:
+        raise InstallationError(
+            f"ONNX Runtime is not installed or does not load ({error}).", "Run: pip install 'cuemask[runtime]'"
+        ) from error
+    return ort
+
+
+def _chosen(ort: Any, provider: str) -> list[str]:
+    """The providers to try, in order."""
+    built_in = ort.get_available_providers()
+    available = [name for name, full in PROVIDERS.items() if full in built_in]
+    if provider == "auto":
+        return [name for name in ("cuda", "cpu") if name in available]
+    if provider not in available:
+        package = f"Install it: pip install {_PACKAGES[provider]}; or choose" if provider in _PACKAGES else "Choose"
+        raise InstallationError(
+            f"provider {provider}: this ONNX Runtime ({ort.__version__}) has {', '.join(available)}.",
+            f"{package} one that is there: --provider {available[0]}",
+        )
+    names = [provider, *_FALLBACKS.get(provider, []), "cpu"]
+    return [name for name in dict.fromkeys(names) if name in available]
+
+
+def _session(ort: Any, path: Path, providers: list[str]) -> Any:
+    state = ort.capi.onnxruntime_pybind11_state
+    try:
+        return ort.InferenceSession(path, providers=[PROVIDERS[name] for name in providers])
+    except (
+        state.InvalidProtobuf,
+        state.InvalidGraph,
+        state.InvalidArgument,
+        state.NoModel,
+        state.NotImplemented,
+        state.Fail,
+    ) as error:
+        raise WeightsError(
+            f"{path}: ONNX Runtime cannot open it ({str(error).splitlines()[0]}).", _EXPORT_ONE
+        ) from error
+
+
+def _name(full: str) -> str:
+    """`cpu` for `CPUExecutionProvider`; names that we have no word for as they are."""
+    return next((name for name, known in PROVIDERS.items() if known == full), full)

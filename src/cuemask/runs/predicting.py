@@ -1,0 +1,128 @@
+"""`cuemask predict`: masks from a model trained before. Of this module, only `_opened` may reach torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from cuemask.cues.clip import KeptClip, working_inside, working_picture
+from cuemask.errors import CuemaskError
+from cuemask.inference.prediction import Predictor, Segmented, segmented
+from cuemask.inference.runtime import load_onnx
+from cuemask.media.area import PictureArea
+from cuemask.media.clips import Clip, open_clips
+from cuemask.media.files import make_folder, sha256
+from cuemask.media.frames import Frame
+from cuemask.media.masks import read_mask, write_mask, write_probability, write_rgb
+from cuemask.media.overlay import OverlayWriter, overlay
+from cuemask.report.sheet import Cell, contact_sheet
+from cuemask.runs.cueing import cue_cells, sheet_indices
+from cuemask.runs.options import Options, area_of
+from cuemask.runs.record import RunRecord, told
+from cuemask.runs.work import remove_work
+
+
+def predict(run: Path, inputs: Sequence[str | Path], options: Options) -> Path:
+    """Segment clips with a model trained before; the model's own recipe counts, not that of `options`.
+
+    Parameters
+    ----------
+    run
+        The folder of a `train` or `segment` run, its `model.safetensors`, or a `.onnx` file that
+        `cuemask export onnx` wrote; the last runs without torch.
+
+    Returns
+    -------
+    The folder of the results.
+
+    Raises
+    ------
+    CuemaskError
+        If the model or an input cannot be read, or `out` cannot be written.
+    """
+    model, file = _opened(run, options)
+    options = replace(options, recipe=model.recipe)
+    clips = open_clips(inputs, options.selection)
+    areas = [area_of(clip, options) for clip in clips]
+    facts = told("predict", model.recipe, options.seed, clips, options.crop)
+    facts["model_sha256"] = sha256(file)
+    record = RunRecord(options.out, facts, resume=options.resume)
+    if record.was_complete:
+        return options.out
+    record.note(device=model.device)
+    for clip, area in zip(clips, areas, strict=True):
+        with record.stage("prediction"):
+            write_masks(model, clip, area, options, None)
+    finished(options, record)
+    return options.out
+
+
+def write_masks(model: Predictor, clip: Clip, area: PictureArea, options: Options, kept: KeptClip | None) -> None:
+    """Masks, overlay and sheet of one clip; frames whose files an interrupted run left are not computed again."""
+    folder = options.out / clip.name
+    masks, probabilities = make_folder(folder / "masks"), folder / "probability"
+    if options.save_probability:
+        make_folder(probabilities)
+    shown = set(sheet_indices(len(kept.names) if kept else clip.frame_count or 1))
+    rows: list[tuple[str, list[Cell]]] = []
+
+    def known(frame: Frame) -> np.ndarray | None:
+        mask, p = masks / f"{frame.name}.png", probabilities / f"{frame.name}.png"
+        whole = options.resume and mask.is_file() and (p.is_file() or not options.save_probability)
+        return read_mask(mask) > 0 if whole else None
+
+    def finish(result: Segmented) -> None:
+        name = f"{result.frame.name}.png"
+        if options.save_probability and result.probability is not None:
+            write_probability(probabilities / name, result.probability)
+        write_mask(masks / name, result.mask)
+
+    frames = options.progress(f"{clip.name}: masks", clip.frames(), clip.frame_count)
+    with OverlayWriter(folder / "overlay.mp4", clip.frame_rate) as video:
+        for number, result in enumerate(segmented(model, frames, area, finish=finish, known=known)):
+            drawn = overlay(result.frame.rgb, result.mask)
+            video.write(drawn)
+            if number in shown:
+                rows.append(_sheet_row(result, number, drawn, area, model, options, kept))
+    write_rgb(folder / "sheet.png", contact_sheet(rows))
+
+
+def _sheet_row(
+    result: Segmented,
+    number: int,
+    drawn: np.ndarray,
+    area: PictureArea,
+    model: Predictor,
+    options: Options,
+    kept: KeptClip | None,
+) -> tuple[str, list[Cell]]:
+    picture = working_picture(result.frame.rgb, area, model.recipe)
+    p = model.working_probability(picture[None])[0]
+    inside = working_inside(area, model.recipe)
+    p = p if inside is None else p * inside
+    cells = cue_cells(kept, number, options) if kept else [Cell("input", picture)]
+    cells += [Cell("probability", p), Cell("mask", working_picture(drawn, area, model.recipe))]
+    return result.frame.name, cells
+
+
+def finished(options: Options, record: RunRecord) -> None:
+    """Leave the folder of a complete run as its reader wants it."""
+    remove_work(options.out)
+    record.note(status="complete")
+
+
+def _opened(run: Path, options: Options) -> tuple[Predictor, Path]:
+    """The model and its file. Importing torch waits until a model of torch's is given."""
+    if run.suffix.lower() == ".onnx":
+        return load_onnx(run, options.device if options.provider == "auto" else options.provider), run
+    if options.provider != "auto":
+        raise CuemaskError(
+            f"{run}: --provider {options.provider} is for exported models; this one runs in torch.",
+            f"Export it: cuemask export onnx {run} --out model.onnx; or choose with --device.",
+        )
+    from cuemask.inference.model import FILE, chosen_device, load_model
+
+    return load_model(run, chosen_device(options.device)), run / FILE if run.is_dir() else run
