@@ -173,7 +173,12 @@ def _check(recipe: Recipe) -> None:
             raise RecipeError(f"recipe: {place} = {value!r} is out of range.", f"Set {place} to a value {wanted}.")
 
 
-PAPER = Recipe(name="paper", input=InputRecipe(height_px=512, width_px=640))
+PAPER = Recipe(
+    name="paper",
+    input=InputRecipe(height_px=512, width_px=640),
+    # The paper does not say; without norms the linear loss collapsed onto "background everywhere" here.
+    network=NetworkRecipe(normalization="batch"),
+)
 
 RELEASED = Recipe(
     name="released",
