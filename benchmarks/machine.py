@@ -8,7 +8,7 @@ import sys
 from importlib import metadata
 from pathlib import Path
 
-PACKAGES = ("numpy", "opencv-contrib-python-headless", "torch", "av")
+PACKAGES = ("numpy", "opencv-contrib-python-headless", "torch", "onnxruntime", "openvino", "av")
 
 
 def data_folder() -> Path:
@@ -20,9 +20,21 @@ def data_folder() -> Path:
 
 
 def machine() -> str:
-    """Processor, cores and versions in one line."""
-    versions = ", ".join(f"{package} {metadata.version(package)}" for package in PACKAGES)
-    return f"{processor()}, {os.cpu_count()} cores, python {platform.python_version()}, {versions}"
+    """Processor, threads and versions in one line."""
+    return ", ".join(f"{key} {value}" for key, value in facts().items())
+
+
+def facts() -> dict[str, str]:
+    """Processor, threads, load when asked, and versions of what computes."""
+    found = {"processor": processor(), "threads": str(len(os.sched_getaffinity(0)))}
+    found["load"] = f"{os.getloadavg()[0]:.1f}"
+    found["python"] = platform.python_version()
+    for package in PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
 
 
 def processor() -> str:
