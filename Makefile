@@ -10,7 +10,7 @@ setup: .venv/dev
 .venv/core: pyproject.toml constraints.txt
 	@echo "setting up .venv (about a minute)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@$(PIP) -e .
+	@$(PIP) -e '.[train]'
 	@touch $@
 
 .venv/dev: .venv/core

@@ -6,12 +6,12 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
 from cuemask import __version__
-from cuemask.errors import CuemaskError
+from cuemask.errors import CuemaskError, InstallationError
 
 if TYPE_CHECKING:
     from cuemask.runs.options import Options
@@ -28,11 +28,20 @@ class _Group(click.Group):
         try:
             return super().invoke(ctx)
         except CuemaskError as error:
-            click.echo(f"{type(error).__name__:12} {error.what}\n{'':13}{error.remedy}", err=True)
-            sys.exit(2)
+            _refuse(error)
+        except ModuleNotFoundError as error:
+            if error.name not in ("torch", "safetensors"):
+                raise
+            what = f"this command learns, or runs what torch learnt, and {error.name} is not installed."
+            _refuse(InstallationError(what, "Run: pip install 'cuemask[train]'"))
         except KeyboardInterrupt:
             click.echo("\nInterrupted. What is done is kept: go on with the same command and --resume.", err=True)
             sys.exit(130)
+
+
+def _refuse(error: CuemaskError) -> NoReturn:
+    click.echo(f"{type(error).__name__:12} {error.what}\n{'':13}{error.remedy}", err=True)
+    sys.exit(2)
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -109,6 +118,9 @@ def _learned(command: F) -> F:
 
 _device = click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
 _probability = click.option("--save-probability", is_flag=True, help="Also write 8-bit probability maps.")
+_overlay = click.option(
+    "--overlay/--no-overlay", default=True, help="Make overlay.mp4 [yes]; without it runs are faster."
+)
 
 
 @main.command()
@@ -117,6 +129,7 @@ _probability = click.option("--save-probability", is_flag=True, help="Also write
 @_learned
 @_device
 @_probability
+@_overlay
 def segment(inputs: tuple[str, ...], quiet: bool, **flags: Any) -> None:
     """Learn from unlabelled video and mask the instruments in it.
 
@@ -156,6 +169,7 @@ def train(inputs: tuple[str, ...], quiet: bool, **flags: Any) -> None:
     help="What ONNX Runtime runs MODEL.onnx with; auto: as --device says.",
 )
 @_probability
+@_overlay
 def predict(run: Path, inputs: tuple[str, ...], quiet: bool, **flags: Any) -> None:
     """Mask the instruments in new video with a model trained or exported before.
 
@@ -256,6 +270,7 @@ def _options(
     device: str = "auto",
     provider: str = "auto",
     save_probability: bool = False,
+    overlay: bool = True,
 ) -> Options:
     from cuemask.media.frames import Selection
     from cuemask.recipe import load_recipe
@@ -271,6 +286,7 @@ def _options(
         seed=seed,
         resume=resume,
         save_probability=save_probability,
+        overlay=overlay,
         progress=silent if quiet else _progress,
     )
 
@@ -312,7 +328,8 @@ def _name_results(out: Path, quiet: bool, *names: str) -> None:
     record = json.loads((out / "run.json").read_text(encoding="utf-8"))
     for entry in record["inputs"]:
         for name in names:
-            click.echo(out / entry["clip"] / name)
+            if (out / entry["clip"] / name).exists():
+                click.echo(out / entry["clip"] / name)
     for name in ("model.safetensors", "losses.png", "run.json"):
         if (out / name).is_file():
             click.echo(out / name)

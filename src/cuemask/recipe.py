@@ -63,6 +63,7 @@ class NetworkRecipe:
     width: int = 64  # channels of the first level; doubled at each level below
     depth: int = 4  # times that the size is halved
     normalization: Literal["none", "batch"] = "none"
+    block_px: int = 1  # unet: side of the square of pixels taken as one; 2 does a quarter of the work
     weights: str = ""  # resnet18_unet: encoder file; "" looks in the weights folders, "random" starts from chance
 
 
@@ -112,9 +113,10 @@ class TrainingRecipe:
 class MasksRecipe:
     """From probability to mask."""
 
+    height_px: int = 0  # at which probabilities are refined and thresholded, then enlarged; 0: the picture's own
     threshold: Literal["otsu"] | float = "otsu"
     smallest_blob: float = 0.0  # of the picture's area; smaller connected parts are dropped
-    refinement: Literal["none", "guided"] = "none"  # guided filter at full size, the frame as its guide
+    refinement: Literal["none", "guided"] = "none"  # guided filter, the frame as its guide
     refinement_radius: float = 0.01  # of the picture's diagonal
 
 
@@ -150,6 +152,7 @@ def _check(recipe: Recipe) -> None:
         ("anchors.sharpness", r.anchors.sharpness, r.anchors.sharpness >= 0, "at least 0"),
         ("network.width", r.network.width, 1 <= r.network.width <= 512, "from 1 to 512"),
         ("network.depth", r.network.depth, 1 <= r.network.depth <= 6, "from 1 to 6"),
+        ("network.block_px", r.network.block_px, 1 <= r.network.block_px <= 8, "from 1 to 8"),
         ("training.steps", r.training.steps, r.training.steps >= 1, "at least 1"),
         ("training.pairs_per_step", r.training.pairs_per_step, r.training.pairs_per_step >= 1, "at least 1"),
         ("training.learning_rate", r.training.learning_rate, r.training.learning_rate > 0, "above 0"),
@@ -160,6 +163,7 @@ def _check(recipe: Recipe) -> None:
             "from 0.1 to 1",
         ),
         ("training.hue", r.training.hue, 0 <= r.training.hue <= 0.5, "from 0 to 0.5"),
+        ("masks.height_px", r.masks.height_px, r.masks.height_px >= 0, "at least 0"),
         ("masks.smallest_blob", r.masks.smallest_blob, 0 <= r.masks.smallest_blob < 1, "from 0 to below 1"),
         (
             "masks.threshold",
@@ -214,7 +218,7 @@ DEFAULT = Recipe(
     features=FeaturesRecipe(extractor="texture"),
     losses=LossesRecipe(anchor_form="log"),
     training=TrainingRecipe(steps=200, pairs_per_step=2, learning_rate=2e-3, schedule="cosine"),
-    masks=MasksRecipe(smallest_blob=0.002, refinement="guided"),
+    masks=MasksRecipe(height_px=512, smallest_blob=0.002, refinement="guided"),
 )
 
 NAMED = {recipe.name: recipe for recipe in (DEFAULT, PAPER, RELEASED)}

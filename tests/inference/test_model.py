@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from safetensors.torch import save_file
 from cuemask.errors import WeightsError
 from cuemask.inference.model import FILE, Model, load_model, save_model
 from cuemask.inference.prediction import segmented
-from cuemask.inference.thresholds import full_probability
+from cuemask.inference.thresholds import finished_probability, full_probability
 from cuemask.learning.unet import network
 from cuemask.media.area import PictureArea
 from cuemask.media.frames import Frame
@@ -60,32 +61,49 @@ def test_files_that_are_no_models_are_refused(tmp_path):
         load_model(tmp_path)
 
 
-def test_results_come_in_order_whatever_the_batch():
+def nothing(*_):
+    return None
+
+
+@pytest.mark.parametrize("one_core", [False, True])
+def test_results_come_in_order_whatever_the_batch(one_core):
     area = PictureArea(4, 6, 40, 50, None)
-    ours = model()
-    lists = [list(segmented(ours, frames(7), area, at_once=at_once)) for at_once in (1, 3, 8)]
+    ours = replace(model(), one_core=one_core)
+    lists = [list(segmented(ours, frames(7), area, nothing, at_once=at_once)) for at_once in (1, 3, 8)]
     for results in lists:
         assert [r.frame.index for r in results] == list(range(7))
         assert all(np.array_equal(a.mask, b.mask) for a, b in zip(results, lists[0], strict=True))
 
 
-def test_known_masks_are_passed_on_and_not_finished_again():
-    area = PictureArea(0, 0, 48, 60, None)
+@pytest.mark.parametrize("one_core", [False, True])
+def test_known_masks_are_passed_on_without_a_probability(one_core):
     known = np.ones((48, 60), bool)
-    finished = []
     results = list(
         segmented(
-            model(),
+            replace(model(), one_core=one_core),
             frames(5),
-            area,
-            finish=lambda r: finished.append(r.frame.index),
-            known=lambda f: known if f.index in (1, 2) else None,
+            PictureArea(0, 0, 48, 60, None),
+            lambda frame, mask, p: (frame.index, mask.all(), p is None),
+            known=lambda frame: known if frame.index in (1, 2) else None,
         )
     )
-    assert sorted(finished) == [0, 3, 4]
-    assert results[1].mask.all()
-    assert results[1].probability is None
-    assert results[0].probability is not None
+    assert [r.finished[2] for r in results] == [False, True, True, False, False]
+    assert results[1].finished == (1, True, True)
+    assert results[1].mask is known
+
+
+def test_each_frame_of_a_model_on_one_core_goes_through_it_alone():
+    counts = []
+
+    class Counting:
+        recipe, device, one_core = TINY, "cpu", True
+
+        def working_probability(self, pictures):
+            counts.append(len(pictures))
+            return np.zeros(pictures.shape[:3], np.float32)
+
+    list(segmented(Counting(), frames(5), PictureArea(0, 0, 48, 60, None), nothing))
+    assert counts == [1] * 5
 
 
 def test_outside_the_picture_probability_and_mask_are_zero():
@@ -93,19 +111,20 @@ def test_outside_the_picture_probability_and_mask_are_zero():
     inside[5:35, 5:45] = True
     area = PictureArea(4, 6, 40, 50, inside)
     frame = frames(1)[0]
-    p = full_probability(np.full((32, 40), 0.9, np.float32), frame.rgb, area, TINY)
+    p = finished_probability(np.full((32, 40), 0.9, np.float32), frame.rgb, area, TINY)
+    p = full_probability(p, area, 48, 60)
     assert p.shape == (48, 60)
     assert p[20, 30] == pytest.approx(0.9)
     assert (p[area.paste(~inside, 48, 60)] == 0).all()
     assert (p[:4] == 0).all()
-    (result,) = segmented(model(), [frame], area)
+    (result,) = segmented(model(), [frame], area, nothing)
     assert not result.mask[:4].any()
     assert not result.mask[area.paste(~inside, 48, 60)].any()
 
 
 def test_an_error_in_a_worker_reaches_the_caller():
-    def full_disk(_result):
+    def full_disk(*_):
         raise OSError("no space")
 
     with pytest.raises(OSError, match="no space"):
-        list(segmented(model(), frames(6), PictureArea(0, 0, 48, 60, None), finish=full_disk))
+        list(segmented(model(), frames(6), PictureArea(0, 0, 48, 60, None), full_disk))

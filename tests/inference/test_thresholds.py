@@ -3,8 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cuemask.inference.thresholds import mask_of, refined, without_small_blobs
-from cuemask.recipe import MasksRecipe
+from cuemask.inference.thresholds import finished_probability, full_mask, mask_of, refined, without_small_blobs
+from cuemask.media.area import PictureArea
+from cuemask.recipe import MasksRecipe, Recipe
 
 
 def soft_disc(size: int = 64) -> np.ndarray:
@@ -58,3 +59,48 @@ def test_refinement_sharpens_a_blurred_edge_where_the_picture_has_one():
     assert np.abs(sharp - truth)[:, 56:72].mean() < 0.6 * np.abs(blurred - truth)[:, 56:72].mean()
     assert 0 <= sharp.min() <= sharp.max() <= 1
     assert refined(blurred, rgb, MasksRecipe()) is blurred
+
+
+def at(height_px: int, **masks: object) -> Recipe:
+    return Recipe(masks=MasksRecipe(height_px=height_px, **masks))
+
+
+@pytest.mark.parametrize(("height_px", "expected"), [(0, (90, 120)), (90, (90, 120)), (200, (90, 120)), (45, (45, 60))])
+def test_probabilities_are_finished_at_the_height_asked_for_but_never_above_the_pictures_own(height_px, expected):
+    area = PictureArea(5, 7, 90, 120, None)
+    rgb = np.zeros((100, 140, 3), np.uint8)
+    assert finished_probability(soft_disc(), rgb, area, at(height_px)).shape == expected
+
+
+def test_masks_finished_at_half_the_height_are_nearly_those_of_the_full():
+    area = PictureArea(0, 0, 256, 256, None)
+    rgb = np.random.default_rng(0).integers(0, 256, (256, 256, 3)).astype(np.uint8)
+    full, half = (
+        full_mask(finished_probability(soft_disc(), rgb, area, at(height_px)), area, 256, 256, MasksRecipe())
+        for height_px in (0, 128)
+    )
+    assert (full & half).sum() / (full | half).sum() > 0.98
+
+
+def test_a_blob_dropped_at_the_finishing_size_leaves_nothing_in_the_full_mask():
+    p = np.zeros((50, 50), np.float32)
+    p[10:30, 10:30] = 0.9
+    p[40:42, 40:42] = 1.0
+    area = PictureArea(3, 3, 173, 181, None)
+    recipe = MasksRecipe(threshold=0.3, smallest_blob=0.01)
+    mask = full_mask(p, area, 180, 190, recipe)
+    assert mask.shape == (180, 190)
+    assert mask[40:100, 45:100].any()
+    assert not mask[120:].any()
+    assert full_mask(p, area, 180, 190, MasksRecipe(threshold=0.3))[120:].any()
+
+
+def test_the_full_mask_ends_where_the_round_picture_ends():
+    y, x = np.mgrid[:120, :120] - 59.5
+    area = PictureArea(10, 20, 120, 120, np.hypot(y, x) < 55)
+    rgb = np.zeros((140, 160, 3), np.uint8)
+    recipe = at(60, threshold=0.3)
+    p = finished_probability(np.full((32, 32), 0.8, np.float32), rgb, area, recipe)
+    mask = full_mask(p, area, 140, 160, recipe.masks)
+    assert not (mask & ~area.paste(area.inside, 140, 160)).any()
+    assert mask.sum() > 0.97 * area.inside.sum()

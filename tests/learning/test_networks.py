@@ -10,6 +10,7 @@ from cuemask.recipe import NetworkRecipe
 SMALL = {
     "unet": NetworkRecipe(width=4, depth=3),
     "unet with batch norm": NetworkRecipe(width=4, depth=2, normalization="batch"),
+    "unet on blocks of pixels": NetworkRecipe(width=4, depth=2, block_px=2),
     "resnet18": NetworkRecipe(architecture="resnet18_unet", weights="random"),
 }
 
@@ -41,6 +42,18 @@ def test_the_vanilla_unet_has_the_original_layers():
     assert len(layers) == 23
     expected = sum(size**2 * before * after + after for size, before, after in layers)
     assert sum(p.numel() for p in network(NetworkRecipe()).parameters()) == expected
+
+
+def test_a_unet_on_blocks_of_pixels_sees_and_gives_every_pixel_of_the_block():
+    torch.manual_seed(0)
+    net = network(NetworkRecipe(width=4, depth=1, block_px=2)).eval()
+    rgb = torch.rand(1, 3, 16, 16, requires_grad=True)
+    logits = net(rgb)
+    assert net.down[0][0].in_channels == 12
+    corners = {(y, x): logits[0, 0, 8 + y, 8 + x] for y in (0, 1) for x in (0, 1)}
+    assert len({float(value) for value in corners.values()}) == 4
+    corners[0, 0].backward()
+    assert (rgb.grad[0, :, 8:10, 8:10] != 0).all()
 
 
 def test_vgg16_has_torchvisions_26_names_and_stride_16():

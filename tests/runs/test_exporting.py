@@ -46,6 +46,37 @@ def mean_iou(one: Path, other: Path) -> float:
     return evaluate_folders(one, other).iou_mean
 
 
+WITHOUT_TORCH = "import sys; sys.modules['torch'] = None; from cuemask.cli import main; main()"
+
+
+@pytest.mark.parametrize("command", ["segment", "train", "predict", "export"])
+def test_what_needs_torch_says_how_to_get_it(phantom, run, tmp_path, command):
+    model = {"predict": [run / "run"], "export": ["onnx", run / "run"]}.get(command, [])
+    inputs = [] if command == "export" else [phantom.video]
+    arguments = [command, *model, *inputs, "--out", tmp_path / "m.onnx"]
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_TORCH, *arguments], timeout=100, capture_output=True, text=True
+    )
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].strip() == "Run: pip install 'cuemask[train]'"
+    assert not (tmp_path / "m.onnx").exists()
+
+
+@pytest.mark.slow
+def test_an_environment_with_the_runtime_extra_alone_predicts(phantom, run, tmp_path):
+    python = tmp_path / "environment" / "bin" / "python"
+    subprocess.run([sys.executable, "-m", "venv", tmp_path / "environment"], check=True, timeout=100)
+    root = Path(__file__).parents[2]
+    subprocess.run([python, "-m", "pip", "install", "--quiet", f"{root}[runtime]"], check=True, timeout=600)
+    command = [python, "-m", "cuemask", "predict", run / "model.onnx", phantom.frames, "--out", tmp_path / "out"]
+    subprocess.run(command, check=True, timeout=100)
+    cuemask("predict", run / "model.onnx", phantom.frames, "--out", tmp_path / "here", "--quiet")
+    alone, here = (tmp_path / name / "frames" / "masks" for name in ("out", "here"))
+    assert mean_iou(alone, here) == 1
+    absent = "import importlib.util, sys; sys.exit(importlib.util.find_spec('torch') is not None)"
+    subprocess.run([python, "-c", absent], check=True, timeout=100)
+
+
 def test_masks_of_the_exported_model_are_those_of_torch(phantom, run, tmp_path):
     cuemask("predict", run / "run", phantom.video, "--out", tmp_path / "torch", "--quiet")
     cuemask("predict", run / "model.onnx", phantom.video, "--out", tmp_path / "onnx", "--quiet", "--save-probability")

@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import cv2
 import numpy as np
@@ -83,10 +83,16 @@ class KeptClip:
 
 def working_picture(rgb: UInt8[np.ndarray, "H W 3"], area: PictureArea, recipe: Recipe) -> UInt8[np.ndarray, "h w 3"]:
     """The endoscope's picture cut out and resized (by area when reduced) to the recipe's working size."""
-    size = (recipe.input.width_px, recipe.input.height_px)
-    cut = np.ascontiguousarray(area.crop(rgb))
-    shrinks = cut.shape[1] >= size[0] and cut.shape[0] >= size[1]
-    return cv2.resize(cut, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    return resized(area.crop(rgb), recipe.input.width_px, recipe.input.height_px)
+
+
+def resized(rgb: UInt8[np.ndarray, "H W 3"], width_px: int, height_px: int) -> UInt8[np.ndarray, "h w 3"]:
+    """A picture at another size: means over areas where both sides shrink, else bilinear."""
+    if rgb.shape[:2] == (height_px, width_px):
+        return np.ascontiguousarray(rgb)
+    shrinks = rgb.shape[1] >= width_px and rgb.shape[0] >= height_px
+    kind = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return cast(np.ndarray, cv2.resize(rgb, (width_px, height_px), interpolation=kind))
 
 
 def working_inside(area: PictureArea, recipe: Recipe) -> Bool[np.ndarray, "h w"] | None:

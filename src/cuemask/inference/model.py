@@ -32,6 +32,7 @@ class Model:
     network: nn.Module
     recipe: Recipe
     device: str
+    one_core: bool = False
 
     @torch.inference_mode()
     def working_probability(self, pictures: UInt8[np.ndarray, "N h w 3"]) -> Float32[np.ndarray, "N h w"]:

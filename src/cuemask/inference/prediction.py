@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from itertools import islice
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import Generic, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float32, UInt8
 
 from cuemask.cues.clip import working_picture
-from cuemask.inference.thresholds import full_mask, full_probability
+from cuemask.inference.thresholds import finished_probability, full_mask
 from cuemask.media.area import PictureArea
 from cuemask.media.frames import Frame
 from cuemask.media.threads import in_threads
 from cuemask.recipe import Recipe
+
+T = TypeVar("T")
 
 
 @runtime_checkable
@@ -31,17 +34,32 @@ class Predictor(Protocol):
         """What it runs on, in words for the run's record."""
         ...
 
+    @property
+    def one_core(self) -> bool:
+        """Whether each call stays on one core, so that frames are best given one by one from a thread a core."""
+        ...
+
     def working_probability(self, pictures: UInt8[np.ndarray, "N h w 3"]) -> Float32[np.ndarray, "N h w"]:
         """Instrument probability in [0, 1] of pictures at working size."""
         ...
 
 
-class Segmented(NamedTuple):
-    """One frame with its result at the frame's own size; a mask known before comes without probability."""
+@dataclass(frozen=True)
+class Segmented(Generic[T]):
+    """One frame with its mask at the frame's own size.
+
+    Attributes
+    ----------
+    probability
+        As `thresholds.finished_probability` gives it; None for a mask known before.
+    finished
+        What the caller's `finish` made of it.
+    """
 
     frame: Frame
     mask: Bool[np.ndarray, "H W"]
-    probability: Float32[np.ndarray, "H W"] | None
+    probability: Float32[np.ndarray, "h2 w2"] | None
+    finished: T
 
 
 class _Job(NamedTuple):
@@ -54,38 +72,45 @@ def segmented(
     model: Predictor,
     frames: Iterable[Frame],
     area: PictureArea,
+    finish: Callable[[Frame, Bool[np.ndarray, "H W"], Float32[np.ndarray, "h2 w2"] | None], T],
     *,
-    finish: Callable[[Segmented], None] = lambda _: None,
     known: Callable[[Frame], np.ndarray | None] = lambda _: None,
     at_once: int = 4,
-) -> Iterator[Segmented]:
+) -> Iterator[Segmented[T]]:
     """Masks of `frames` in order.
 
     Parameters
     ----------
     finish
-        Called with each new result in a worker thread, in no fixed order: writing files, say.
+        Called with each frame, its mask and its finished probability (None for a mask known before), in a worker
+        thread and in no fixed order: writing files, drawing.
     known
         The mask of a frame that need not be computed again, or None.
     at_once
-        Frames that go through the network together.
+        Frames that go through the network together, unless the model takes them one by one on one core each.
     """
-
-    def finished(item: tuple[_Job, np.ndarray | None]) -> Segmented:
-        job, working = item
-        if working is None:
-            assert job.known is not None
-            return Segmented(job.frame, job.known, None)
-        p = full_probability(working, job.frame.rgb, area, model.recipe)
-        result = Segmented(job.frame, full_mask(p, area, model.recipe), p)
-        finish(result)
-        return result
 
     def prepared(frame: Frame) -> _Job:
         mask = known(frame)
         return _Job(frame, mask, None if mask is not None else working_picture(frame.rgb, area, model.recipe))
 
-    return in_threads(finished, _through_network(model, in_threads(prepared, frames), at_once))
+    def result(item: tuple[_Job, np.ndarray | None]) -> Segmented[T]:
+        (frame, mask, _), working = item
+        p = None
+        if working is not None:
+            p = finished_probability(working, frame.rgb, area, model.recipe)
+            height, width = frame.rgb.shape[:2]
+            mask = full_mask(p, area, height, width, model.recipe.masks)
+        assert mask is not None
+        return Segmented(frame, mask, p, finish(frame, mask, p))
+
+    def on_one_core(frame: Frame) -> Segmented[T]:
+        job = prepared(frame)
+        return result((job, None if job.picture is None else model.working_probability(job.picture[None])[0]))
+
+    if model.one_core:
+        return in_threads(on_one_core, frames)
+    return in_threads(result, _through_network(model, in_threads(prepared, frames), at_once))
 
 
 def _through_network(

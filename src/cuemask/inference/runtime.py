@@ -34,6 +34,7 @@ class OnnxModel:
     session: Any
     recipe: Recipe
     device: str
+    one_core: bool
 
     def working_probability(self, pictures: UInt8[np.ndarray, "N H W 3"]) -> Float32[np.ndarray, "N h w"]:
         """Instrument probability in [0, 1] at working size, of pictures of any size.
@@ -43,13 +44,16 @@ class OnnxModel:
         return self.session.run([OUTPUT], {INPUT: pictures})[0]
 
 
-def load_onnx(path: Path, provider: str = "auto") -> OnnxModel:
+def load_onnx(path: Path, provider: str = "auto", *, one_core: bool = False) -> OnnxModel:
     """The model that `cuemask export onnx` wrote to `path`.
 
     Parameters
     ----------
     provider
         `auto` (CUDA where this ONNX Runtime has it, else the processor), `cpu`, `cuda`, `tensorrt` or `openvino`.
+    one_core
+        Keep each call on one core where the processor does the work: many frames at once go fastest as one a core,
+        a single frame as all cores on one.
 
     Raises
     ------
@@ -61,7 +65,9 @@ def load_onnx(path: Path, provider: str = "auto") -> OnnxModel:
     if not path.is_file():
         raise WeightsError(f"{path}: no such file.", _EXPORT_ONE)
     ort = onnxruntime()
-    session = _session(ort, path, _chosen(ort, provider))
+    providers = _chosen(ort, provider)
+    one_core = one_core and providers[0] == "cpu"
+    session = _session(ort, path, providers, threads=1 if one_core else 0)
     metadata: dict[str, str] = session.get_modelmeta().custom_metadata_map
     started = _name(session.get_providers()[0])
     if provider not in ("auto", started):
@@ -74,7 +80,7 @@ def load_onnx(path: Path, provider: str = "auto") -> OnnxModel:
     except (KeyError, json.JSONDecodeError, RecipeError) as error:
         why = error.what if isinstance(error, RecipeError) else error
         raise WeightsError(f"{path}: an ONNX file, but not one that cuemask wrote ({why}).", _EXPORT_ONE) from error
-    return OnnxModel(session, recipe, f"onnxruntime {ort.__version__} {started}")
+    return OnnxModel(session, recipe, f"onnxruntime {ort.__version__} {started}", one_core)
 
 
 def onnxruntime() -> Any:
@@ -111,10 +117,12 @@ def _chosen(ort: Any, provider: str) -> list[str]:
     return [name for name in dict.fromkeys(names) if name in available]
 
 
-def _session(ort: Any, path: Path, providers: list[str]) -> Any:
+def _session(ort: Any, path: Path, providers: list[str], threads: int) -> Any:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads  # 0: all cores
     state = ort.capi.onnxruntime_pybind11_state
     try:
-        return ort.InferenceSession(path, providers=[PROVIDERS[name] for name in providers])
+        return ort.InferenceSession(path, options, providers=[PROVIDERS[name] for name in providers])
     except (
         state.InvalidProtobuf,
         state.InvalidGraph,

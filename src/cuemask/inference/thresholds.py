@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float32, UInt8
 
+from cuemask.cues.clip import resized
 from cuemask.cues.objectness import require_contrib
 from cuemask.cues.otsu import otsu_threshold
 from cuemask.media.area import PictureArea
@@ -14,40 +15,63 @@ from cuemask.recipe import MasksRecipe, Recipe
 _GUIDED_EPS = 1e-3  # variance of the guide, 0 to 1, below which a neighbourhood counts as flat
 
 
-def full_probability(
+def finished_probability(
     working: Float32[np.ndarray, "h w"], rgb: UInt8[np.ndarray, "H W 3"], area: PictureArea, recipe: Recipe
-) -> Float32[np.ndarray, "H W"]:
-    """A working-size probability at the frame's own size: bilinear, refined, 0 outside the endoscope's picture."""
-    size = (area.width_px, area.height_px)
+) -> Float32[np.ndarray, "h2 w2"]:
+    """A working-size probability, enlarged and refined within the endoscope's picture; 0 outside it.
+
+    Returns
+    -------
+    The endoscope's picture at `masks.height_px`, or at its own size where that is 0 or larger than the picture.
+    """
+    size = _finishing_size(area, recipe.masks)
     p = cv2.resize(working, size, interpolation=cv2.INTER_LINEAR).astype(np.float32)
-    p = refined(p, np.ascontiguousarray(area.crop(rgb)), recipe.masks)
-    if area.inside is not None:
-        p = np.where(area.inside, p, np.float32(0))
-    return area.paste(p, rgb.shape[0], rgb.shape[1])
+    if recipe.masks.refinement != "none":
+        p = refined(p, resized(area.crop(rgb), *size), recipe.masks)
+    return p if area.inside is None else p * _inside(area, size)
 
 
-def full_mask(p: Float32[np.ndarray, "H W"], area: PictureArea, recipe: Recipe) -> np.ndarray:
-    """The mask of a full-size probability map, thresholded within the endoscope's picture."""
-    mask = mask_of(np.ascontiguousarray(area.crop(p)), area.inside, recipe.masks)
-    return area.paste(mask, p.shape[0], p.shape[1])
+def full_probability(
+    p: Float32[np.ndarray, "h2 w2"], area: PictureArea, height_px: int, width_px: int
+) -> Float32[np.ndarray, "H W"]:
+    """`finished_probability` at the frame's own size: bilinear, 0 outside the endoscope's picture."""
+    full = _enlarged(p, area)
+    return area.paste(full if area.inside is None else full * area.inside, height_px, width_px)
+
+
+def full_mask(
+    p: Float32[np.ndarray, "h2 w2"], area: PictureArea, height_px: int, width_px: int, recipe: MasksRecipe
+) -> Bool[np.ndarray, "H W"]:
+    """The mask at the frame's own size: `finished_probability` thresholded, small blobs dropped.
+
+    The threshold and the blobs are those at the size of `p`. Bilinear enlargement gives no value above the greatest
+    around it, so that a dropped blob leaves nothing behind.
+    """
+    inside = None if area.inside is None else _inside(area, (p.shape[1], p.shape[0]))
+    threshold = threshold_of(p, inside, recipe)
+    if recipe.smallest_blob > 0:
+        above = p > threshold
+        p = np.where(above & ~without_small_blobs(above, recipe.smallest_blob), np.float32(0), p)
+    mask = _enlarged(p, area) > threshold
+    return area.paste(mask if area.inside is None else mask & area.inside, height_px, width_px)
 
 
 def mask_of(
     p: Float32[np.ndarray, "H W"], inside: Bool[np.ndarray, "H W"] | None, recipe: MasksRecipe
 ) -> Bool[np.ndarray, "H W"]:
-    """Threshold a probability map within the endoscope's picture and drop small blobs.
+    """Threshold a probability map within the endoscope's picture and drop small blobs."""
+    mask = p > threshold_of(p, inside, recipe)
+    return without_small_blobs(mask if inside is None else mask & inside, recipe.smallest_blob)
 
-    Otsu's threshold is taken on the map's own 8-bit histogram (paper, section 3); a map of one level gives an
-    empty mask.
+
+def threshold_of(p: Float32[np.ndarray, "H W"], inside: Bool[np.ndarray, "H W"] | None, recipe: MasksRecipe) -> float:
+    """The recipe's threshold, to be compared with `>`.
+
+    Otsu's is taken on the map's own 8-bit histogram (paper, section 3); of a map of one level it leaves nothing.
     """
     if recipe.threshold == "otsu":
-        threshold = otsu_threshold(p if inside is None else p[inside])
-    else:
-        threshold = float(recipe.threshold)
-    mask = p > threshold
-    if inside is not None:
-        mask &= inside
-    return without_small_blobs(mask, recipe.smallest_blob)
+        return otsu_threshold(p if inside is None else p[inside])
+    return float(recipe.threshold)
 
 
 def without_small_blobs(mask: Bool[np.ndarray, "H W"], smallest: float) -> Bool[np.ndarray, "H W"]:
@@ -65,7 +89,7 @@ def refined(
 ) -> Float32[np.ndarray, "H W"]:
     """Probability whose edges follow those of the frame: the guided filter of He, Sun and Tang (2010).
 
-    The radius is a fraction of the diagonal; the filter works at half the size (fast guided filter).
+    The radius is a fraction of the diagonal; the filter works at half the size of `p` (fast guided filter).
     """
     if recipe.refinement == "none":
         return p
@@ -75,3 +99,19 @@ def refined(
     # determinants of smooth neighbourhoods for zero and only blurs; in 0 to 255 it agrees with the formula.
     out = cv2.ximgproc.guidedFilter(rgb, p, radius // 2, _GUIDED_EPS * 255**2, scale=0.5)
     return np.clip(out, 0, 1).astype(np.float32)
+
+
+def _finishing_size(area: PictureArea, recipe: MasksRecipe) -> tuple[int, int]:
+    """Width and height at which probabilities are refined and thresholded."""
+    if not 0 < recipe.height_px < area.height_px:
+        return area.width_px, area.height_px
+    return max(1, round(area.width_px * recipe.height_px / area.height_px)), recipe.height_px
+
+
+def _inside(area: PictureArea, size: tuple[int, int]) -> Bool[np.ndarray, "h2 w2"]:
+    assert area.inside is not None
+    return cv2.resize(area.inside.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0
+
+
+def _enlarged(p: Float32[np.ndarray, "h2 w2"], area: PictureArea) -> Float32[np.ndarray, "H W"]:
+    return cv2.resize(p, (area.width_px, area.height_px), interpolation=cv2.INTER_LINEAR).astype(np.float32, copy=False)

@@ -17,7 +17,7 @@ from cuemask.recipe import NetworkRecipe
 def network(recipe: NetworkRecipe) -> UNet | ResNet18UNet:
     """The network that a recipe describes, with untrained weights drawn from torch's generator."""
     if recipe.architecture == "unet":
-        return UNet(recipe.width, recipe.depth, recipe.normalization)
+        return UNet(recipe.width, recipe.depth, recipe.normalization, recipe.block_px)
     return ResNet18UNet()
 
 
@@ -32,33 +32,39 @@ class UNet(nn.Module):
         Times that the size is halved (4 in the original).
     normalization
         `none` as in the original, or `batch` after each convolution.
+    block_px
+        Side of the square of pixels that the first level takes as one, colours beside each other, and that the
+        head gives back as one (Shi et al. 2016, sub-pixel convolution); 1 in the original, 2 does a quarter of
+        the work at every level.
     """
 
-    def __init__(self, width: int = 64, depth: int = 4, normalization: str = "none") -> None:
+    def __init__(self, width: int = 64, depth: int = 4, normalization: str = "none", block_px: int = 1) -> None:
         super().__init__()
         channels = [width * 2**level for level in range(depth + 1)]
-        self.stride = 2**depth
+        self.block_px = block_px
+        self.stride = block_px * 2**depth
         self.down = nn.ModuleList(
-            _double(before, after, normalization) for before, after in zip([3, *channels[:-1]], channels, strict=True)
+            _double(before, after, normalization)
+            for before, after in zip([3 * block_px**2, *channels[:-1]], channels, strict=True)
         )
         self.rise = nn.ModuleList(
             nn.ConvTranspose2d(below, above, 2, stride=2)
             for below, above in zip(channels[:0:-1], channels[-2::-1], strict=True)
         )
         self.up = nn.ModuleList(_double(2 * above, above, normalization) for above in channels[-2::-1])
-        self.head = nn.Conv2d(width, 1, 1)
+        self.head = nn.Conv2d(width, block_px**2, 1)
         _initialise(self)
 
     def forward(self, rgb: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B 1 H W"]:
         """Logits for RGB in [0, 1]."""
-        x = _padded(rgb * 2 - 1, self.stride)
+        x = F.pixel_unshuffle(_padded(rgb * 2 - 1, self.stride), self.block_px)
         skips: list[Tensor] = []
         for level, convolve in enumerate(self.down):
             x = convolve(x if level == 0 else F.max_pool2d(x, 2))
             skips.append(x)
         for rise, convolve, skip in zip(self.rise, self.up, skips[-2::-1], strict=True):
             x = convolve(torch.cat([skip, rise(x)], 1))
-        return self.head(x)[..., : rgb.shape[-2], : rgb.shape[-1]]
+        return F.pixel_shuffle(self.head(x), self.block_px)[..., : rgb.shape[-2], : rgb.shape[-1]]
 
 
 class ResNet18UNet(nn.Module):

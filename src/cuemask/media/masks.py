@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
@@ -25,7 +26,8 @@ def write_mask(path: Path, mask: Bool[np.ndarray, "H W"]) -> None:
     OutputError
         If the file cannot be written.
     """
-    _write_png(path, mask.astype(np.uint8) * np.uint8(255))
+    # Without a filter, which finds nothing to gain in a mask, encoding takes a quarter of the time.
+    _write_png(path, mask.view(np.uint8) * np.uint8(255), [cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_NONE])
 
 
 def write_probability(path: Path, p: Float[np.ndarray, "H W"]) -> None:
@@ -78,9 +80,9 @@ def read_mask(path: Path) -> UInt8[np.ndarray, "H W"]:
     return np.ascontiguousarray(codes[..., 0])
 
 
-def _write_png(path: Path, picture: np.ndarray) -> None:
+def _write_png(path: Path, picture: np.ndarray, settings: Sequence[int] = ()) -> None:
     # cv2.imwrite returns False or half a file in silence where the disk is full; bytes written by us raise.
-    encoded, data = cv2.imencode(".png", picture, [cv2.IMWRITE_PNG_COMPRESSION, COMPRESSION])
+    encoded, data = cv2.imencode(".png", picture, [cv2.IMWRITE_PNG_COMPRESSION, COMPRESSION, *settings])
     if not encoded:
         raise OutputError(f"{path}: the picture could not be encoded as PNG.", "Give --out a path ending in .png.")
     write_bytes(path, data.tobytes())

@@ -18,7 +18,7 @@ from cuemask.inference.model import load_model
 from cuemask.inference.prediction import Predictor
 from cuemask.inference.quantization import write_int8
 from cuemask.inference.runtime import load_onnx
-from cuemask.inference.thresholds import full_mask, full_probability
+from cuemask.inference.thresholds import finished_probability, full_mask
 from cuemask.media.area import PictureArea
 from cuemask.media.clips import Clip, open_clips
 from cuemask.media.files import make_folder
@@ -121,4 +121,6 @@ def _agreements(one: Predictor, other: Predictor, clips: Sequence[tuple[Clip, Pi
 
 def _mask(model: Predictor, rgb: UInt8[np.ndarray, "H W 3"], area: PictureArea) -> np.ndarray:
     working = model.working_probability(working_picture(rgb, area, model.recipe)[None])[0]
-    return full_mask(full_probability(working, rgb, area, model.recipe), area, model.recipe)
+    p = finished_probability(working, rgb, area, model.recipe)
+    height, width = rgb.shape[:2]
+    return full_mask(p, area, height, width, model.recipe.masks)

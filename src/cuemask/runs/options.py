@@ -35,6 +35,8 @@ class Options:
     provider
         What ONNX Runtime runs an exported model with: `auto` (as `device` says), `cpu`, `cuda`, `tensorrt` or
         `openvino`.
+    overlay
+        Whether the video with the masks drawn over it is made.
     progress
         Wraps every long iteration: (label, items, total or None) gives the items.
     """
@@ -48,6 +50,7 @@ class Options:
     seed: int = 0
     resume: bool = False
     save_probability: bool = False
+    overlay: bool = True
     progress: Progress = silent
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from cuemask.cues.clip import KeptClip, working_inside, working_picture
 from cuemask.errors import CuemaskError
 from cuemask.inference.prediction import Predictor, Segmented, segmented
 from cuemask.inference.runtime import load_onnx
+from cuemask.inference.thresholds import full_probability
 from cuemask.media.area import PictureArea
 from cuemask.media.clips import Clip, open_clips
 from cuemask.media.files import make_folder, sha256
@@ -74,26 +76,27 @@ def write_masks(model: Predictor, clip: Clip, area: PictureArea, options: Option
         whole = options.resume and mask.is_file() and (p.is_file() or not options.save_probability)
         return read_mask(mask) > 0 if whole else None
 
-    def finish(result: Segmented) -> None:
-        name = f"{result.frame.name}.png"
-        if options.save_probability and result.probability is not None:
-            write_probability(probabilities / name, result.probability)
-        write_mask(masks / name, result.mask)
+    def finish(frame: Frame, mask: np.ndarray, p: np.ndarray | None) -> np.ndarray | None:
+        if p is not None:
+            if options.save_probability:
+                height, width = mask.shape
+                write_probability(probabilities / f"{frame.name}.png", full_probability(p, area, height, width))
+            write_mask(masks / f"{frame.name}.png", mask)
+        return overlay(frame.rgb, mask) if options.overlay else None
 
     frames = options.progress(f"{clip.name}: masks", clip.frames(), clip.frame_count)
-    with OverlayWriter(folder / "overlay.mp4", clip.frame_rate) as video:
-        for number, result in enumerate(segmented(model, frames, area, finish=finish, known=known)):
-            drawn = overlay(result.frame.rgb, result.mask)
-            video.write(drawn)
+    with OverlayWriter(folder / "overlay.mp4", clip.frame_rate) if options.overlay else nullcontext() as video:
+        for number, result in enumerate(segmented(model, frames, area, finish, known=known)):
+            if video is not None and result.finished is not None:
+                video.write(result.finished)
             if number in shown:
-                rows.append(_sheet_row(result, number, drawn, area, model, options, kept))
+                rows.append(_sheet_row(result, number, area, model, options, kept))
     write_rgb(folder / "sheet.png", contact_sheet(rows))
 
 
 def _sheet_row(
-    result: Segmented,
+    result: Segmented[np.ndarray | None],
     number: int,
-    drawn: np.ndarray,
     area: PictureArea,
     model: Predictor,
     options: Options,
@@ -104,6 +107,7 @@ def _sheet_row(
     inside = working_inside(area, model.recipe)
     p = p if inside is None else p * inside
     cells = cue_cells(kept, number, options) if kept else [Cell("input", picture)]
+    drawn = overlay(result.frame.rgb, result.mask) if result.finished is None else result.finished
     cells += [Cell("probability", p), Cell("mask", working_picture(drawn, area, model.recipe))]
     return result.frame.name, cells
 
@@ -117,7 +121,8 @@ def finished(options: Options, record: RunRecord) -> None:
 def _opened(run: Path, options: Options) -> tuple[Predictor, Path]:
     """The model and its file. Importing torch waits until a model of torch's is given."""
     if run.suffix.lower() == ".onnx":
-        return load_onnx(run, options.device if options.provider == "auto" else options.provider), run
+        provider = options.device if options.provider == "auto" else options.provider
+        return load_onnx(run, provider, one_core=True), run
     if options.provider != "auto":
         raise CuemaskError(
             f"{run}: --provider {options.provider} is for exported models; this one runs in torch.",
