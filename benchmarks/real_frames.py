@@ -121,7 +121,7 @@ def _scores(case: Case, recipe: Recipe, seed: int, run: Path, methods: tuple[str
                 for method, mask in _cue_masks(kept, index, recipe, truth[name].shape).items():
                     predicted[method].append(mask)
                 if "network" in methods:
-                    predicted["network"].append(read_mask(_masks(run, case) / f"{name}.png") > 0)
+                    predicted["network"].append(read_mask(masks_folder(run, case) / f"{name}.png") > 0)
     true = np.stack([truth[name] for name in kept.names if name in truth])
     counts = {method: Counts.of(np.stack(masks), true) for method, masks in predicted.items()}
     return {method: np.stack([iou(c), dice(c)], axis=1) for method, c in counts.items()}
@@ -149,7 +149,7 @@ def _row(name: str, scores: dict[str, np.ndarray], seconds: float) -> dict[str, 
     return row
 
 
-def _masks(run: Path, case: Case) -> Path:
+def masks_folder(run: Path, case: Case) -> Path:
     """Where a run put the masks of `case`; two clips of one name have their parent folder's name in front."""
     alone, together = run / case.clip / "masks", run / f"{Path(case.source).parent.name}_{case.clip}" / "masks"
     return together if together.is_dir() else alone

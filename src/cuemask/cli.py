@@ -112,7 +112,7 @@ def _learned(command: F) -> F:
         default="default",
         show_default=True,
         metavar="NAME|FILE.toml",
-        help="default, paper, released or a file.",
+        help="default, lite, paper, released or a file.",
     )(command)
 
 

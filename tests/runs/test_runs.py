@@ -79,6 +79,16 @@ def test_train_then_predict_equals_segment(phantom, quick, tmp_path):
     assert record["recipe"]["network"]["width"] == 4
 
 
+def test_without_the_overlay_everything_else_is_the_same(phantom, quick, tmp_path):
+    for name, flag in (("with", "--overlay"), ("without", "--no-overlay")):
+        result = cuemask("segment", phantom.video, "--out", tmp_path / name, flag, *quick)
+        assert ("overlay.mp4" in result.output) == (name == "with")
+    one, other = (tmp_path / name / "clip" for name in ("with", "without"))
+    assert {p.name for p in one.iterdir()} - {p.name for p in other.iterdir()} == {"overlay.mp4"}
+    assert contents(one / "masks") == contents(other / "masks")
+    assert (one / "sheet.png").read_bytes() == (other / "sheet.png").read_bytes()
+
+
 def test_anchors_writes_cues_and_anchors_without_torch(phantom, out):
     script = (
         "import sys; from cuemask.cli import main\n"

@@ -1,0 +1,190 @@
+"""From a 1080p H.264 file to mask files, end to end: torch, ONNX Runtime, 8-bit integers, full and lite network.
+
+    python -m benchmarks.inference [--frames 150] [--repeats 5] [--provider cpu] [--steps N]
+
+Both networks are trained on the real EndoVis clips together, without a label, and exported; 8-bit ranges are
+measured on the clips themselves. What each then costs in IoU is told against the true masks, and whether ONNX
+Runtime's masks are torch's, before any speed is. Where the real frames are absent, a phantom clip stands in.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import os
+import shutil
+import statistics
+import tempfile
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from benchmarks.machine import data_folder
+from benchmarks.real_frames import Case, cases, masks_folder, true_masks
+from benchmarks.tables import Row, Table, alternated, keep
+from cuemask.evaluation.metrics import Counts, iou
+from cuemask.media.masks import read_mask
+from cuemask.media.overlay import OverlayWriter
+from cuemask.recipe import load_recipe
+from cuemask.runs.exporting import export_onnx
+from cuemask.runs.learning import train
+from cuemask.runs.options import Options
+from cuemask.runs.predicting import predict
+
+HEIGHT, WIDTH = 1080, 1920
+AIM_FPS, AIM_IOU, AIM_AGREEMENT = 30, 0.01, 0.999
+NETWORKS = ("default", "lite")
+
+
+def main() -> None:
+    """Train, export, score, and only then time."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--frames", type=int, default=150)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--provider", default="cpu", help="of ONNX Runtime: cpu, cuda, tensorrt, openvino")
+    parser.add_argument("--steps", type=int, help="of training, instead of the recipe's")
+    arguments = parser.parse_args()
+    chosen = [case for case in cases(data_folder()) if case.name.startswith("endovis")]
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder)
+        models = {name: _models(name, chosen, work, arguments.steps) for name in NETWORKS}
+        exact = {name: _masks(models[name]["torch float32"], chosen, work / name, "cpu") for name in NETWORKS}
+        scores, agreements = {}, {}
+        for network, kind in itertools.product(NETWORKS, ("torch", "float32", "int8")):
+            masks = _masks(models[network][kind], chosen, work / f"{network}-{kind}", arguments.provider)
+            scores[network, kind] = _mean_iou(masks, _truth(chosen))
+            agreements[network, kind] = _mean_iou(masks, exact[network])
+        video = work / "video.mp4"
+        _write_video(video, chosen[0], arguments.frames)
+        runs = {
+            f"{network}, {kind}{', overlay.mp4 too' if drawn else ''}": (models[network][kind], drawn)
+            for network, kind, drawn in [
+                *((n, k, False) for n in NETWORKS for k in ("torch", "float32", "int8")),
+                *(("lite", k, True) for k in ("float32", "int8")),
+            ]
+        }
+        seconds = alternated(
+            {
+                name: _run(model, video, work / "out", arguments.provider, drawn)
+                for name, (model, drawn) in runs.items()
+            },
+            arguments.repeats,
+        )
+    fps = {name: [arguments.frames / s for s in values] for name, values in seconds.items()}
+    rows = []
+    for name, values in fps.items():
+        network, kind = name.split(", ")[:2]
+        note = f"IoU {scores[network, kind]:.4f}; {agreements[network, kind]:.4f} with torch's float32 masks"
+        rows.append(Row(name, values, note))
+    keep(_table(rows, fps, scores, agreements, arguments, len(_truth(chosen))))
+
+
+def _models(name: str, chosen: list[Case], work: Path, steps: int | None) -> dict[str, Path]:
+    """Train by the recipe of that name; the run, the run in float32, and both exports."""
+    recipe = load_recipe(name, [f"training.steps={steps}"] if steps else [])
+    sources = [case.source for case in chosen]
+    run = train(sources, Options(out=work / f"{name}-run", recipe=recipe))
+    float32 = work / f"{name}-float32"
+    # The same weights, told to compute in float32: bfloat16, torch's default here, moves a few pixels.
+    _with_precision(run, float32)
+    files = {kind: work / f"{name}-{kind}.onnx" for kind in ("float32", "int8")}
+    export_onnx(run, files["float32"])
+    export_onnx(run, files["int8"], sources)
+    return {"torch": run, "torch float32": float32, **files}
+
+
+def _with_precision(run: Path, out: Path) -> None:
+    from dataclasses import replace
+
+    from cuemask.inference.model import FILE, load_model, save_model
+
+    model = load_model(run)
+    out.mkdir()
+    recipe = replace(model.recipe, training=replace(model.recipe.training, precision="float32"))
+    save_model(model.network, recipe, out / FILE)
+
+
+def _masks(model: Path, chosen: list[Case], out: Path, provider: str) -> dict[tuple[str, str], np.ndarray]:
+    """Masks of the frames that have true ones, by case and frame."""
+    where = {"provider": provider} if model.suffix == ".onnx" else {}
+    predict(model, [case.source for case in chosen], Options(out=out, overlay=False, **where))
+    found = {}
+    for case in chosen:
+        for frame in true_masks(case):
+            found[case.name, frame] = read_mask(masks_folder(out, case) / f"{frame}.png") > 0
+    return found
+
+
+def _truth(chosen: list[Case]) -> dict[tuple[str, str], np.ndarray]:
+    return {(case.name, frame): mask for case in chosen for frame, mask in true_masks(case).items()}
+
+
+def _mean_iou(masks: dict[tuple[str, str], np.ndarray], truth: dict[tuple[str, str], np.ndarray]) -> float:
+    return float(np.mean([iou(Counts.of(masks[key], truth[key])) for key in truth]))
+
+
+def _write_video(path: Path, case: Case, frames: int) -> None:
+    """A 1080p H.264 video that moves, with sensor noise, from the pictures of `case`."""
+    rng = np.random.default_rng(0)
+    with OverlayWriter(path, Fraction(25)) as video:
+        for rgb in itertools.islice(_moving(case, rng), frames):
+            video.write(rgb)
+
+
+def _moving(case: Case, rng: np.random.Generator) -> Iterator[np.ndarray]:
+    pictures = [cv2.imread(str(path))[..., ::-1] for path in sorted(Path(case.source).glob("*.png"))]
+    for number in itertools.count():
+        shown = cv2.resize(pictures[number // 12 % len(pictures)], (WIDTH, HEIGHT))
+        step = number % 12
+        shown = cv2.warpAffine(shown, np.float32([[1, 0, 3 * step], [0, 1, 2 * step]]), (WIDTH, HEIGHT))
+        noise = rng.integers(-3, 4, (HEIGHT, WIDTH, 1)) * (shown > 8)
+        yield np.clip(shown + noise, 0, 255).astype(np.uint8)
+
+
+def _run(model: Path, video: Path, out: Path, provider: str, drawn: bool):
+    where = {"provider": provider} if model.suffix == ".onnx" else {}
+
+    def run() -> None:
+        shutil.rmtree(out, ignore_errors=True)
+        predict(model, [video], Options(out=out, overlay=drawn, **where))
+
+    return run
+
+
+def _table(rows, fps, scores, agreements, arguments, count) -> Table:
+    medians = {name: statistics.median(values) for name, values in fps.items()}
+    lost = {key: scores["default", "float32"] - value for key, value in scores.items()}
+    best = max((k for k in ("float32", "int8") if lost["lite", k] <= AIM_IOU), key=lambda k: medians[f"lite, {k}"])
+    findings = [
+        f"IoU: mean over {count} frames of the EndoVis clips in `../shared/data`, trained on them together without a "
+        f"label, seed 0. Lost against the full network in float32: "
+        + ", ".join(f"{n} {k} {lost[n, k]:+.4f}" for n, k in scores if (n, k) != ("default", "float32"))
+        + ".",
+        f"Masks of ONNX Runtime in float32 against torch's: IoU {agreements['default', 'float32']:.5f} (full), "
+        f"{agreements['lite', 'float32']:.5f} (lite); aim {AIM_AGREEMENT}.",
+        f"Aim {AIM_FPS} frames a second with at most {AIM_IOU} IoU lost: lite {best} {medians[f'lite, {best}']:.1f}, "
+        f"full float32 {medians['default, float32']:.1f}, full int8 {medians['default, int8']:.1f}.",
+        f"Each run of {arguments.frames} frames counts opening the model, finding the picture's area, reading, "
+        "network, masks at 1920 x 1080 as PNG, sheet and record.",
+    ]
+    if arguments.provider == "cpu":
+        findings.append("On a GPU: not measured.")
+    return Table(
+        key=f"inference-{arguments.provider}",
+        title=f"From a 1080p H.264 file to mask files, provider {arguments.provider}",
+        question="`predict` end to end: the full network (`default`) and `lite`, by torch and by ONNX Runtime in "
+        "float32 and in 8-bit integers.",
+        command=f"python -m benchmarks.inference --frames {arguments.frames} --repeats {arguments.repeats}"
+        + (f" --provider {arguments.provider}" if arguments.provider != "cpu" else ""),
+        unit="frames/s",
+        rows=rows,
+        findings=findings,
+    )
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+    main()
