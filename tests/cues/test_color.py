@@ -4,9 +4,11 @@ import colorsys
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from skimage.color import rgb2lab
 
-from cuemask.cues.color import color_cue, stretch
+from cuemask.cues.color import color_cue, stretch, tails
 
 GREY, RED, FAT = (128, 128, 128), (170, 40, 45), (220, 190, 90)
 
@@ -54,3 +56,16 @@ def test_stretching_a_constant_gives_zeros():
     assert (stretch(np.full((3, 3), 0.7, np.float32)) == 0).all()
     nowhere = np.zeros((3, 3), bool)
     assert (stretch(np.full((3, 3), 0.7, np.float32), nowhere) == 0).all()
+
+
+@given(st.integers(1, 3000), st.integers(0, 999), st.sampled_from(["even", "one value", "few values", "misleading"]))
+def test_tails_are_numpys_percentiles(count, seed, kind):
+    rng = np.random.default_rng(seed)
+    values = rng.random(count, dtype=np.float32)
+    if kind == "one value":
+        values[:] = 0.3
+    if kind == "few values":
+        values = np.round(values, 1)
+    if kind == "misleading":
+        values[::61] = 0  # all that the sample sees
+    assert tails(values) == pytest.approx(np.percentile(values, (1, 99)).tolist(), abs=1e-6)

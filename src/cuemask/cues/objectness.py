@@ -532,10 +532,18 @@ def _overlapping(
     a: Float32[np.ndarray, "A 4"], b: Float32[np.ndarray, "B 4"], overlap: float
 ) -> Bool[np.ndarray, "A B"]:
     """Which windows of `a` and `b` overlap by more than `overlap`."""
-    heights = np.minimum(a[:, 2, None], b[:, 2]) - np.maximum(a[:, 0, None], b[:, 0])
-    widths = np.minimum(a[:, 3, None], b[:, 3]) - np.maximum(a[:, 1, None], b[:, 1])
-    shared = np.maximum(heights, 0) * np.maximum(widths, 0)
-    return shared * (1 + overlap) > overlap * (_areas(a)[:, None] + _areas(b))
+    top, left, bottom, right = np.ascontiguousarray(b.T)
+    shared = _common(a[:, 0, None], a[:, 2, None], top, bottom)
+    shared *= _common(a[:, 1, None], a[:, 3, None], left, right)
+    shared *= np.float32(1 + overlap)
+    return shared > (overlap * _areas(a))[:, None] + overlap * _areas(b)
+
+
+def _common(start: np.ndarray, stop: np.ndarray, starts: np.ndarray, stops: np.ndarray) -> Float32[np.ndarray, "A B"]:
+    """How much of each of the first spans lies in each of the second."""
+    common = np.minimum(stop, stops)
+    common -= np.maximum(start, starts)
+    return np.maximum(common, 0, out=common)
 
 
 def _first_of_each(conflicts: Bool[np.ndarray, "B B"]) -> list[int]:

@@ -29,7 +29,7 @@ class Block(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """`relu(conv2(relu(conv1 x)) + shortcut x)`."""
         shortcut = x if self.downsample is None else self.downsample(x)
-        return F.relu(self.conv2(F.relu(self.conv1(x))) + shortcut)
+        return F.relu(self.conv2(F.relu(self.conv1(x), inplace=True)) + shortcut, inplace=True)
 
 
 class ResNet18(nn.Module):
@@ -54,7 +54,7 @@ class ResNet18(nn.Module):
 
     def levels(self, x: Float[Tensor, "B 3 H W"]) -> list[Tensor]:
         """The pooled stem (stride 4) and each stage's output (strides 4, 8, 16, 32)."""
-        x = F.max_pool2d(F.relu(self.conv1(x)), 3, 2, 1)
+        x = F.max_pool2d(F.relu(self.conv1(x), inplace=True), 3, 2, 1)
         levels = [x]
         for index in range(1, self.layers + 1):
             x = self.get_submodule(f"layer{index}")(x)

@@ -46,7 +46,9 @@ def anchor_loss(
         p = torch.sigmoid(logits)
         reward = positive_weight * positive * p + negative_weight * negative * (1 - p)
     else:
-        reward = positive_weight * positive * F.logsigmoid(logits) + negative_weight * negative * F.logsigmoid(-logits)
+        # log(1 - p) is log p - z, so one logarithm a pixel does for both.
+        weighted = negative_weight * negative
+        reward = (positive_weight * positive + weighted) * F.logsigmoid(logits) - weighted * logits
     return -reward.mean()
 
 

@@ -97,9 +97,10 @@ def jitter(
     to_grey = np.tile(grey, (3, 1))
     colour = saturation * np.eye(3) + (1 - saturation) * to_grey
     gain = brightness * contrast / 255
-    offset = brightness * (1 - contrast) * float(rgb.mean(axis=(0, 1)) @ grey) / 255
+    offset = brightness * (1 - contrast) * float(np.dot(cv2.mean(rgb)[:3], grey)) / 255
     affine = np.column_stack([gain * _hue_turn(turn) @ colour, np.full(3, offset)])
-    return np.clip(cv2.transform(rgb.astype(np.float32), affine.astype(np.float32)), 0, 1)
+    coloured = cv2.transform(rgb.astype(np.float32), affine.astype(np.float32))
+    return np.clip(coloured, 0, 1, out=coloured)
 
 
 def _hue_turn(angle: float) -> np.ndarray:

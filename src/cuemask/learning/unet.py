@@ -64,7 +64,7 @@ class UNet(nn.Module):
             skips.append(x)
         for rise, convolve, skip in zip(self.rise, self.up, skips[-2::-1], strict=True):
             x = convolve(torch.cat([skip, rise(x)], 1))
-        return F.pixel_shuffle(self.head(x), self.block_px)[..., : rgb.shape[-2], : rgb.shape[-1]]
+        return _cut(F.pixel_shuffle(self.head(x), self.block_px), rgb)
 
 
 class ResNet18UNet(nn.Module):
@@ -100,8 +100,10 @@ class ResNet18UNet(nn.Module):
         for convolve, enlarge in zip(self.up, self._ENLARGE, strict=True):
             x = x if enlarge == 1 else F.interpolate(x, scale_factor=enlarge, mode="nearest")
             x = convolve(torch.cat([x, skips.pop()], 1) if skips else x)
-        logits = self.head(torch.cat([x, raw], 1))
-        return logits[..., : rgb.shape[-2], : rgb.shape[-1]]
+        # The head on [x, raw], without putting them together: at full size that cost as much as a convolution.
+        own, beside = self.head.weight.split([x.shape[1], raw.shape[1]], dim=1)
+        logits = F.conv2d(x, own, self.head.bias) + F.conv2d(raw, beside)
+        return _cut(logits, rgb)
 
 
 def _double(before: int, after: int, normalization: str) -> nn.Sequential:
@@ -118,6 +120,13 @@ def _padded(x: Tensor, stride: int) -> Tensor:
     """Edges repeated at the bottom and right up to whole strides."""
     below, right = -x.shape[-2] % stride, -x.shape[-1] % stride
     return F.pad(x, (0, right, 0, below), mode="replicate") if below or right else x
+
+
+def _cut(logits: Tensor, rgb: Tensor) -> Tensor:
+    """What is left of `logits` without the padding; untouched where there was none, since a cut costs a copy."""
+    if logits.shape[-2:] == rgb.shape[-2:]:
+        return logits
+    return logits[..., : rgb.shape[-2], : rgb.shape[-1]]
 
 
 def _initialise(module: nn.Module) -> None:
