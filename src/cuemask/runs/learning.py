@@ -6,11 +6,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from jaxtyping import Int64
+
 from cuemask.cues.clip import KeptClip
 from cuemask.errors import TrainingError
 from cuemask.inference.model import FILE, chosen_device, load_model, save_model
 from cuemask.learning.features import Extractor, extractor
-from cuemask.learning.kept import TrainingClip, keep_for_training
+from cuemask.learning.kept import TrainingClip, keep_for_training, remove_kept
+from cuemask.learning.pairs import frames_met
 from cuemask.learning.training import encoder_weights
 from cuemask.learning.training import train as train_network
 from cuemask.media.area import PictureArea
@@ -111,7 +115,8 @@ def _trained(job: _Job, options: Options, record: RunRecord) -> list[KeptClip]:
     if (options.out / FILE).is_file():
         return kept
     with record.stage("features"):
-        training = [_training_clip(k, options, job.extract) for k in kept]
+        met = frames_met([len(k.names) for k in kept], recipe.training, options.seed)
+        training = [_training_clip(k, frames, options, job.extract) for k, frames in zip(kept, met, strict=True)]
     with record.stage("training"):
         checkpoint = options.out / WORK / "checkpoint.pt"
 
@@ -122,13 +127,17 @@ def _trained(job: _Job, options: Options, record: RunRecord) -> list[KeptClip]:
     record.note(losses=progress.epochs)
     write_loss_curves(options.out / "losses.png", progress.epochs)
     save_model(net, recipe, options.out / FILE)
+    for k in kept:
+        remove_kept(options.out / WORK / k.clip.name)  # room for the masks
     return kept
 
 
-def _training_clip(kept: KeptClip, options: Options, extract: Extractor) -> TrainingClip:
+def _training_clip(
+    kept: KeptClip, frames: Int64[np.ndarray, " n"], options: Options, extract: Extractor
+) -> TrainingClip:
     folder = options.out / WORK / kept.clip.name
-    indices = options.progress(f"{kept.clip.name}: features", range(len(kept.names)), len(kept.names))
-    return keep_for_training(kept, options.recipe, extract, folder, indices)
+    indices = options.progress(f"{kept.clip.name}: features", frames.tolist(), len(frames))
+    return keep_for_training(kept, options.recipe, extract, folder, indices, frames)
 
 
 def _encoder(options: Options) -> Path | None:
