@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -259,7 +260,7 @@ def _options(
 ) -> Options:
     from cuemask.media.frames import Selection
     from cuemask.recipe import load_recipe
-    from cuemask.runs.options import Options, silent
+    from cuemask.runs.options import Options, silent, unsaid
 
     return Options(
         out=out,
@@ -272,6 +273,7 @@ def _options(
         resume=resume,
         save_probability=save_probability,
         progress=silent if quiet else _progress,
+        say=unsaid if quiet else partial(click.echo, err=True),
     )
 
 

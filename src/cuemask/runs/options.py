@@ -20,6 +20,11 @@ def silent(label: str, items: Iterable[Any], total: int | None) -> Iterator[Any]
     yield from items
 
 
+def unsaid(line: str) -> None:
+    """No line shown."""
+    del line
+
+
 @dataclass(frozen=True)
 class Options:
     """Options that all runs share; the command line's flags of the same names.
@@ -37,6 +42,8 @@ class Options:
         `openvino`.
     progress
         Wraps every long iteration: (label, items, total or None) gives the items.
+    say
+        Given a line before the run starts: the disk that it will need.
     """
 
     out: Path
@@ -49,6 +56,7 @@ class Options:
     resume: bool = False
     save_probability: bool = False
     progress: Progress = silent
+    say: Callable[[str], None] = unsaid
 
 
 def area_of(clip: Clip, options: Options) -> PictureArea:
