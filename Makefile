@@ -47,3 +47,4 @@ check: .venv/dev
 
 bench: .venv/dev
 	@$(BIN)/python -m benchmarks.objectness
+	@$(BIN)/python -m benchmarks.length
