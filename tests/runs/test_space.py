@@ -286,10 +286,21 @@ def test_a_video_that_does_not_tell_its_length_is_named(phantom, out, disk):
 
 def test_what_an_interrupted_run_left_counts_as_free_when_it_is_resumed(phantom, out, disk):
     clips = [long_clip(phantom, frames=100)]
-    out.mkdir()
-    (out / "masks").write_bytes(b"m" * need_of(clips)(1).peak)
+    (out / "clip" / "masks").mkdir(parents=True)
+    (out / "clip" / "masks" / "all.png").write_bytes(b"m" * need_of(clips)(1).peak)
     disk(0)
     space.require_space(need_of(clips), clips, Options(out, resume=True))
+    with pytest.raises(OutputError):
+        space.require_space(need_of(clips), clips, Options(out))
+
+
+def test_other_files_in_the_folder_do_not_count_as_left_by_the_run(phantom, out, disk):
+    clips = [long_clip(phantom, frames=100)]
+    out.mkdir()
+    (out / "the-video-itself.mp4").write_bytes(b"v" * need_of(clips)(1).peak)
+    disk(0)
+    with pytest.raises(OutputError, match=r"0\.0 MB are free"):
+        space.require_space(need_of(clips), clips, Options(out, resume=True))
 
 
 def test_a_complete_run_is_not_refused_for_want_of_space(phantom, quick, out, disk):

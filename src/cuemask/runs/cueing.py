@@ -45,7 +45,7 @@ def anchors(inputs: Sequence[str | Path], options: Options) -> Path:
     )
     if record.was_complete:
         return options.out
-    with resumable(need, options.out):
+    with resumable(need, clips, options.out):
         for clip, area in zip(clips, areas, strict=True):
             with record.stage("cues"):
                 kept = kept_cues(clip, area, options)

@@ -53,7 +53,7 @@ def segment(inputs: Sequence[str | Path], options: Options) -> Path:
     job, record = _opened("segment", inputs, options)
     if record.was_complete:
         return options.out
-    with resumable(job.need, options.out):
+    with resumable(job.need, job.clips, options.out):
         kept = _trained(job, options, record)
         model = load_model(options.out, chosen_device(options.device))
         for cues in kept:
@@ -78,7 +78,7 @@ def train(inputs: Sequence[str | Path], options: Options) -> Path:
     job, record = _opened("train", inputs, options)
     if record.was_complete:
         return options.out
-    with resumable(job.need, options.out):
+    with resumable(job.need, job.clips, options.out):
         for kept in _trained(job, options, record):
             rows = [(kept.names[i], cue_cells(kept, i, options)) for i in sheet_indices(len(kept.names))]
             write_rgb(make_folder(options.out / kept.clip.name) / "sheet.png", contact_sheet(rows))

@@ -56,7 +56,7 @@ def predict(run: Path, inputs: Sequence[str | Path], options: Options) -> Path:
     record = RunRecord(options.out, facts, resume=options.resume)
     if record.was_complete:
         return options.out
-    with resumable(need, options.out):
+    with resumable(need, clips, options.out):
         record.note(device=model.device)
         for clip, area in zip(clips, areas, strict=True):
             with record.stage("prediction"):

@@ -21,6 +21,7 @@ from cuemask.media.clips import Clip
 from cuemask.recipe import Recipe
 from cuemask.runs.options import Options
 from cuemask.runs.record import is_complete
+from cuemask.runs.work import WORK
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +31,7 @@ SHEET = 1_400_000
 BLOCK = 4096  # a small file takes a whole one
 PACKS_BETTER = 4  # times, at most, that what is compressed may turn out smaller
 FILL = 300_000  # run.json, the curve of losses, folders
+PICTURES = ("masks", "probability", "color", "objectness", "positive", "negative")
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,7 @@ def require_space(need_of: NeedOf, clips: Sequence[Clip], options: Options) -> N
     if options.resume and is_complete(out):
         return need
     folder = _nearest(out)
-    free = shutil.disk_usage(folder).free + occupied(out)
+    free = shutil.disk_usage(folder).free + (left_behind(out, clips) if options.resume else 0)
     line = f"needs about {size(need.peak)} in {out} while it runs ({size(need.stays)} stay); {size(free)} are free"
     unknown = [clip.source for clip in clips if clip.frame_count is None]
     if unknown:
@@ -116,17 +118,22 @@ def require_space(need_of: NeedOf, clips: Sequence[Clip], options: Options) -> N
 
 
 @contextmanager
-def resumable(need: Need, out: Path) -> Generator[None, None, None]:
+def resumable(need: Need, clips: Sequence[Clip], out: Path) -> Generator[None, None, None]:
     """Where the disk becomes full, say how much more the run will take."""
     try:
         yield
     except OutputError as error:
-        missing = need.peak - occupied(out)
+        missing = need.peak - left_behind(out, clips)
         if not _is_full(error) or missing <= 0:
             raise
         raise OutputError(
             error.what, f"Free some space, about {size(missing)}, then run the same command with --resume."
         ) from error
+
+
+def left_behind(out: Path, clips: Sequence[Clip]) -> int:
+    """Bytes of disk that a run in `out` takes by now; other files in that folder do not count."""
+    return sum(occupied(out / place) for place in (WORK, *(f"{c.name}/{name}" for c in clips for name in PICTURES)))
 
 
 def occupied(folder: Path) -> int:
