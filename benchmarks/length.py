@@ -137,7 +137,7 @@ def _join(path: Path, parts: Sequence[Path]) -> None:
 
 
 def one_run(command: list[str], out: Path, frames: int, passes: Sequence[str]) -> Measured:
-    """Run a command to its end, looking at it four times a second."""
+    """Run a command to its end, looking at it often at first, later once a second."""
     started, course = time.monotonic(), list[Moment]()
     process = subprocess.Popen([sys.executable, "-m", "cuemask", *command, "--quiet"])
     while True:
@@ -145,7 +145,7 @@ def one_run(command: list[str], out: Path, frames: int, passes: Sequence[str]) -
         if finished:
             break
         course.append(Moment(time.monotonic() - started, _resident_mb(process.pid), _frames_done(out)))
-        time.sleep(0.25)
+        time.sleep(min(1.0, 0.05 + course[-1].seconds / 100))
     seconds = time.monotonic() - started
     if status:
         sys.exit(f"the run failed with status {status}: {' '.join(command)}")
