@@ -51,3 +51,5 @@ check: .venv/dev
 bench: .venv/dev
 	@$(BIN)/python -m benchmarks.cues
 	@$(BIN)/python -m benchmarks.training_step
+	@$(BIN)/python -m benchmarks.inference
+	@$(BIN)/python -m benchmarks.length

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
@@ -274,7 +275,7 @@ def _options(
 ) -> Options:
     from cuemask.media.frames import Selection
     from cuemask.recipe import load_recipe
-    from cuemask.runs.options import Options, silent
+    from cuemask.runs.options import Options, silent, unsaid
 
     return Options(
         out=out,
@@ -288,6 +289,7 @@ def _options(
         save_probability=save_probability,
         overlay=overlay,
         progress=silent if quiet else _progress,
+        say=unsaid if quiet else partial(click.echo, err=True),
     )
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cuemask.learning.pairs import Pair, View, frame_pairs, jitter, random_view, seen, step_pairs
+from cuemask.learning.pairs import Pair, View, frame_pairs, frames_met, jitter, random_view, seen, step_pairs
 from cuemask.recipe import TrainingRecipe
 
 STILL = TrainingRecipe(brightness=0.0, contrast=0.0, saturation=0.0, hue=0.0)
@@ -73,3 +73,26 @@ def test_each_jitter_changes_what_it_is_named_after():
     assert dull[1] != pytest.approx(hsv[1], abs=0.01)
     assert abs(turned[0] - hsv[0]) > 2
     assert abs(turned[0] - hsv[0]) < 40
+
+
+@given(st.lists(st.integers(0, 30), min_size=1, max_size=3), st.integers(1, 9), st.integers(1, 4), st.integers(0, 9))
+@pytest.mark.parametrize("pairing", ["adjacent", "random"])
+def test_the_frames_that_training_meets_are_those_of_its_steps(pairing, lengths, steps, per_step, seed):
+    recipe = TrainingRecipe(steps=steps, pairs_per_step=per_step, pairing=pairing)
+    pairs = frame_pairs(lengths, pairing, seed)
+    met = [set() for _ in lengths]
+    for step in range(steps if pairs else 0):
+        for pair in step_pairs(pairs, step, per_step, seed):
+            met[pair.clip] |= {pair.first, pair.second}
+    assert [frames.tolist() for frames in frames_met(lengths, recipe, seed)] == [sorted(frames) for frames in met]
+
+
+def test_training_meets_no_more_frames_of_a_longer_video():
+    recipe = TrainingRecipe(steps=200, pairs_per_step=2)
+    assert all(len(frames_met([length], recipe, 0)[0]) <= 800 for length in (500, 5_000, 50_000))
+
+
+def test_the_order_of_a_pass_is_drawn_from_seed_and_pass():
+    pairs = [Pair(0, t, t + 1) for t in range(20)]
+    order = np.random.default_rng([7, 1]).permutation(20)  # the second pass of a run with seed 7
+    assert step_pairs(pairs, 4, 5, 7) == [pairs[k] for k in order[:5]]

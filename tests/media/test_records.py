@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cuemask.errors import OutputError
-from cuemask.media.records import Records, RecordWriter
+from cuemask.media.records import Records, RecordWriter, SomeRecords
 
 
 def write(path, arrays, dtype=np.float16):
@@ -85,3 +85,12 @@ def test_the_header_does_not_move_with_the_count(count):
     with tempfile.TemporaryDirectory() as folder:
         write(Path(folder) / "r.npy", [np.full(5, k) for k in range(count)], np.int32)
         assert np.load(Path(folder) / "r.npy")[:, 0].tolist() == list(range(count))
+
+
+def test_records_of_some_frames_are_read_by_the_frames_numbers(tmp_path):
+    write(tmp_path / "r.npy", [np.full(3, frame) for frame in (2, 5, 9)], np.int32)
+    some = SomeRecords(Records(tmp_path / "r.npy"), np.array([2, 5, 9]))
+    assert [int(some[frame][0]) for frame in (9, 2, 5)] == [9, 2, 5]
+    for absent in (0, 3, 10):
+        with pytest.raises(IndexError, match=f"frame {absent} is none of the 3 kept"):
+            some[absent]

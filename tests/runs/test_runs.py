@@ -319,6 +319,17 @@ def test_kill_9_in_training_then_resume_gives_the_result_of_an_unbroken_run(phan
     assert contents(tmp_path / "whole" / "frames" / "masks") == contents(cut / "frames" / "masks")
 
 
+@pytest.mark.parametrize("begun", [".rgb.part.npy", "names.json", ".features.part.npy"])
+def test_kill_9_before_training_then_resume_gives_the_result_of_an_unbroken_run(phantom, quick, tmp_path, begun):
+    cuemask("segment", phantom.frames, "--out", tmp_path / "whole", "--quiet", *quick)
+    cut = tmp_path / "cut"
+    killed_when((cut / ".work" / "frames" / begun).exists, "segment", phantom.frames, "--out", cut, "--quiet", *quick)
+    assert not (cut / "model.safetensors").exists()
+    assert cuemask("segment", phantom.frames, "--out", cut, "--resume", "--quiet", *quick).exit_code == 0
+    assert contents(tmp_path / "whole" / "frames" / "masks") == contents(cut / "frames" / "masks")
+    assert not (cut / ".work").exists()
+
+
 def test_kill_9_in_prediction_then_resume_gives_the_result_of_an_unbroken_run(phantom, quick, tmp_path):
     # Enlarged frames, so that prediction takes long enough to be killed.
     folder = tmp_path / "large"

@@ -6,6 +6,7 @@ objectness, is kept from the first.
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from cuemask.cues.objectness import objectness_cue
 from cuemask.errors import PictureError
 from cuemask.media.area import PictureArea
 from cuemask.media.clips import Clip
-from cuemask.media.files import output_errors, write_bytes
+from cuemask.media.files import write_bytes
 from cuemask.media.frames import Frame
 from cuemask.media.records import Records, RecordWriter
 from cuemask.media.threads import in_threads
@@ -139,8 +140,9 @@ def keep_clip(
             f"{clip.source}: all {len(names)} frames are black.",
             "Check the recording, or cut the black part off with --start and --end.",
         )
-    with output_errors(folder):
-        np.save(folder / "location.npy", _location(mean, inside, recipe))
+    location = io.BytesIO()
+    np.save(location, _location(mean, inside, recipe))
+    write_bytes(folder / "location.npy", location.getvalue())
     # Written last: where it stands, all of the above is whole.
     write_bytes(folder / "names.json", json.dumps(names).encode())
     kept = kept_before(folder, clip, area, recipe)

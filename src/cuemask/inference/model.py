@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from jaxtyping import Float32, UInt8
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import nn
 
 from cuemask import __version__
@@ -19,7 +19,7 @@ from cuemask.learning.backbones import placed
 from cuemask.learning.training import autocast
 from cuemask.learning.unet import network
 from cuemask.learning.weights import load_into
-from cuemask.media.files import written_aside
+from cuemask.media.files import write_bytes
 from cuemask.recipe import Recipe, recipe_as_mapping, recipe_from_mapping
 
 FILE = "model.safetensors"
@@ -53,8 +53,7 @@ def save_model(net: nn.Module, recipe: Recipe, path: Path) -> None:
     """
     metadata = {"cuemask": __version__, "recipe": json.dumps(recipe_as_mapping(recipe))}
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in net.state_dict().items()}
-    with written_aside(path) as aside:
-        save_file(weights, aside, metadata)
+    write_bytes(path, save(weights, metadata))  # written by us, a full disk is an error that tells itself
 
 
 def load_model(path: Path, device: str = "cpu") -> Model:

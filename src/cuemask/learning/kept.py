@@ -1,4 +1,4 @@
-"""Features of every frame of a clip, computed once and kept on disk in half precision."""
+"""Anchors and features of the frames that training meets, computed once and kept on disk in half precision."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float32
+from jaxtyping import Float32, Int64
 
 from cuemask.cues.clip import KeptClip
 from cuemask.learning.features import Extractor
-from cuemask.media.records import Records, RecordWriter
+from cuemask.media.records import Records, RecordWriter, SomeRecords
 from cuemask.media.threads import in_threads
 from cuemask.recipe import Recipe
 
@@ -35,32 +35,50 @@ class TrainingClip:
 
     name: str
     rgb: Records
-    anchors: Records
-    features: Records
+    anchors: Records | SomeRecords
+    features: Records | SomeRecords
     inside: Float32[np.ndarray, "H W"]
 
 
+FILES = ("anchors.npy", "features.npy")
+
+
 def keep_for_training(
-    kept: KeptClip, recipe: Recipe, extract: Extractor, folder: Path, indices: Iterable[int]
+    kept: KeptClip,
+    recipe: Recipe,
+    extract: Extractor,
+    folder: Path,
+    indices: Iterable[int],
+    frames: Int64[np.ndarray, " n"] | None = None,
 ) -> TrainingClip:
-    """Write anchors and features of every frame to `folder`, unless they are there from an earlier run.
+    """Write anchors and features to `folder`, unless they are there from an earlier run.
 
     Parameters
     ----------
     indices
-        0 to the number of frames - 1; a progress bar may be wrapped around it.
+        The numbers in `frames`; a progress bar may be wrapped around them.
+    frames
+        The frames that training will read, ascending (`pairs.frames_met`); None for all.
 
     Raises
     ------
     OutputError
         If `folder` cannot be written.
     """
-    anchors_path, features_path = folder / "anchors.npy", folder / "features.npy"
-    if not (anchors_path.is_file() and features_path.is_file()):
+    frames = np.arange(len(kept.names)) if frames is None else frames
+    anchors_path, features_path = (folder / name for name in FILES)
+    if not all(path.is_file() and len(Records(path)) == len(frames) for path in (anchors_path, features_path)):
         _write(kept, recipe, extract, anchors_path, features_path, indices)
     shape = (recipe.input.height_px, recipe.input.width_px)
     inside = np.ones(shape, np.float32) if kept.inside is None else kept.inside.astype(np.float32)
-    return TrainingClip(kept.clip.name, kept.rgb, Records(anchors_path), Records(features_path), inside)
+    anchors, features = (SomeRecords(Records(path), frames) for path in (anchors_path, features_path))
+    return TrainingClip(kept.clip.name, kept.rgb, anchors, features, inside)
+
+
+def remove_kept(folder: Path) -> None:
+    """Remove what `keep_for_training` wrote: the trained network needs it no more."""
+    for name in FILES:
+        (folder / name).unlink(missing_ok=True)
 
 
 def _write(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 import cv2
 import numpy as np
-from jaxtyping import Float32, UInt8
+from jaxtyping import Float32, Int64, UInt8
 
 from cuemask.recipe import TrainingRecipe
 
@@ -56,9 +58,24 @@ def step_pairs(pairs: Sequence[Pair], step: int, per_step: int, seed: int) -> li
     chosen: list[Pair] = []
     for position in range(step * per_step, (step + 1) * per_step):
         epoch, place = divmod(position, len(pairs))
-        order = np.random.default_rng([seed, epoch]).permutation(len(pairs))
-        chosen.append(pairs[order[place]])
+        chosen.append(pairs[_order(len(pairs), epoch, seed)[place]])
     return chosen
+
+
+def frames_met(lengths: Sequence[int], recipe: TrainingRecipe, seed: int) -> list[Int64[np.ndarray, " n"]]:
+    """Of each clip the frames that training reads, in order: few of a long video, at most two a pair of each step."""
+    pairs = frame_pairs(lengths, recipe.pairing, seed)
+    met: list[set[int]] = [set() for _ in lengths]
+    for step in range(min(recipe.steps, math.ceil(len(pairs) / recipe.pairs_per_step))):
+        for pair in step_pairs(pairs, step, recipe.pairs_per_step, seed):
+            met[pair.clip].update((pair.first, pair.second))
+    return [np.array(sorted(frames), np.int64) for frames in met]
+
+
+@lru_cache(maxsize=2)  # the pass under way and the next, which a step may reach into
+def _order(count: int, epoch: int, seed: int) -> np.ndarray:
+    """The order of a pass; drawn once, as it costs as much as the video is long."""
+    return np.random.default_rng([seed, epoch]).permutation(count)
 
 
 def random_view(recipe: TrainingRecipe, rng: np.random.Generator) -> View:

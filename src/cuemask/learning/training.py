@@ -326,8 +326,11 @@ def _note(progress: Progress, losses: Losses, step: int, epoch_steps: int, *, la
 
 def _save(path: Path, net: nn.Module, optimiser: torch.optim.Optimizer, progress: Progress) -> None:
     state = {"network": net.state_dict(), "optimiser": optimiser.state_dict(), "progress": vars(progress)}
-    with written_aside(path) as aside:
-        torch.save(state, aside)
+    with written_aside(path) as aside, aside.open("wb") as file:
+        try:
+            torch.save(state, file)
+        except RuntimeError as error:  # what torch says of a full disk hides what the system said
+            raise error.__context__ if isinstance(error.__context__, OSError) else error  # noqa: B904
 
 
 def _restored(path: Path, net: nn.Module, optimiser: torch.optim.Optimizer) -> Progress:

@@ -86,6 +86,11 @@ def _output_error(path: Path, error: OSError) -> OutputError:
             f"{path}: no space left on the device.",
             "Free some space, then run the same command with --resume.",
         )
+    if error.errno == errno.EFBIG:
+        return OutputError(
+            f"{path}: this disk takes no file that large.",
+            "Choose --out on another disk (FAT32 ends at 4 GB), or take fewer frames: --every 2",
+        )
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return OutputError(
             f"{path}: may not be written ({error.strerror}).",

@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Any
 
 import numpy as np
+from jaxtyping import Int64
 
 from cuemask.errors import OutputError
 from cuemask.media.files import aside_of, output_errors
@@ -113,3 +114,32 @@ class Records:
             raise IndexError(f"record {index} of {self._count}")
         data = os.pread(self._descriptor, self._bytes, self._start + index * self._bytes)
         return np.frombuffer(bytearray(data), self.dtype).reshape(self.shape)
+
+
+class SomeRecords:
+    """Records of some frames only, read by the frames' numbers.
+
+    Parameters
+    ----------
+    records
+        One a frame.
+    frames
+        The frames' numbers, ascending.
+    """
+
+    def __init__(self, records: Records, frames: Int64[np.ndarray, " n"]) -> None:
+        self.records = records
+        self.frames = frames
+
+    def __getitem__(self, frame: int) -> np.ndarray:
+        """The record of `frame` as an array of its own.
+
+        Raises
+        ------
+        IndexError
+            If that frame was not kept.
+        """
+        place = int(np.searchsorted(self.frames, frame))
+        if place == len(self.frames) or self.frames[place] != frame:
+            raise IndexError(f"frame {frame} is none of the {len(self.frames)} kept")
+        return self.records[place]

@@ -16,6 +16,7 @@ from cuemask.media.threads import in_threads
 from cuemask.report.sheet import Cell, contact_sheet
 from cuemask.runs.options import Options, area_of
 from cuemask.runs.record import RunRecord, told
+from cuemask.runs.space import anchors_need, require_space, resumable
 from cuemask.runs.work import WORK, remove_work
 
 SHEET_ROWS = 4
@@ -38,18 +39,20 @@ def anchors(inputs: Sequence[str | Path], options: Options) -> Path:
     """
     clips = open_clips(inputs, options.selection)
     areas = [area_of(clip, options) for clip in clips]
+    need = require_space(lambda every: anchors_need(clips, options.recipe, every=every), clips, options)
     record = RunRecord(
         options.out, told("anchors", options.recipe, options.seed, clips, options.crop), resume=options.resume
     )
     if record.was_complete:
         return options.out
-    for clip, area in zip(clips, areas, strict=True):
-        with record.stage("cues"):
-            kept = kept_cues(clip, area, options)
-        with record.stage("pictures"):
-            _write_pictures(kept, options)
-    remove_work(options.out)
-    record.note(status="complete")
+    with resumable(need, clips, options.out):
+        for clip, area in zip(clips, areas, strict=True):
+            with record.stage("cues"):
+                kept = kept_cues(clip, area, options)
+            with record.stage("pictures"):
+                _write_pictures(kept, options)
+        remove_work(options.out)
+        record.note(status="complete")
     return options.out
 
 

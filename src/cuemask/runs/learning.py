@@ -4,25 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Int64
 
 from cuemask.cues.clip import KeptClip
 from cuemask.errors import TrainingError
 from cuemask.inference.model import FILE, chosen_device, load_model, save_model
 from cuemask.learning.features import Extractor, extractor
-from cuemask.learning.kept import TrainingClip, keep_for_training
+from cuemask.learning.kept import TrainingClip, keep_for_training, remove_kept
+from cuemask.learning.pairs import frames_met
 from cuemask.learning.training import encoder_weights
 from cuemask.learning.training import train as train_network
+from cuemask.learning.unet import network
 from cuemask.media.area import PictureArea
 from cuemask.media.clips import Clip, open_clips
 from cuemask.media.files import make_folder, sha256
 from cuemask.media.masks import write_rgb
+from cuemask.recipe import Recipe
 from cuemask.report.curves import write_loss_curves
 from cuemask.report.sheet import contact_sheet
 from cuemask.runs.cueing import cue_cells, kept_cues, sheet_indices
 from cuemask.runs.options import Options, area_of
 from cuemask.runs.predicting import finished, write_masks
 from cuemask.runs.record import RunRecord, told
+from cuemask.runs.space import Need, require_space, resumable, segment_need, train_need
 from cuemask.runs.work import WORK
 
 
@@ -44,12 +53,13 @@ def segment(inputs: Sequence[str | Path], options: Options) -> Path:
     job, record = _opened("segment", inputs, options)
     if record.was_complete:
         return options.out
-    kept = _trained(job, options, record)
-    model = load_model(options.out, chosen_device(options.device))
-    for cues in kept:
-        with record.stage("prediction"):
-            write_masks(model, cues.clip, cues.area, options, cues)
-    finished(options, record)
+    with resumable(job.need, job.clips, options.out):
+        kept = _trained(job, options, record)
+        model = load_model(options.out, chosen_device(options.device))
+        for cues in kept:
+            with record.stage("prediction"):
+                write_masks(model, cues.clip, cues.area, options, cues)
+        finished(options, record)
     return options.out
 
 
@@ -68,33 +78,50 @@ def train(inputs: Sequence[str | Path], options: Options) -> Path:
     job, record = _opened("train", inputs, options)
     if record.was_complete:
         return options.out
-    for kept in _trained(job, options, record):
-        rows = [(kept.names[i], cue_cells(kept, i, options)) for i in sheet_indices(len(kept.names))]
-        write_rgb(make_folder(options.out / kept.clip.name) / "sheet.png", contact_sheet(rows))
-    finished(options, record)
+    with resumable(job.need, job.clips, options.out):
+        for kept in _trained(job, options, record):
+            rows = [(kept.names[i], cue_cells(kept, i, options)) for i in sheet_indices(len(kept.names))]
+            write_rgb(make_folder(options.out / kept.clip.name) / "sheet.png", contact_sheet(rows))
+        finished(options, record)
     return options.out
 
 
 @dataclass(frozen=True)
 class _Job:
-    """What training needs and may be refused for: clips that open, a device, weights that are there."""
+    """What training needs and may be refused for: clips that open, a device, weights that are there, disk."""
 
     clips: list[Clip]
     areas: list[PictureArea]
     extract: Extractor
     device: str
+    need: Need
 
 
 def _opened(command: str, inputs: Sequence[str | Path], options: Options) -> tuple[_Job, RunRecord]:
     """Look first at what may be refused, so that a refused command leaves no trace; then begin the record."""
     recipe, device = options.recipe, chosen_device(options.device)
     clips = open_clips(inputs, options.selection)
-    job = _Job(clips, [area_of(clip, options) for clip in clips], extractor(recipe.features, device), device)
+    areas, extract = [area_of(clip, options) for clip in clips], extractor(recipe.features, device)
+    need = require_space(partial(_need, command, clips, options, _model_bytes(recipe)), clips, options)
+    job = _Job(clips, areas, extract, device, need)
     weights = [path for path in (job.extract.weights, _encoder(options)) if path is not None]
     record = RunRecord(options.out, told(command, recipe, options.seed, clips, options.crop), resume=options.resume)
     if not record.was_complete:
         record.note(device=device, weights=[{"file": str(path), "sha256": sha256(path)} for path in weights])
     return job, record
+
+
+def _need(command: str, clips: Sequence[Clip], options: Options, model: int, every: int) -> Need:
+    if command == "train":
+        return train_need(clips, options.recipe, model, every=every)
+    return segment_need(clips, options.recipe, model, save_probability=options.save_probability, every=every)
+
+
+def _model_bytes(recipe: Recipe) -> int:
+    """Size of the network's weights, without making them."""
+    with torch.device("meta"):
+        state = network(recipe.network).state_dict()
+    return sum(tensor.numel() * tensor.element_size() for tensor in state.values())
 
 
 def _trained(job: _Job, options: Options, record: RunRecord) -> list[KeptClip]:
@@ -111,7 +138,8 @@ def _trained(job: _Job, options: Options, record: RunRecord) -> list[KeptClip]:
     if (options.out / FILE).is_file():
         return kept
     with record.stage("features"):
-        training = [_training_clip(k, options, job.extract) for k in kept]
+        met = frames_met([len(k.names) for k in kept], recipe.training, options.seed)
+        training = [_training_clip(k, frames, options, job.extract) for k, frames in zip(kept, met, strict=True)]
     with record.stage("training"):
         checkpoint = options.out / WORK / "checkpoint.pt"
 
@@ -122,13 +150,17 @@ def _trained(job: _Job, options: Options, record: RunRecord) -> list[KeptClip]:
     record.note(losses=progress.epochs)
     write_loss_curves(options.out / "losses.png", progress.epochs)
     save_model(net, recipe, options.out / FILE)
+    for k in kept:
+        remove_kept(options.out / WORK / k.clip.name)  # room for the masks
     return kept
 
 
-def _training_clip(kept: KeptClip, options: Options, extract: Extractor) -> TrainingClip:
+def _training_clip(
+    kept: KeptClip, frames: Int64[np.ndarray, " n"], options: Options, extract: Extractor
+) -> TrainingClip:
     folder = options.out / WORK / kept.clip.name
-    indices = options.progress(f"{kept.clip.name}: features", range(len(kept.names)), len(kept.names))
-    return keep_for_training(kept, options.recipe, extract, folder, indices)
+    indices = options.progress(f"{kept.clip.name}: features", frames.tolist(), len(frames))
+    return keep_for_training(kept, options.recipe, extract, folder, indices, frames)
 
 
 def _encoder(options: Options) -> Path | None:

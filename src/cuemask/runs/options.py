@@ -20,6 +20,11 @@ def silent(label: str, items: Iterable[Any], total: int | None) -> Iterator[Any]
     yield from items
 
 
+def unsaid(line: str) -> None:
+    """No line shown."""
+    del line
+
+
 @dataclass(frozen=True)
 class Options:
     """Options that all runs share; the command line's flags of the same names.
@@ -39,6 +44,8 @@ class Options:
         Whether the video with the masks drawn over it is made.
     progress
         Wraps every long iteration: (label, items, total or None) gives the items.
+    say
+        Given a line before the run starts: the disk that it will need.
     """
 
     out: Path
@@ -52,6 +59,7 @@ class Options:
     save_probability: bool = False
     overlay: bool = True
     progress: Progress = silent
+    say: Callable[[str], None] = unsaid
 
 
 def area_of(clip: Clip, options: Options) -> PictureArea:

@@ -24,6 +24,7 @@ from cuemask.report.sheet import Cell, contact_sheet
 from cuemask.runs.cueing import cue_cells, sheet_indices
 from cuemask.runs.options import Options, area_of
 from cuemask.runs.record import RunRecord, told
+from cuemask.runs.space import predict_need, require_space, resumable
 from cuemask.runs.work import remove_work
 
 
@@ -49,16 +50,20 @@ def predict(run: Path, inputs: Sequence[str | Path], options: Options) -> Path:
     options = replace(options, recipe=model.recipe)
     clips = open_clips(inputs, options.selection)
     areas = [area_of(clip, options) for clip in clips]
+    need = require_space(
+        lambda every: predict_need(clips, save_probability=options.save_probability, every=every), clips, options
+    )
     facts = told("predict", model.recipe, options.seed, clips, options.crop)
     facts["model_sha256"] = sha256(file)
     record = RunRecord(options.out, facts, resume=options.resume)
     if record.was_complete:
         return options.out
-    record.note(device=model.device)
-    for clip, area in zip(clips, areas, strict=True):
-        with record.stage("prediction"):
-            write_masks(model, clip, area, options, None)
-    finished(options, record)
+    with resumable(need, clips, options.out):
+        record.note(device=model.device)
+        for clip, area in zip(clips, areas, strict=True):
+            with record.stage("prediction"):
+                write_masks(model, clip, area, options, None)
+        finished(options, record)
     return options.out
 
 

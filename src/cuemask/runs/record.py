@@ -93,6 +93,12 @@ class RunRecord:
         write_bytes(self.path, (json.dumps(self.values, indent=2) + "\n").encode())
 
 
+def is_complete(out: Path) -> bool:
+    """Whether a run in `out` came to its end."""
+    before = _read(out / "run.json")
+    return before is not None and before.get("status") == "complete"
+
+
 def told(
     command: str, recipe: Recipe, seed: int, clips: Sequence[Clip], crop: tuple[int, int, int, int] | None
 ) -> dict[str, Any]:

@@ -1,0 +1,218 @@
+"""How much disk a run needs: worked out before it starts, compared with what is free, and said in one line.
+
+What is kept at working size is known to the byte. What is compressed is guessed from clips that were measured,
+rather too high than too low; a run is refused only where it cannot fit even if all of that packs four times as well.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import math
+import os
+import shutil
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from cuemask.errors import OutputError
+from cuemask.media.clips import Clip
+from cuemask.recipe import Recipe
+from cuemask.runs.options import Options
+from cuemask.runs.record import is_complete
+from cuemask.runs.work import WORK
+
+log = logging.getLogger(__name__)
+
+# Bytes a pixel of what is compressed, and of a whole sheet.
+MASK, PROBABILITY, OVERLAY, MAP = 0.012, 0.25, 0.06, 0.5
+SHEET = 1_400_000
+BLOCK = 4096  # a small file takes a whole one
+PACKS_BETTER = 4  # times, at most, that what is compressed may turn out smaller
+FILL = 300_000  # run.json, the curve of losses, folders
+PICTURES = ("masks", "probability", "color", "objectness", "positive", "negative")
+
+
+@dataclass(frozen=True)
+class Need:
+    """Bytes that a run takes in its folder.
+
+    Attributes
+    ----------
+    peak
+        At most at one time.
+    stays
+        When it is complete.
+    least
+        `peak`, were all pictures and videos to pack four times as well as guessed.
+    """
+
+    peak: int
+    stays: int
+    least: int
+
+
+# The need if only each n-th of the frames is taken.
+NeedOf = Callable[[int], Need]
+
+
+def segment_need(clips: Sequence[Clip], recipe: Recipe, model: int, *, save_probability: bool, every: int = 1) -> Need:
+    """The need of `cuemask segment`; `model` is the size of its weights in bytes."""
+    kept, training = _kept(clips, recipe, every), _training(clips, recipe, every)
+    results, checkpoint = _results(clips, save_probability, every), 3 * model  # weights and Adam's two moments
+
+    def peak(results: int) -> int:
+        # A checkpoint is written beside its predecessor; what only training reads is removed before prediction.
+        return kept + max(training + 2 * checkpoint, checkpoint + model + results) + FILL
+
+    return Need(peak(results), model + results + FILL, peak(results // PACKS_BETTER))
+
+
+def train_need(clips: Sequence[Clip], recipe: Recipe, model: int, *, every: int = 1) -> Need:
+    """The need of `cuemask train`; `model` is the size of its weights in bytes."""
+    peak = _kept(clips, recipe, every) + _training(clips, recipe, every) + 6 * model + FILL
+    return Need(peak, model + SHEET * len(clips) + FILL, peak)
+
+
+def predict_need(clips: Sequence[Clip], *, save_probability: bool, every: int = 1) -> Need:
+    """The need of `cuemask predict`."""
+    results = _results(clips, save_probability, every)
+    return Need(results + FILL, results + FILL, results // PACKS_BETTER + FILL)
+
+
+def anchors_need(clips: Sequence[Clip], recipe: Recipe, *, every: int = 1) -> Need:
+    """The need of `cuemask anchors`: four maps of each frame, beside the kept cues."""
+    a_map = _whole_blocks(MAP * recipe.input.height_px * recipe.input.width_px)
+    pictures = sum(_frames(clip, every) for clip in clips) * 4 * a_map + SHEET * len(clips)
+    kept = _kept(clips, recipe, every)
+    return Need(kept + pictures + FILL, pictures + FILL, kept + pictures // PACKS_BETTER + FILL)
+
+
+def require_space(need_of: NeedOf, clips: Sequence[Clip], options: Options) -> Need:
+    """Say what the run needs and what is free.
+
+    What an interrupted run left in the folder is counted as free: it is part of the need.
+
+    Raises
+    ------
+    OutputError
+        If the run cannot fit; the remedy names the --every with which it would.
+    """
+    need, out = need_of(1), options.out
+    if options.resume and is_complete(out):
+        return need
+    folder = _nearest(out)
+    free = shutil.disk_usage(folder).free + (left_behind(out, clips) if options.resume else 0)
+    line = f"needs about {size(need.peak)} in {out} while it runs ({size(need.stays)} stay); {size(free)} are free"
+    unknown = [clip.source for clip in clips if clip.frame_count is None]
+    if unknown:
+        line += f"; not counting {', '.join(unknown)}, whose number of frames is not known"
+    if need.least > free:
+        raise OutputError(f"{out}: {line}.", _remedy(need_of, clips, free))
+    if need.peak > free:
+        log.warning("%s: the disk may become full; the run can then be resumed.", line)
+    else:
+        options.say(line)
+    return need
+
+
+@contextmanager
+def resumable(need: Need, clips: Sequence[Clip], out: Path) -> Generator[None, None, None]:
+    """Where the disk becomes full, say how much more the run will take."""
+    try:
+        yield
+    except OutputError as error:
+        missing = need.peak - left_behind(out, clips)
+        if not _is_full(error) or missing <= 0:
+            raise
+        raise OutputError(
+            error.what, f"Free some space, about {size(missing)}, then run the same command with --resume."
+        ) from error
+
+
+def left_behind(out: Path, clips: Sequence[Clip]) -> int:
+    """Bytes of disk that a run in `out` takes by now; other files in that folder do not count."""
+    return sum(occupied(out / place) for place in (WORK, *(f"{c.name}/{name}" for c in clips for name in PICTURES)))
+
+
+def occupied(folder: Path) -> int:
+    """Bytes of disk that the files below `folder` take; 0 where there is none."""
+    total = 0
+    for place, _, names in os.walk(folder):
+        for name in names:
+            try:
+                total += (Path(place) / name).lstat().st_blocks * 512
+            except FileNotFoundError:  # a file written aside has just got its name
+                continue
+    return total
+
+
+def size(count: int) -> str:
+    """Bytes in words: 1.2 GB, 45 GB, 340 MB, 8.1 MB."""
+    unit, name = next(((u, n) for u, n in ((1e12, "TB"), (1e9, "GB")) if count >= u), (1e6, "MB"))
+    return f"{count / unit:.{0 if count >= 10 * unit else 1}f} {name}"
+
+
+def feature_bytes(recipe: Recipe) -> int:
+    """What the features of one frame take, in half precision (`learning.features`)."""
+    height, width = recipe.input.height_px, recipe.input.width_px
+    if recipe.features.extractor == "texture":
+        return 2 * 40 * max(1, height // 8) * max(1, width // 8)
+    depth = 512 if recipe.features.extractor == "vgg16" else 256
+    return 2 * depth * math.ceil(height / 16) * math.ceil(width / 16)
+
+
+def _kept(clips: Sequence[Clip], recipe: Recipe, every: int) -> int:
+    """Pictures and objectness of all frames, at working size."""
+    return sum(_frames(clip, every) for clip in clips) * 4 * recipe.input.height_px * recipe.input.width_px
+
+
+def _training(clips: Sequence[Clip], recipe: Recipe, every: int) -> int:
+    """Anchors and features of the frames that training can meet."""
+    met = min(sum(_frames(clip, every) for clip in clips), 2 * recipe.training.steps * recipe.training.pairs_per_step)
+    return met * (4 * recipe.input.height_px * recipe.input.width_px + feature_bytes(recipe))
+
+
+def _results(clips: Sequence[Clip], save_probability: bool, every: int) -> int:
+    """Masks, probabilities, overlays and sheets."""
+    total = 0
+    for clip in clips:
+        pixels = clip.height_px * clip.width_px
+        a_frame = _whole_blocks(MASK * pixels) + int(OVERLAY * pixels)
+        a_frame += _whole_blocks(PROBABILITY * pixels) if save_probability else 0
+        total += _frames(clip, every) * a_frame + SHEET
+    return total
+
+
+def _frames(clip: Clip, every: int) -> int:
+    return math.ceil((clip.frame_count or 0) / every)
+
+
+def _whole_blocks(count: float) -> int:
+    return math.ceil(count / BLOCK) * BLOCK
+
+
+def _remedy(need_of: NeedOf, clips: Sequence[Clip], free: int) -> str:
+    """Fewer frames where that helps, else another folder."""
+    longest = max((clip.frame_count or 0) for clip in clips)
+    thinned = next((n for n in range(2, 1001) if n < longest and need_of(n).peak <= free), None)
+    elsewhere = "choose another folder with --out"
+    if thinned is None:
+        return f"Free {size(need_of(1).peak - free)}, or {elsewhere}."
+    selection = clips[0].selection
+    if selection.frames_per_second is not None:
+        fewer = f"--fps {selection.frames_per_second / thinned:.3g}"
+    else:
+        fewer = f"--every {selection.every * thinned}"
+    return f"Take fewer frames: {fewer}; or free {size(need_of(1).peak - free)}, or {elsewhere}."
+
+
+def _nearest(folder: Path) -> Path:
+    """The folder, or the nearest above it that there is."""
+    return next(path for path in (folder.absolute(), *folder.absolute().parents) if path.is_dir())
+
+
+def _is_full(error: OutputError) -> bool:
+    cause = error.__cause__
+    return isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT)

@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from cuemask.cues.clip import keep_clip
+from cuemask.learning.features import Texture
+from cuemask.learning.kept import FILES, keep_for_training, remove_kept
+from cuemask.learning.pairs import frames_met
+from cuemask.learning.training import train
+from cuemask.media.area import PictureArea
+from cuemask.media.clips import open_clips
+from cuemask.phantom import PhantomScene, write_phantom
+from cuemask.recipe import load_recipe
+
+RECIPE = load_recipe(
+    "default",
+    [
+        "input.height_px=48",
+        "input.width_px=64",
+        "network.width=4",
+        "network.depth=2",
+        "training.steps=2",
+        "training.precision=float32",
+    ],
+)
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("kept")
+    files = write_phantom(folder / "phantom", 20, PhantomScene(seed=1, height_px=96, width_px=128))
+    (clip,) = open_clips([files.video])
+    return keep_clip(clip, PictureArea(0, 0, 96, 128, None), RECIPE, folder, 0, clip.frames())
+
+
+def test_training_from_the_frames_it_meets_is_training_from_all(kept, tmp_path):
+    (met,) = frames_met([20], RECIPE.training, 3)
+    assert 0 < len(met) < 20
+    nets = []
+    for name, frames in (("all", None), ("met", met)):
+        folder = tmp_path / name
+        folder.mkdir()
+        indices = range(20) if frames is None else frames.tolist()
+        clip = keep_for_training(kept, RECIPE, Texture(), folder, indices, frames)
+        nets.append(train([clip], RECIPE, folder / "c.pt", seed=3)[0].state_dict())
+    assert all(np.array_equal(nets[0][name], nets[1][name]) for name in nets[0])
+    assert (tmp_path / "met" / "anchors.npy").stat().st_size < (tmp_path / "all" / "anchors.npy").stat().st_size
+
+
+def test_a_clip_of_which_training_meets_nothing_keeps_nothing(kept, tmp_path):
+    clip = keep_for_training(kept, RECIPE, Texture(), tmp_path, [], np.array([], np.int64))
+    with pytest.raises(IndexError, match="frame 0 is none of the 0 kept"):
+        clip.anchors[0]
+
+
+def test_what_was_kept_of_other_frames_is_not_taken_for_these(kept, tmp_path):
+    keep_for_training(kept, RECIPE, Texture(), tmp_path, range(20))
+    clip = keep_for_training(kept, RECIPE, Texture(), tmp_path, [4, 7], np.array([4, 7]))
+    assert clip.anchors[7] == pytest.approx(np.stack(kept.anchors(7, RECIPE)), abs=1e-3)
+
+
+def test_what_was_kept_is_removed(kept, tmp_path):
+    keep_for_training(kept, RECIPE, Texture(), tmp_path, range(20))
+    remove_kept(tmp_path)
+    assert not any((tmp_path / name).exists() for name in FILES)
+    remove_kept(tmp_path)  # nothing there is fine
