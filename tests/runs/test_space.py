@@ -248,7 +248,16 @@ def long_clip(phantom, frames: int = 20_000, **selection):
 
 
 def need_of(clips):
-    return lambda every: space.predict_need(clips, save_probability=False, every=every)
+    return lambda every: space.predict_need(clips, Options(Path("unused")), every=every)
+
+
+def test_what_is_not_written_needs_no_disk(phantom):
+    clips = [long_clip(phantom)]
+    needs = [
+        space.predict_need(clips, Options(Path("unused"), overlay=overlay, save_probability=probability)).stays
+        for overlay, probability in ((False, False), (True, False), (True, True))
+    ]
+    assert needs[0] < needs[1] < needs[2]
 
 
 def test_the_remedy_names_the_smallest_every_that_fits(phantom, out, disk):

@@ -114,7 +114,7 @@ def _opened(command: str, inputs: Sequence[str | Path], options: Options) -> tup
 def _need(command: str, clips: Sequence[Clip], options: Options, model: int, every: int) -> Need:
     if command == "train":
         return train_need(clips, options.recipe, model, every=every)
-    return segment_need(clips, options.recipe, model, save_probability=options.save_probability, every=every)
+    return segment_need(clips, options, model, every=every)
 
 
 def _model_bytes(recipe: Recipe) -> int:

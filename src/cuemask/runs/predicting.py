@@ -50,9 +50,7 @@ def predict(run: Path, inputs: Sequence[str | Path], options: Options) -> Path:
     options = replace(options, recipe=model.recipe)
     clips = open_clips(inputs, options.selection)
     areas = [area_of(clip, options) for clip in clips]
-    need = require_space(
-        lambda every: predict_need(clips, save_probability=options.save_probability, every=every), clips, options
-    )
+    need = require_space(lambda every: predict_need(clips, options, every=every), clips, options)
     facts = told("predict", model.recipe, options.seed, clips, options.crop)
     facts["model_sha256"] = sha256(file)
     record = RunRecord(options.out, facts, resume=options.resume)

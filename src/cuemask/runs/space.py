@@ -57,10 +57,10 @@ class Need:
 NeedOf = Callable[[int], Need]
 
 
-def segment_need(clips: Sequence[Clip], recipe: Recipe, model: int, *, save_probability: bool, every: int = 1) -> Need:
+def segment_need(clips: Sequence[Clip], options: Options, model: int, *, every: int = 1) -> Need:
     """The need of `cuemask segment`; `model` is the size of its weights in bytes."""
-    kept, training = _kept(clips, recipe, every), _training(clips, recipe, every)
-    results, checkpoint = _results(clips, save_probability, every), 3 * model  # weights and Adam's two moments
+    kept, training = _kept(clips, options.recipe, every), _training(clips, options.recipe, every)
+    results, checkpoint = _results(clips, options, every), 3 * model  # weights and Adam's two moments
 
     def peak(results: int) -> int:
         # A checkpoint is written beside its predecessor; what only training reads is removed before prediction.
@@ -75,9 +75,9 @@ def train_need(clips: Sequence[Clip], recipe: Recipe, model: int, *, every: int 
     return Need(peak, model + SHEET * len(clips) + FILL, peak)
 
 
-def predict_need(clips: Sequence[Clip], *, save_probability: bool, every: int = 1) -> Need:
+def predict_need(clips: Sequence[Clip], options: Options, *, every: int = 1) -> Need:
     """The need of `cuemask predict`."""
-    results = _results(clips, save_probability, every)
+    results = _results(clips, options, every)
     return Need(results + FILL, results + FILL, results // PACKS_BETTER + FILL)
 
 
@@ -174,13 +174,13 @@ def _training(clips: Sequence[Clip], recipe: Recipe, every: int) -> int:
     return met * (4 * recipe.input.height_px * recipe.input.width_px + feature_bytes(recipe))
 
 
-def _results(clips: Sequence[Clip], save_probability: bool, every: int) -> int:
+def _results(clips: Sequence[Clip], options: Options, every: int) -> int:
     """Masks, probabilities, overlays and sheets."""
     total = 0
     for clip in clips:
         pixels = clip.height_px * clip.width_px
-        a_frame = _whole_blocks(MASK * pixels) + int(OVERLAY * pixels)
-        a_frame += _whole_blocks(PROBABILITY * pixels) if save_probability else 0
+        a_frame = _whole_blocks(MASK * pixels) + (int(OVERLAY * pixels) if options.overlay else 0)
+        a_frame += _whole_blocks(PROBABILITY * pixels) if options.save_probability else 0
         total += _frames(clip, every) * a_frame + SHEET
     return total
 
