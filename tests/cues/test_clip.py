@@ -66,10 +66,10 @@ def test_a_fixed_prior_takes_the_place_of_the_mean(clip, tmp_path):
 
 def test_what_was_kept_is_found_again_and_half_kept_is_not(clip, tmp_path):
     first = kept(clip, tmp_path / "w")
-    again = kept_before(tmp_path / "w", clip, whole(clip), RECIPE)
+    again = kept_before(tmp_path / "w", clip, whole(clip), RECIPE, 0)
     assert np.array_equal(again.anchors(3, RECIPE).positive, first.anchors(3, RECIPE).positive)
     (tmp_path / "w" / "names.json").unlink()
-    assert kept_before(tmp_path / "w", clip, whole(clip), RECIPE) is None
+    assert kept_before(tmp_path / "w", clip, whole(clip), RECIPE, 0) is None
 
 
 def test_outside_the_picture_there_are_neither_cues_nor_anchors(clip, tmp_path):

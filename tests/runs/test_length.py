@@ -63,6 +63,7 @@ class Halves:
 
     recipe: Recipe = RECIPE
     device: str = "none"
+    one_core: bool = False
 
     def working_probability(self, pictures: np.ndarray) -> np.ndarray:
         p = np.zeros(pictures.shape[:3], np.float32)

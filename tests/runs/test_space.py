@@ -34,7 +34,6 @@ full = pytest.mark.skipif(not Path("/dev/full").is_char_device(), reason="no /de
 STAGES = [
     ".run.part.json",
     ".work/frames/.rgb.part.npy",
-    ".work/frames/.objectness.part.npy",
     ".work/frames/.location.part.npy",
     ".work/frames/.names.part.json",
     ".work/frames/.features.part.npy",
@@ -183,12 +182,11 @@ def test_the_need_is_at_least_what_a_real_run_takes_and_at_most_twice_it(phantom
     assert needs[0].least <= needs[0].peak
 
 
-def test_kept_pictures_and_objectness_are_known_to_the_byte(phantom, tmp_path):
+def test_kept_pictures_are_known_to_the_byte(phantom, tmp_path):
     recipe = load_recipe("default", ["input.height_px=48", "input.width_px=64"])
     clips = open_clips([phantom.frames])
     kept = cueing.kept_cues(clips[0], cueing.area_of(clips[0], Options(tmp_path, recipe)), Options(tmp_path, recipe))
-    files = [records.path.stat().st_size for records in (kept.rgb, kept.objectness)]
-    assert space._kept(clips, recipe, 1) == sum(files) - 2 * 128  # headers
+    assert space._kept(clips, recipe, 1) == kept.rgb.path.stat().st_size - 128  # the header
 
 
 def test_the_features_are_as_large_as_their_extractors_make_them():

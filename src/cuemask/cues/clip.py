@@ -1,7 +1,7 @@
 """The cues and anchors of a whole clip, streamed: two passes, flat memory, kept on disk.
 
 The location cue is the mean of all colour maps, so anchors can only be had in a second pass. What costs most,
-objectness, is kept from the first.
+objectness, is left to that pass: of a long video, training meets but some frames.
 """
 
 from __future__ import annotations
@@ -49,30 +49,35 @@ class KeptClip:
         The source's frame names.
     rgb
         Records of uint8, (H, W, 3).
-    objectness
-        Records of uint8, (H, W): the cue times 255.
     location
         Float32, (H, W).
     inside
         Where the endoscope's picture is; None for everywhere.
+    seed
+        Of the windows that objectness draws.
     """
 
     clip: Clip
     area: PictureArea
     names: list[str]
     rgb: Records
-    objectness: Records
     location: Float32[np.ndarray, "H W"]
     inside: Bool[np.ndarray, "H W"] | None
+    seed: int
 
     def cues(self, index: int, recipe: Recipe) -> CueMaps:
-        """All three cues of frame `index`."""
-        color = frame_color(self.rgb[index], self.inside, recipe)
-        return CueMaps(color, self.objectness[index].astype(np.float32) / 255, self.location)
+        """All three cues of frame `index`; objectness is computed anew each time."""
+        rgb = self.rgb[index]
+        color = frame_color(rgb, self.inside, recipe)
+        return CueMaps(color, _objectness(rgb, self.inside, recipe, self.seed), self.location)
 
     def anchors(self, index: int, recipe: Recipe) -> Anchors:
         """Both anchors of frame `index`, from the cues that the recipe uses."""
-        maps, settings = self.cues(index, recipe), recipe.cues
+        return self.anchors_from(self.cues(index, recipe), recipe)
+
+    def anchors_from(self, maps: CueMaps, recipe: Recipe) -> Anchors:
+        """Both anchors of a frame of this clip whose cues are known."""
+        settings = recipe.cues
         if recipe.anchors.sharpness > 0:
             maps = maps._replace(color=sharpen(maps.color, recipe.anchors.sharpness, self.inside))
         weights = {"color": 1.0, "objectness": settings.objectness_weight, "location": settings.location_weight}
@@ -107,7 +112,7 @@ def working_inside(area: PictureArea, recipe: Recipe) -> Bool[np.ndarray, "h w"]
 def keep_clip(
     clip: Clip, area: PictureArea, recipe: Recipe, folder: Path, seed: int, frames: Iterable[Frame]
 ) -> KeptClip:
-    """Stream `frames` once: cut out and resize each, compute its colour map and objectness, keep them in `folder`.
+    """Stream `frames` once: cut out, resize and keep each in `folder`, with the mean of their colour maps.
 
     Raises
     ------
@@ -120,19 +125,14 @@ def keep_clip(
     shape = (recipe.input.height_px, recipe.input.width_px)
     mean, names, brightest = MeanMap(*shape), list[str](), 0
 
-    def work(frame: Frame) -> tuple[str, np.ndarray, np.ndarray, np.ndarray]:
+    def work(frame: Frame) -> tuple[str, np.ndarray, np.ndarray]:
         rgb = working_picture(frame.rgb, area, recipe)
-        color = frame_color(rgb, inside, recipe)
-        return frame.name, rgb, color, _objectness(rgb, inside, recipe, seed)
+        return frame.name, rgb, frame_color(rgb, inside, recipe)
 
-    with (
-        RecordWriter(folder / "rgb.npy", (*shape, 3), np.uint8) as kept_rgb,
-        RecordWriter(folder / "objectness.npy", shape, np.uint8) as kept_objectness,
-    ):
-        for name, rgb, color, objectness in in_threads(work, frames):
+    with RecordWriter(folder / "rgb.npy", (*shape, 3), np.uint8) as kept_rgb:
+        for name, rgb, color in in_threads(work, frames):
             names.append(name)
             kept_rgb.append(rgb)
-            kept_objectness.append(objectness)
             mean.add(color)
             brightest = max(brightest, int(rgb.max()))
     if brightest < 8:
@@ -145,12 +145,12 @@ def keep_clip(
     write_bytes(folder / "location.npy", location.getvalue())
     # Written last: where it stands, all of the above is whole.
     write_bytes(folder / "names.json", json.dumps(names).encode())
-    kept = kept_before(folder, clip, area, recipe)
+    kept = kept_before(folder, clip, area, recipe, seed)
     assert kept is not None
     return kept
 
 
-def kept_before(folder: Path, clip: Clip, area: PictureArea, recipe: Recipe) -> KeptClip | None:
+def kept_before(folder: Path, clip: Clip, area: PictureArea, recipe: Recipe, seed: int) -> KeptClip | None:
     """What `keep_clip` left in `folder`, or None if it did not come to its end there."""
     if not (folder / "names.json").is_file():
         return None
@@ -159,9 +159,9 @@ def kept_before(folder: Path, clip: Clip, area: PictureArea, recipe: Recipe) -> 
         area,
         json.loads((folder / "names.json").read_text()),
         Records(folder / "rgb.npy"),
-        Records(folder / "objectness.npy"),
         np.load(folder / "location.npy"),
         working_inside(area, recipe),
+        seed,
     )
 
 
@@ -174,11 +174,9 @@ def frame_color(
 
 def _objectness(rgb: np.ndarray, inside: np.ndarray | None, recipe: Recipe, seed: int) -> np.ndarray:
     if "objectness" not in recipe.cues.use:
-        return np.zeros(rgb.shape[:2], np.uint8)
+        return np.zeros(rgb.shape[:2], np.float32)
     cue = objectness_cue(rgb, windows=recipe.cues.objectness_windows, seed=seed)
-    if inside is not None:
-        cue = stretch(np.where(inside, cue, np.float32(0)), inside) * inside
-    return np.rint(cue * 255).astype(np.uint8)
+    return cue if inside is None else stretch(np.where(inside, cue, np.float32(0)), inside) * inside
 
 
 def _location(mean: MeanMap, inside: np.ndarray | None, recipe: Recipe) -> np.ndarray:

@@ -89,23 +89,26 @@ def _write(
     features_path: Path,
     indices: Iterable[int],
 ) -> None:
-    def work(index: int) -> tuple[np.ndarray, np.ndarray]:
-        features = extract(kept.rgb[index])
-        # The largest half is 65,504; scaling a frame's features changes no cosine.
-        features = features / max(float(np.abs(features).max()) / 1000, 1.0)
-        return np.stack(kept.anchors(index, recipe)), features
+    def anchored(index: int) -> tuple[np.ndarray, np.ndarray]:
+        return kept.rgb[index], np.stack(kept.anchors(index, recipe))
 
-    _, first = work(0)
+    def with_features(item: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        rgb, anchors = item
+        features = extract(rgb)
+        # The largest half is 65,504; scaling a frame's features changes no cosine.
+        return anchors, features / max(float(np.abs(features).max()) / 1000, 1.0)
+
+    first = extract(kept.rgb[0])
     shape = (2, recipe.input.height_px, recipe.input.width_px)
     with (
         RecordWriter(features_path, first.shape, np.float16) as features_file,
         RecordWriter(anchors_path, shape, np.float16) as anchors_file,
     ):
-        for anchors, features in in_threads(work, indices, threads=_threads(extract)):
+        for anchors, features in in_threads(with_features, in_threads(anchored, indices), _threads(extract)):
             anchors_file.append(anchors)
             features_file.append(features)
 
 
-def _threads(extract: Extractor) -> int:
-    """One thread where torch uses all cores by itself."""
-    return 2 if extract.weights is None else min(2, max(1, 4 // torch.get_num_threads()))
+def _threads(extract: Extractor) -> int | None:
+    """Few threads where torch uses all cores by itself."""
+    return None if extract.weights is None else min(2, max(1, 4 // torch.get_num_threads()))

@@ -65,7 +65,7 @@ def kept_cues(clip: Clip, area: PictureArea, options: Options) -> KeptClip:
         If the clip cannot be read or the folder cannot be written.
     """
     folder = make_folder(options.out / WORK / clip.name)
-    kept = kept_before(folder, clip, area, options.recipe)
+    kept = kept_before(folder, clip, area, options.recipe, options.seed)
     if kept is None:
         frames = options.progress(f"{clip.name}: cues", clip.frames(), clip.frame_count)
         kept = keep_clip(clip, area, options.recipe, folder, options.seed, frames)
@@ -80,7 +80,7 @@ def sheet_indices(count: int) -> list[int]:
 def cue_cells(kept: KeptClip, index: int, options: Options) -> list[Cell]:
     """Input, cues and anchors of a frame; anchors brightened so that their dim products can be seen."""
     maps = kept.cues(index, options.recipe)
-    chosen = kept.anchors(index, options.recipe)
+    chosen = kept.anchors_from(maps, options.recipe)
     cells = [Cell("input", kept.rgb[index])]
     cells += [Cell(name, getattr(maps, name)) for name in options.recipe.cues.use]
     for name, anchor in chosen._asdict().items():
@@ -95,7 +95,8 @@ def _write_pictures(kept: KeptClip, options: Options) -> None:
         make_folder(folder / name)
 
     def write(index: int) -> None:
-        maps = {**kept.cues(index, options.recipe)._asdict(), **kept.anchors(index, options.recipe)._asdict()}
+        cues = kept.cues(index, options.recipe)
+        maps = {**cues._asdict(), **kept.anchors_from(cues, options.recipe)._asdict()}
         for name in ("color", "objectness", "positive", "negative"):
             write_probability(folder / name / f"{kept.names[index]}.png", maps[name])
 

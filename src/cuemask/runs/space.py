@@ -164,8 +164,8 @@ def feature_bytes(recipe: Recipe) -> int:
 
 
 def _kept(clips: Sequence[Clip], recipe: Recipe, every: int) -> int:
-    """Pictures and objectness of all frames, at working size."""
-    return sum(_frames(clip, every) for clip in clips) * 4 * recipe.input.height_px * recipe.input.width_px
+    """Pictures of all frames, at working size."""
+    return sum(_frames(clip, every) for clip in clips) * 3 * recipe.input.height_px * recipe.input.width_px
 
 
 def _training(clips: Sequence[Clip], recipe: Recipe, every: int) -> int:
