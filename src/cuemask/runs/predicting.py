@@ -1,4 +1,4 @@
-"""`cuemask predict`: masks from a model trained before. Of this module, only `_opened` may reach torch."""
+"""`cuemask predict`: masks from a model trained before."""
 
 from __future__ import annotations
 
@@ -9,9 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from cuemask.cues.clip import KeptClip, working_inside, working_picture
-from cuemask.errors import CuemaskError
 from cuemask.inference.prediction import Predictor, Segmented, segmented
-from cuemask.inference.runtime import load_onnx
 from cuemask.media.area import PictureArea
 from cuemask.media.clips import Clip, open_clips
 from cuemask.media.files import make_folder, sha256
@@ -20,6 +18,7 @@ from cuemask.media.masks import read_mask, write_mask, write_probability, write_
 from cuemask.media.overlay import OverlayWriter, overlay
 from cuemask.report.sheet import Cell, contact_sheet
 from cuemask.runs.cueing import cue_cells, sheet_indices
+from cuemask.runs.models import open_model
 from cuemask.runs.options import Options, area_of
 from cuemask.runs.record import RunRecord, told
 from cuemask.runs.work import remove_work
@@ -43,7 +42,7 @@ def predict(run: Path, inputs: Sequence[str | Path], options: Options) -> Path:
     CuemaskError
         If the model or an input cannot be read, or `out` cannot be written.
     """
-    model, file = _opened(run, options)
+    model, file = open_model(run, options.device, options.provider)
     options = replace(options, recipe=model.recipe)
     clips = open_clips(inputs, options.selection)
     areas = [area_of(clip, options) for clip in clips]
@@ -112,17 +111,3 @@ def finished(options: Options, record: RunRecord) -> None:
     """Leave the folder of a complete run as its reader wants it."""
     remove_work(options.out)
     record.note(status="complete")
-
-
-def _opened(run: Path, options: Options) -> tuple[Predictor, Path]:
-    """The model and its file. Importing torch waits until a model of torch's is given."""
-    if run.suffix.lower() == ".onnx":
-        return load_onnx(run, options.device if options.provider == "auto" else options.provider), run
-    if options.provider != "auto":
-        raise CuemaskError(
-            f"{run}: --provider {options.provider} is for exported models; this one runs in torch.",
-            f"Export it: cuemask export onnx {run} --out model.onnx; or choose with --device.",
-        )
-    from cuemask.inference.model import FILE, chosen_device, load_model
-
-    return load_model(run, chosen_device(options.device)), run / FILE if run.is_dir() else run
