@@ -26,9 +26,9 @@ from cuemask.media.overlay import write_errors
 log = logging.getLogger(__name__)
 
 # Hardly any bits at this quality, as a mask is flat, and its outline returns to the pixel.
-_ENCODER = {"preset": "veryfast", "crf": "8", "tune": "zerolatency"}
+_ENCODER = {"preset": "veryfast", "crf": "12", "tune": "zerolatency"}
 # Fragments while it is written: what a killed run leaves can be played. An ordinary file at the end.
-_MUXING = {"movflags": "+hybrid_fragmented"}
+_MUXING = {"movflags": "+hybrid_fragmented+frag_keyframe", "flush_packets": "1"}
 _TIME_BASE = Fraction(1, 90_000)
 _KEY_EVERY = 50
 _NOMINAL_RATE = 25
@@ -145,7 +145,7 @@ class MaskRecorder:
         return path
 
     def _fail(self, error: OutputError) -> None:
-        log.warning("%s The mask video ends here, masks go on. %s", error.what, error.remedy)
+        log.warning("%s The mask video ends here; masks go on.", error.what)
         self.error = self.error or error
         if self._writer is not None:
             with suppress(OutputError):

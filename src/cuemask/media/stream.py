@@ -35,6 +35,7 @@ FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.5, 10.0
 _PROTOCOLS = "http,https,httpproxy,crypto,tls,tcp,udp,rtp,srtp,rtmp,rtmpe,rtmps,rtmpt,rtmpts,ffrtmphttp,srt"
 _OPTIONS = {
     "analyzeduration": "2000000",  # microseconds; longer only delays the first picture
+    "fpsprobesize": "0",  # nor are frames collected only to tell their rate
     "rtsp_flags": "prefer_tcp",
     "overrun_nonfatal": "1",
     "protocol_whitelist": _PROTOCOLS,
@@ -248,7 +249,7 @@ class LiveSource:
     def _opened(self) -> Generator[InputContainer, None, None]:
         with _pipe_of(self.source, self._stop) as pipe:
             if pipe is not None:
-                container = cast(InputContainer, av.open(pipe, buffer_size=_PIPE_BYTES))
+                container = cast(InputContainer, av.open(pipe, buffer_size=_PIPE_BYTES, options=_OPTIONS))
             elif self.source.kind == "camera":
                 container = _camera(self.source.address)
             elif self.source.kind == "file":

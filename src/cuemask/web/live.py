@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import os
+import re
 import socket
 import threading
 import time
@@ -196,9 +197,8 @@ def is_loopback(host: str) -> bool:
 
 def names_this_machine(host_header: str) -> bool:
     """Whether a request's Host header, with or without port, names this machine as such."""
-    name, bracket, port = host_header.rpartition("]")
-    host = f"{name}{bracket}" if bracket else port.partition(":")[0]
-    return is_loopback(host.removeprefix("[").removesuffix("]"))
+    found = re.fullmatch(r"(\[[^\]]*\]|[^:]*)(:\d*)?", host_header)
+    return found is not None and is_loopback(found[1].removeprefix("[").removesuffix("]"))
 
 
 async def _parts(screen: Screen, view: View) -> AsyncGenerator[bytes, None]:
