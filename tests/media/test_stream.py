@@ -114,8 +114,9 @@ def test_a_file_plays_every_frame_once_at_its_own_times(tmp_path):
 
 def test_a_looped_file_begins_again_and_its_time_goes_on(tmp_path):
     encode(str(tmp_path / "a.mp4"), range(3), format="mp4")
-    with reading(str(tmp_path / "a.mp4"), loop=True) as (_, arrivals):
+    with reading(str(tmp_path / "a.mp4"), loop=True) as (source, arrivals):
         got = [next(arrivals) for _ in range(8)]
+        assert source.reconnects == 0
     assert [number_of(upright_rgb(a.frame)) for a in got] == [0, 1, 2, 0, 1, 2, 0, 1]
     assert all(a.time_seconds < b.time_seconds for a, b in pairwise(got))
 

@@ -219,7 +219,8 @@ class LiveSource:
                 with self._opened() as container:
                     for frames, arrival in enumerate(self._through(container), start=1):
                         if frames == 1:
-                            self.reconnects, connections = connections, connections + 1
+                            connections += 1
+                            self.reconnects = 0 if self.source.kind == "file" else connections - 1
                         self._state, self.trouble, self._last_frame = "live", None, arrival.decoded_seconds
                         yield arrival
                 self.trouble = "it ended" if frames else "no frame could be decoded"

@@ -311,7 +311,8 @@ class _LiveRun:
             height_px=self._size[0],
             frames_in=frames_in,
             frames_masked=masked,
-            frames_dropped=self._newest.dropped,
+            # The frame that Ctrl-C interrupted was taken and never masked.
+            frames_dropped=frames_in - masked if over else self._newest.dropped,
             fps_in=round(frames_in / max(seconds, 1e-3) if over else self._arriving.per_second(now), 2),
             fps_masked=round(masked / max(seconds, 1e-3) if over else self._masking.per_second(now), 2),
             latency_median_ms=_milliseconds(self._latencies.quantile(0.5)),
