@@ -118,6 +118,13 @@ def _learned(command: F) -> F:
 
 
 _device = click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+_provider = click.option(
+    "--provider",
+    type=click.Choice(["auto", "cpu", "cuda", "tensorrt", "openvino"]),
+    default="auto",
+    show_default=True,
+    help="What ONNX Runtime runs MODEL.onnx with; auto: as --device says.",
+)
 _probability = click.option("--save-probability", is_flag=True, help="Also write 8-bit probability maps.")
 _overlay = click.option(
     "--overlay/--no-overlay", default=True, help="Make overlay.mp4 [yes]; without it runs are faster."
@@ -162,13 +169,7 @@ def train(inputs: tuple[str, ...], quiet: bool, **flags: Any) -> None:
 @_inputs
 @_common
 @_device
-@click.option(
-    "--provider",
-    type=click.Choice(["auto", "cpu", "cuda", "tensorrt", "openvino"]),
-    default="auto",
-    show_default=True,
-    help="What ONNX Runtime runs MODEL.onnx with; auto: as --device says.",
-)
+@_provider
 @_probability
 @_overlay
 def predict(run: Path, inputs: tuple[str, ...], quiet: bool, **flags: Any) -> None:
@@ -180,6 +181,102 @@ def predict(run: Path, inputs: tuple[str, ...], quiet: bool, **flags: Any) -> No
 
     out = run_prediction(run, inputs, _options(quiet, **flags))
     _name_results(out, quiet, "overlay.mp4", "sheet.png", "masks")
+
+
+@main.command()
+@click.argument("source")
+@click.option(
+    "--model",
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="RUN|MODEL.onnx",
+    help="As in `cuemask predict`.",
+)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Where the page is served.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0 takes a free one.")
+@click.option("--no-page", is_flag=True, help="Serve no page.")
+@click.option("--open", "open_browser", is_flag=True, help="Open the page in the browser.")
+@click.option(
+    "--mask-video",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE.mp4",
+    help="Write the masks as video, at the frames' own times.",
+)
+@click.option(
+    "--figures",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE.json",
+    help="Write the closing figures as JSON.",
+)
+@click.option("--crop", metavar=_CROP, callback=_crop, help="The picture in the frame, in pixels [found].")
+@click.option("--loop", is_flag=True, help="Play a file again and again.")
+@click.option("--seconds", type=click.FloatRange(min=0, min_open=True), metavar="S", help="End after S seconds.")
+@click.option(
+    "--stall",
+    type=click.FloatRange(min=0, min_open=True),
+    default=5.0,
+    show_default=True,
+    metavar="S",
+    help="Count a source as stalled, and open it again, after S seconds without a frame.",
+)
+@click.option(
+    "--give-up",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="S",
+    help="End after S seconds without a frame [never].",
+)
+@_device
+@_provider
+@click.option("--quiet", is_flag=True, help="No progress, no closing lines.")
+def live(
+    source: str,
+    model: Path,
+    no_page: bool,
+    port: int,
+    open_browser: bool,
+    stall: float,
+    give_up: float | None,
+    quiet: bool,
+    **flags: Any,
+) -> None:
+    """Mask a live source and show it in a browser page; Ctrl-C ends it.
+
+    SOURCE: a camera's number, an address (rtsp://, http://, udp:// ...), a video file, which plays at its own speed, a
+    named pipe, or - for standard input.
+
+    It never falls behind: frames that come while the network is busy are dropped and counted. Latency is from a
+    frame's being decoded to its mask being ready. A source that stalls or ends is opened again.
+
+    Needs: pip install 'cuemask[runtime]'
+    """
+    import signal
+
+    from cuemask.runs.living import LiveFigures, LiveOptions, problem
+    from cuemask.runs.living import live as run
+
+    options = LiveOptions(port=None if no_page else port, stall_seconds=stall, give_up_seconds=give_up, **flags)
+    is_shown = not quiet and sys.stderr.isatty()
+    page: list[str] = []
+
+    def told(figures: LiveFigures) -> None:
+        if figures.page is not None and not page:
+            page.append(figures.page)
+            if not quiet:
+                click.echo(f"page: {figures.page}")
+            if open_browser:
+                click.launch(figures.page)
+        elif is_shown:
+            click.echo(f"\r\033[K{figures.line()}", nl=False, err=True)
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a service that is stopped finishes its files too
+    figures = run(source, model, options, told=told)
+    if is_shown:
+        click.echo(err=True)
+    if not quiet:
+        click.echo("\n".join(figures.lines()))
+    error = problem(figures, options)
+    if error is not None:
+        raise error
 
 
 @main.group()

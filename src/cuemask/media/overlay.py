@@ -84,7 +84,7 @@ class OverlayWriter:
         self._frames = 0
 
     def __enter__(self) -> OverlayWriter:
-        with _write_errors(self.path):
+        with write_errors(self.path):
             self._container = av.open(str(self._aside.absolute()), "w", options={"movflags": "+faststart"})
         return self
 
@@ -104,7 +104,7 @@ class OverlayWriter:
         if (frame.width, frame.height) != (self._stream.width, self._stream.height):
             raise ValueError(f"{self.path}: frames of {self._stream.width} by {self._stream.height}, then another size")
         frame.pts, frame.time_base = self._frames, 1 / self.frame_rate
-        with _write_errors(self.path):
+        with write_errors(self.path):
             self._container.mux(self._stream.encode(frame))
         self._frames += 1
 
@@ -132,14 +132,14 @@ class OverlayWriter:
     def _finish(self) -> None:
         if self._stream is None:
             raise OutputError(f"{self.path}: no frame was written.", "Select at least one frame.")
-        with _write_errors(self.path):
+        with write_errors(self.path):
             self._container.mux(self._stream.encode(None))
             self._container.close()
             self._aside.replace(self.path)
 
 
 @contextmanager
-def _write_errors(path: Path) -> Generator[None, None, None]:
+def write_errors(path: Path) -> Generator[None, None, None]:
     """Turn what FFmpeg and the operating system say about writing `path` into an `OutputError`."""
     with output_errors(path):
         try:

@@ -249,6 +249,11 @@ def sample_video(path: Path, selection: Selection, count: int) -> Generator[UInt
             yield frame.rgb
 
 
+def upright_rgb(frame: VideoFrame) -> UInt8[np.ndarray, "H W 3"]:
+    """Convert a decoded frame to RGB, turned as its stream says."""
+    return _rgb(frame, None)
+
+
 def _selected(path: Path, selection: Selection) -> Iterator[TimedFrame]:
     with OpenVideo(path) as video:
         frames = video.from_time(selection.start) if selection.start > 0 else video.from_first()

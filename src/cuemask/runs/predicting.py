@@ -1,4 +1,4 @@
-"""`cuemask predict`: masks from a model trained before. Of this module, only `_opened` may reach torch."""
+"""`cuemask predict`: masks from a model trained before."""
 
 from __future__ import annotations
 
@@ -10,9 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from cuemask.cues.clip import KeptClip, working_inside, working_picture
-from cuemask.errors import CuemaskError
 from cuemask.inference.prediction import Predictor, Segmented, segmented
-from cuemask.inference.runtime import load_onnx
 from cuemask.inference.thresholds import full_probability
 from cuemask.media.area import PictureArea
 from cuemask.media.clips import Clip, open_clips
@@ -22,6 +20,7 @@ from cuemask.media.masks import read_mask, write_mask, write_probability, write_
 from cuemask.media.overlay import OverlayWriter, overlay
 from cuemask.report.sheet import Cell, contact_sheet
 from cuemask.runs.cueing import cue_cells, sheet_indices
+from cuemask.runs.models import open_model
 from cuemask.runs.options import Options, area_of
 from cuemask.runs.record import RunRecord, told
 from cuemask.runs.space import predict_need, require_space, resumable
@@ -46,7 +45,7 @@ def predict(run: Path, inputs: Sequence[str | Path], options: Options) -> Path:
     CuemaskError
         If the model or an input cannot be read, or `out` cannot be written.
     """
-    model, file = _opened(run, options)
+    model, file = open_model(run, options.device, options.provider, one_core=True)
     options = replace(options, recipe=model.recipe)
     clips = open_clips(inputs, options.selection)
     areas = [area_of(clip, options) for clip in clips]
@@ -119,18 +118,3 @@ def finished(options: Options, record: RunRecord) -> None:
     """Leave the folder of a complete run as its reader wants it."""
     remove_work(options.out)
     record.note(status="complete")
-
-
-def _opened(run: Path, options: Options) -> tuple[Predictor, Path]:
-    """The model and its file. Importing torch waits until a model of torch's is given."""
-    if run.suffix.lower() == ".onnx":
-        provider = options.device if options.provider == "auto" else options.provider
-        return load_onnx(run, provider, one_core=True), run
-    if options.provider != "auto":
-        raise CuemaskError(
-            f"{run}: --provider {options.provider} is for exported models; this one runs in torch.",
-            f"Export it: cuemask export onnx {run} --out model.onnx; or choose with --device.",
-        )
-    from cuemask.inference.model import FILE, chosen_device, load_model
-
-    return load_model(run, chosen_device(options.device)), run / FILE if run.is_dir() else run

@@ -1,0 +1,39 @@
+"""Trained models, whatever runs them. Of this module, only a model of torch's reaches torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cuemask.errors import CuemaskError
+from cuemask.inference.prediction import Predictor
+from cuemask.inference.runtime import load_onnx
+
+
+def open_model(run: Path, device: str, provider: str, *, one_core: bool = False) -> tuple[Predictor, Path]:
+    """The model and its file. Importing torch waits until a model of torch's is given.
+
+    Parameters
+    ----------
+    run
+        The folder of a `train` or `segment` run, its `model.safetensors`, or a `.onnx` file that
+        `cuemask export onnx` wrote; the last runs without torch.
+    device, provider
+        As in `Options`.
+    one_core
+        As in `load_onnx`.
+
+    Raises
+    ------
+    CuemaskError
+        If the model cannot be read, or what is to run it is absent.
+    """
+    if run.suffix.lower() == ".onnx":
+        return load_onnx(run, device if provider == "auto" else provider, one_core=one_core), run
+    if provider != "auto":
+        raise CuemaskError(
+            f"{run}: --provider {provider} is for exported models; this one runs in torch.",
+            f"Export it: cuemask export onnx {run} --out model.onnx; or choose with --device.",
+        )
+    from cuemask.inference.model import FILE, chosen_device, load_model
+
+    return load_model(run, chosen_device(device)), run / FILE if run.is_dir() else run
