@@ -169,7 +169,7 @@ class Redness:
     """A stand-in for a network: how red each pixel is."""
 
     recipe = load_recipe("default", ["input.height_px=48", "input.width_px=64"])
-    device = "test"
+    device, one_core = "test", False
 
     def working_probability(self, pictures: np.ndarray) -> np.ndarray:
         return pictures[..., 0].astype(np.float32) / 255
@@ -179,7 +179,7 @@ def test_a_live_mask_is_that_of_predict():
     rgb = np.random.default_rng(0).integers(0, 90, (96, 130, 3)).astype(np.uint8)
     rgb[20:60, 30:80, 0] = 250
     area = fixed_area(4, 6, 90, 120, 96, 130)
-    (expected,) = segmented(Redness(), [Frame("0", 0, 0.0, rgb)], area)
+    (expected,) = segmented(Redness(), [Frame("0", 0, 0.0, rgb)], area, lambda *_: None)
     mask = live_mask(Redness(), rgb, area)
     assert np.array_equal(mask, expected.mask)
     assert 0.5 < mask.sum() / (40 * 50) < 2

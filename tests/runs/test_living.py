@@ -33,7 +33,7 @@ class Brightness:
     """A stand-in for a network: how bright each pixel is. It can be made to wait."""
 
     recipe = load_recipe("default", ["input.height_px=48", "input.width_px=64", "input.area=full"])
-    device = "test"
+    device, one_core = "test", False
 
     def __init__(self) -> None:
         self.may_go_on = threading.Event()
