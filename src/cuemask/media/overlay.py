@@ -23,7 +23,7 @@ from cuemask.media.files import aside_of, output_errors
 
 GREEN = (0, 255, 0)
 TINT = 0.4
-ENCODER = {"preset": "veryfast", "crf": "20"}
+ENCODER = {"preset": "ultrafast", "crf": "22"}  # for the eye, and two fifths of the work of veryfast
 BT709 = 1
 
 
@@ -53,7 +53,7 @@ def overlay(
     levels = np.arange(256)[:, None, None] * (1 - TINT) + np.array(color) * TINT
     tinted = cv2.LUT(rgb[inner], np.rint(levels).astype(np.uint8))
     cv2.copyTo(tinted, codes[inner], drawn[inner])
-    contours, _ = cv2.findContours(codes, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
+    contours, _ = cv2.findContours(codes[inner], cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE, offset=(left, top))
     return cast(np.ndarray, cv2.drawContours(drawn, contours, -1, color, max(1, rgb.shape[0] // 360)))
 
 
