@@ -172,14 +172,14 @@ def same_as_one_by_one(found: Pictures) -> str:
 def stages(rgb: np.ndarray) -> str:
     """Milliseconds of each part, alone."""
     small = cv2.resize(rgb, WORKING, interpolation=cv2.INTER_AREA)
-    windows, saliency = objectness.candidate_windows(small, 10_000)
+    windows, saliency = objectness.candidate_windows(small, 5_000)
     segments = objectness.superpixels(small)
     default, paper = load_recipe("default"), load_recipe("paper")
     parts: dict[str, Callable[[], object]] = {
         "colour of default": lambda: frame_color(rgb, None, default),
         "colour of paper": lambda: frame_color(rgb, None, paper),
         "objectness": lambda: objectness.objectness_cue(rgb),
-        "of which drawing candidates": lambda: objectness.candidate_windows(small, 10_000),
+        "of which drawing candidates": lambda: objectness.candidate_windows(small, 5_000),
         "contrast": lambda: objectness.contrast_scores(objectness.quantized_lab(small), windows),
         "superpixels": lambda: objectness.superpixels(small),
         "straddling": lambda: objectness.straddling_scores(segments, windows),

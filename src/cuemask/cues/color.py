@@ -44,16 +44,23 @@ def color_cue(
     -------
     Probability in [0, 1].
     """
-    scaled = rgb.astype(np.float32) / 255
-    lab = cv2.cvtColor(scaled, cv2.COLOR_RGB2LAB)
-    chosen = [(lab[..., 1] + 128) / 255, cv2.cvtColor(scaled, cv2.COLOR_RGB2HSV)[..., 1]]
+    # In place where it can be: at video sizes, fresh memory costs as much as the arithmetic.
+    scaled = np.divide(rgb, np.float32(255), dtype=np.float32)
+    _, a, b = cv2.split(cv2.cvtColor(scaled, cv2.COLOR_RGB2LAB))
+    saturation = cv2.extractChannel(cv2.cvtColor(scaled, cv2.COLOR_RGB2HSV, dst=scaled), 1)
+    chosen = [saturation]
     if channels == "a*saturation*chroma":
-        chosen.append(np.minimum(cv2.magnitude(lab[..., 1], lab[..., 2]) / 128, 1))
+        chroma = cv2.magnitude(a, b, b)
+        chroma /= 128
+        chosen.append(np.minimum(chroma, 1, out=chroma))
+    a += 128
+    a /= 255
+    chosen.insert(0, a)
     if scale == "channels":
         chosen = [_without_tails(channel, inside) for channel in chosen]
     cue = 1 - chosen[0]
     for channel in chosen[1:]:
-        cue *= 1 - channel
+        cue *= np.subtract(1, channel, out=channel)
     if scale == "minmax":
         cue = stretch(cue, inside)
     return cue if inside is None else np.where(inside, cue, np.float32(0))
@@ -102,4 +109,6 @@ def _at_rank(values: Float32[np.ndarray, " N"], rank: float) -> float | None:
 def _between(values: np.ndarray, low: float, high: float) -> np.ndarray:
     if high - low <= 1e-6:
         return np.zeros_like(values)
-    return np.clip((values - np.float32(low)) * np.float32(1 / (high - low)), 0, 1)
+    scaled = values - np.float32(low)
+    scaled *= np.float32(1 / (high - low))
+    return np.clip(scaled, 0, 1, out=scaled)

@@ -83,7 +83,7 @@ def objectness_cue(
     *,
     cues: Sequence[WindowCue] = ("saliency", "contrast", "straddling"),
     windows: int = 1000,
-    candidates: int = 10_000,
+    candidates: int = 5_000,
     seed: int = 0,
     working_height_px: int = 128,
 ) -> Float32[np.ndarray, "H W"]:
@@ -147,7 +147,7 @@ def objectness_windows(
     *,
     cues: Sequence[WindowCue] = ("saliency", "contrast", "straddling"),
     windows: int = 1000,
-    candidates: int = 10_000,
+    candidates: int = 5_000,
     seed: int = 0,
 ) -> tuple[Int[np.ndarray, "N 4"], Float32[np.ndarray, " N"]]:
     """The picture's most object-like windows and the probability of each, best first.
