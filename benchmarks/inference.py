@@ -4,19 +4,20 @@
 
 Both networks are trained on the real EndoVis clips together, without a label, and exported; 8-bit ranges are
 measured on the clips themselves. What each then costs in IoU is told against the true masks, and whether ONNX
-Runtime's masks are torch's, before any speed is. Where the real frames are absent, a phantom clip stands in.
+Runtime's masks are torch's, before any speed is.
 """
 
 from __future__ import annotations
 
 import argparse
 import itertools
-import os
 import shutil
 import statistics
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -26,8 +27,14 @@ from benchmarks.machine import data_folder
 from benchmarks.real_frames import Case, cases, masks_folder, true_masks
 from benchmarks.tables import Row, Table, alternated, keep
 from cuemask.evaluation.metrics import Counts, iou
+from cuemask.inference.live import live_mask
+from cuemask.inference.model import FILE, load_model, save_model
+from cuemask.inference.runtime import load_onnx
+from cuemask.media.area import picture_area
+from cuemask.media.frames import Selection
 from cuemask.media.masks import read_mask
 from cuemask.media.overlay import OverlayWriter
+from cuemask.media.video import video_frames
 from cuemask.recipe import load_recipe
 from cuemask.runs.exporting import export_onnx
 from cuemask.runs.learning import train
@@ -37,6 +44,9 @@ from cuemask.runs.predicting import predict
 HEIGHT, WIDTH = 1080, 1920
 AIM_FPS, AIM_IOU, AIM_AGREEMENT = 30, 0.01, 0.999
 NETWORKS = ("default", "lite")
+LATENCY_REPEATS = 100
+
+Key = tuple[str, str]  # network and what runs it, or clip and frame
 
 
 def main() -> None:
@@ -73,6 +83,8 @@ def main() -> None:
             },
             arguments.repeats,
         )
+        exported = {(n, k): models[n][k] for n in NETWORKS for k in ("float32", "int8")}
+        latencies = _latencies(exported, video, arguments.provider)
     fps = {name: [arguments.frames / s for s in values] for name, values in seconds.items()}
     rows = []
     for name, values in fps.items():
@@ -80,6 +92,7 @@ def main() -> None:
         note = f"IoU {scores[network, kind]:.4f}; {agreements[network, kind]:.4f} with torch's float32 masks"
         rows.append(Row(name, values, note))
     keep(_table(rows, fps, scores, agreements, arguments, len(_truth(chosen))))
+    keep(_latency_table(latencies, arguments.provider))
 
 
 def _models(name: str, chosen: list[Case], work: Path, steps: int | None) -> dict[str, Path]:
@@ -97,17 +110,13 @@ def _models(name: str, chosen: list[Case], work: Path, steps: int | None) -> dic
 
 
 def _with_precision(run: Path, out: Path) -> None:
-    from dataclasses import replace
-
-    from cuemask.inference.model import FILE, load_model, save_model
-
     model = load_model(run)
     out.mkdir()
     recipe = replace(model.recipe, training=replace(model.recipe.training, precision="float32"))
     save_model(model.network, recipe, out / FILE)
 
 
-def _masks(model: Path, chosen: list[Case], out: Path, provider: str) -> dict[tuple[str, str], np.ndarray]:
+def _masks(model: Path, chosen: list[Case], out: Path, provider: str) -> dict[Key, np.ndarray]:
     """Masks of the frames that have true ones, by case and frame."""
     where = {"provider": provider} if model.suffix == ".onnx" else {}
     predict(model, [case.source for case in chosen], Options(out=out, overlay=False, **where))
@@ -118,11 +127,11 @@ def _masks(model: Path, chosen: list[Case], out: Path, provider: str) -> dict[tu
     return found
 
 
-def _truth(chosen: list[Case]) -> dict[tuple[str, str], np.ndarray]:
+def _truth(chosen: list[Case]) -> dict[Key, np.ndarray]:
     return {(case.name, frame): mask for case in chosen for frame, mask in true_masks(case).items()}
 
 
-def _mean_iou(masks: dict[tuple[str, str], np.ndarray], truth: dict[tuple[str, str], np.ndarray]) -> float:
+def _mean_iou(masks: dict[Key, np.ndarray], truth: dict[Key, np.ndarray]) -> float:
     return float(np.mean([iou(Counts.of(masks[key], truth[key])) for key in truth]))
 
 
@@ -144,7 +153,7 @@ def _moving(case: Case, rng: np.random.Generator) -> Iterator[np.ndarray]:
         yield np.clip(shown + noise, 0, 255).astype(np.uint8)
 
 
-def _run(model: Path, video: Path, out: Path, provider: str, drawn: bool):
+def _run(model: Path, video: Path, out: Path, provider: str, drawn: bool) -> Callable[[], None]:
     where = {"provider": provider} if model.suffix == ".onnx" else {}
 
     def run() -> None:
@@ -154,7 +163,37 @@ def _run(model: Path, video: Path, out: Path, provider: str, drawn: bool):
     return run
 
 
-def _table(rows, fps, scores, agreements, arguments, count) -> Table:
+def _latencies(models: dict[Key, Path], video: Path, provider: str) -> dict[str, list[float]]:
+    """Milliseconds from a decoded 1080p frame to its mask, one frame at a time, all cores on it, as `live` does."""
+    frames = [frame.rgb for frame in itertools.islice(video_frames(video, Selection()), 20)]
+    area = picture_area(frames)
+    opened = {f"{network}, {kind}": load_onnx(path, provider) for (network, kind), path in models.items()}
+    runs = {name: partial(live_mask, model, frames[-1], area) for name, model in opened.items()}
+    return {name: [1000 * s for s in values] for name, values in alternated(runs, LATENCY_REPEATS).items()}
+
+
+def _latency_table(latencies: dict[str, list[float]], provider: str) -> Table:
+    tails = ", ".join(f"{name} {np.quantile(values, 0.99):.0f} ms" for name, values in latencies.items())
+    return Table(
+        key=f"latency-{provider}",
+        title=f"Latency of one 1080p frame, provider {provider}",
+        question="From a decoded frame of 1920 x 1080 to its mask at that size: resizing, network, refinement, "
+        "threshold, blobs; one frame at a time on all cores.",
+        command="python -m benchmarks.inference" + (f" --provider {provider}" if provider != "cpu" else ""),
+        unit="ms a frame",
+        rows=[Row(name, values) for name, values in latencies.items()],
+        findings=[f"99th percentile of {LATENCY_REPEATS}: {tails}."],
+    )
+
+
+def _table(
+    rows: list[Row],
+    fps: dict[str, list[float]],
+    scores: dict[Key, float],
+    agreements: dict[Key, float],
+    arguments: argparse.Namespace,
+    count: int,
+) -> Table:
     medians = {name: statistics.median(values) for name, values in fps.items()}
     lost = {key: scores["default", "float32"] - value for key, value in scores.items()}
     best = max((k for k in ("float32", "int8") if lost["lite", k] <= AIM_IOU), key=lambda k: medians[f"lite, {k}"])
@@ -186,5 +225,4 @@ def _table(rows, fps, scores, agreements, arguments, count) -> Table:
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     main()

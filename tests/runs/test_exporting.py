@@ -63,7 +63,7 @@ def test_what_needs_torch_says_how_to_get_it(phantom, run, tmp_path, command):
 
 
 @pytest.mark.slow
-def test_an_environment_with_the_runtime_extra_alone_predicts(phantom, run, tmp_path):
+def test_an_environment_with_the_runtime_extra_alone_predicts_and_goes_live(phantom, run, tmp_path):
     python = tmp_path / "environment" / "bin" / "python"
     subprocess.run([sys.executable, "-m", "venv", tmp_path / "environment"], check=True, timeout=100)
     root = Path(__file__).parents[2]
@@ -73,6 +73,9 @@ def test_an_environment_with_the_runtime_extra_alone_predicts(phantom, run, tmp_
     cuemask("predict", run / "model.onnx", phantom.frames, "--out", tmp_path / "here", "--quiet")
     alone, here = (tmp_path / name / "frames" / "masks" for name in ("out", "here"))
     assert mean_iou(alone, here) == 1
+    live = ["live", phantom.video, "--model", run / "model.onnx", "--port", "0", "--figures", tmp_path / "live.json"]
+    subprocess.run([python, "-m", "cuemask", *live], check=True, timeout=100)
+    assert json.loads((tmp_path / "live.json").read_text())["frames_in"] == 10
     absent = "import importlib.util, sys; sys.exit(importlib.util.find_spec('torch') is not None)"
     subprocess.run([python, "-c", absent], check=True, timeout=100)
 
