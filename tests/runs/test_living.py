@@ -292,7 +292,12 @@ def test_an_exported_model_watches_a_pipe_without_torch(exported, tmp_path):
 def test_ctrl_c_ends_a_run_with_its_files_whole(exported, clip, tmp_path, sent):
     command = ["live", clip, "--model", exported, "--loop", "--port", "0", "--mask-video", tmp_path / "m.mp4"]
     with subprocess.Popen(
-        [sys.executable, "-m", "cuemask", *map(str, command)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-m", "cuemask", *map(str, command)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A test run in the background of a script has Ctrl-C ignored, and hands that on.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as process:
         assert process.stdout is not None
         page = process.stdout.readline().removeprefix("page: ").strip()
@@ -303,7 +308,10 @@ def test_ctrl_c_ends_a_run_with_its_files_whole(exported, clip, tmp_path, sent):
 
         wait_for(lambda: masked() >= 5)
         os.kill(process.pid, sent)
-        out, err = process.communicate(timeout=60)
+        try:
+            out, err = process.communicate(timeout=60)
+        finally:
+            process.kill()
     assert process.returncode == 0, err
     assert "stopped after" in out
     with av.open(str(tmp_path / "m.mp4")) as video:
