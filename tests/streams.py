@@ -11,28 +11,11 @@ from fractions import Fraction
 
 import av
 import cv2
-import numpy as np
 
-BITS = 10
+from .numbered import numbered
+
 RATE = Fraction(25)
 SIZE = (64, 96)
-
-
-def numbered(number: int, size: tuple[int, int] = SIZE) -> np.ndarray:
-    """A grey frame with `number` in bright and dark columns."""
-    height, width = size
-    rgb = np.full((height, width, 3), 90, np.uint8)
-    for bit in range(BITS):
-        left, right = bit * width // BITS, (bit + 1) * width // BITS
-        rgb[: height // 2, left:right] = 220 if number >> bit & 1 else 40
-    return rgb
-
-
-def number_of(rgb: np.ndarray) -> int:
-    """The number that `numbered` drew."""
-    height, width = rgb.shape[:2]
-    middles = [(2 * bit + 1) * width // (2 * BITS) for bit in range(BITS)]
-    return sum(int(rgb[height // 4, middle].mean() > 130) << bit for bit, middle in enumerate(middles))
 
 
 def encode(
@@ -44,7 +27,7 @@ def encode(
         stream = container.add_stream("libx264", rate=RATE, options=options)
         stream.height, stream.width, stream.pix_fmt = *size, "yuv420p"
         for pts, number in enumerate(numbers, start=first_pts):
-            frame = av.VideoFrame.from_ndarray(numbered(number, size)).reformat(format="yuv420p")
+            frame = av.VideoFrame.from_ndarray(numbered(number, *size)).reformat(format="yuv420p")
             frame.pts, frame.time_base = pts, 1 / RATE
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
@@ -61,7 +44,7 @@ def mjpeg(numbers: Sequence[int], size: tuple[int, int] = SIZE) -> bytes:
     """Parts of a multipart/x-mixed-replace answer with the boundary `part`."""
     parts = b""
     for number in numbers:
-        jpeg = cv2.imencode(".jpg", numbered(number, size))[1].tobytes()
+        jpeg = cv2.imencode(".jpg", numbered(number, *size))[1].tobytes()
         parts += b"--part\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n%s\r\n" % (len(jpeg), jpeg)
     return parts
 

@@ -17,7 +17,8 @@ from cuemask.media import stream as stream_module
 from cuemask.media.stream import Arrival, LiveSource, StreamClock, source_of
 from cuemask.media.video import upright_rgb
 
-from ..streams import encode, http_stream, mjpeg, mpegts, number_of, rtsp_server
+from ..numbered import number_of
+from ..streams import encode, http_stream, mjpeg, mpegts, rtsp_server
 
 NEVER = 30.0  # seconds: no test waits for it
 
