@@ -1,6 +1,7 @@
 """The paper's equations as literal loops over pixels, frames and channels, in Python floats.
 
-Written from the text (Liu et al., MICCAI 2020, sections 2.1 and 2.2) and from nothing of ours.
+Written from the text (Liu et al., MICCAI 2020, sections 2.1 and 2.2) and from nothing of ours. At the end the boundary
+F-score, from that of Csurka et al. (BMVC 2013).
 """
 
 from __future__ import annotations
@@ -65,3 +66,36 @@ def full_loss(
     """Equation 5."""
     foreground, background = diffusion_losses(p_now, features_now, p_then, features_then, m_fg, m_bg)
     return anchor_loss(*anchors_now, p_now) + anchor_loss(*anchors_then, p_then) + foreground + background
+
+
+Mask = Sequence[Sequence[bool]]
+
+
+def boundary_f(predicted: Mask, truth: Mask, tolerance: float) -> float:
+    """Csurka et al. 2013: F of the shares of boundary pixels near one of the other mask's."""
+    found, true = outline(predicted), outline(truth)
+    if not found or not true:
+        return 1.0 if list(map(list, predicted)) == list(map(list, truth)) else 0.0
+    reach = tolerance * math.hypot(len(truth), len(truth[0]))
+    precision, recall = share_near(found, true, reach), share_near(true, found, reach)
+    return 0.0 if precision + recall == 0 else 2 * precision * recall / (precision + recall)
+
+
+def outline(mask: Mask) -> list[tuple[int, int]]:
+    """Pixels of the mask with one of the picture's pixels outside the mask above, below, left or right."""
+    pixels = []
+    for y in range(len(mask)):
+        for x in range(len(mask[0])):
+            around = [(y - 1, x), (y + 1, x), (y, x - 1), (y, x + 1)]
+            seen = [mask[b][a] for b, a in around if 0 <= b < len(mask) and 0 <= a < len(mask[0])]
+            if mask[y][x] and not all(seen):
+                pixels.append((y, x))
+    return pixels
+
+
+def share_near(pixels: list[tuple[int, int]], others: list[tuple[int, int]], reach: float) -> float:
+    """How many of `pixels` have one of `others` within `reach`."""
+    near = 0
+    for pixel in pixels:
+        near += any(math.dist(pixel, other) <= reach + 1e-9 for other in others)
+    return near / len(pixels)

@@ -8,7 +8,8 @@ from hypothesis.extra.numpy import arrays
 from jaxtyping import TypeCheckError
 from skimage.metrics import contingency_table
 
-from cuemask.evaluation.metrics import Counts, dice, iou
+from cuemask.evaluation.metrics import Counts, boundary, boundary_f, dice, iou
+from tests.reference import boundary_f as literal_boundary_f
 
 EMPTY = np.zeros((5, 7), np.bool_)
 FULL = np.ones((5, 7), np.bool_)
@@ -85,3 +86,68 @@ def test_masks_of_different_shapes_are_refused() -> None:
     # Where annotations are checked, as here, they refuse the masks before our own check does.
     with pytest.raises((ValueError, TypeCheckError)):
         Counts.of(EMPTY, EMPTY[:, :5])
+
+
+def square(top: int, left: int, side: int = 20, shape: tuple[int, int] = (60, 80)) -> np.ndarray:
+    mask = np.zeros(shape, np.bool_)
+    mask[top : top + side, left : left + side] = True
+    return mask
+
+
+@given(mask_pairs(), st.sampled_from([0.01, 0.1, 0.2, 0.5]))
+def test_the_boundary_figure_equals_the_definition_as_literal_loops(
+    pair: tuple[np.ndarray, np.ndarray], tolerance: float
+) -> None:
+    for predicted, truth in zip(*pair, strict=True):
+        expected = literal_boundary_f(predicted.tolist(), truth.tolist(), tolerance)
+        assert boundary_f(predicted, truth, tolerance) == pytest.approx(expected, abs=1e-12)
+
+
+@given(mask_pairs())
+def test_swapping_prediction_and_truth_keeps_the_boundary_figure(pair: tuple[np.ndarray, np.ndarray]) -> None:
+    for predicted, truth in zip(*pair, strict=True):
+        assert boundary_f(predicted, truth, 0.2) == pytest.approx(boundary_f(truth, predicted, 0.2))
+
+
+def test_an_outline_off_by_less_than_the_tolerance_is_whole() -> None:
+    assert boundary_f(square(20, 20), square(20, 21)) == 1.0  # the diagonal is 100 px, one hundredth of it 1 px
+    assert boundary_f(square(20, 20), square(20, 22)) < 1.0
+    assert boundary_f(square(20, 20), square(20, 22), 0.02) == 1.0
+
+
+def test_an_outline_far_away_is_nothing() -> None:
+    assert boundary_f(square(2, 2), square(35, 50)) == 0.0
+
+
+def test_a_hole_costs_precision_only() -> None:
+    truth = square(20, 20)
+    predicted = truth.copy()
+    predicted[30, 30] = False  # a boundary of 4 pixels besides the 76 of the square
+    precision = 76 / 80
+    assert boundary_f(predicted, truth) == pytest.approx(2 * precision / (precision + 1))
+
+
+def test_a_distance_that_equals_the_tolerance_is_within_it() -> None:
+    one, other = np.zeros((2, 100, 100), np.bool_)
+    one[50, 50] = other[51, 51] = True  # apart by the root of 2: one hundredth of the diagonal
+    assert boundary_f(one, other) == 1.0
+
+
+def test_the_edge_of_the_picture_is_no_boundary() -> None:
+    assert not boundary(FULL).any()
+    assert np.argwhere(boundary(square(0, 0, 2, (4, 4)))).tolist() == [[0, 1], [1, 0], [1, 1]]
+
+
+@pytest.mark.parametrize(
+    ("predicted", "truth", "expected"),
+    [(EMPTY, EMPTY, 1.0), (FULL, FULL, 1.0), (EMPTY, FULL, 0.0), (EMPTY, square(1, 1, 3, (5, 7)), 0.0)],
+)
+def test_masks_without_a_boundary_score_one_where_they_are_equal(
+    predicted: np.ndarray, truth: np.ndarray, expected: float
+) -> None:
+    assert boundary_f(predicted, truth) == boundary_f(truth, predicted) == expected
+
+
+def test_boundaries_of_masks_of_different_shapes_are_refused() -> None:
+    with pytest.raises((ValueError, TypeCheckError)):
+        boundary_f(EMPTY, EMPTY[:, :5])
