@@ -23,8 +23,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from benchmarks.clips import Case, Key, endovis_together, masks_of_run, real_cases, true_masks
 from benchmarks.machine import data_folder
-from benchmarks.real_frames import Case, cases, masks_folder, true_masks
 from benchmarks.tables import Row, Table, alternated, keep
 from cuemask.evaluation.metrics import Counts, iou
 from cuemask.inference.live import live_mask
@@ -32,7 +32,6 @@ from cuemask.inference.model import FILE, load_model, save_model
 from cuemask.inference.runtime import load_onnx
 from cuemask.media.area import picture_area
 from cuemask.media.frames import Selection
-from cuemask.media.masks import read_mask
 from cuemask.media.overlay import OverlayWriter
 from cuemask.media.video import video_frames
 from cuemask.recipe import load_recipe
@@ -46,7 +45,7 @@ AIM_FPS, AIM_IOU, AIM_AGREEMENT = 30, 0.01, 0.999
 NETWORKS = ("default", "lite")
 LATENCY_REPEATS = 100
 
-Key = tuple[str, str]  # network and what runs it, or clip and frame
+Contestant = tuple[str, str]  # network and what runs it
 
 
 def main() -> None:
@@ -57,18 +56,19 @@ def main() -> None:
     parser.add_argument("--provider", default="cpu", help="of ONNX Runtime: cpu, cuda, tensorrt, openvino")
     parser.add_argument("--steps", type=int, help="of training, instead of the recipe's")
     arguments = parser.parse_args()
-    chosen = [case for case in cases(data_folder()) if case.name.startswith("endovis")]
+    case = endovis_together(real_cases(data_folder()))
+    truth = true_masks(case)
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
-        models = {name: _models(name, chosen, work, arguments.steps) for name in NETWORKS}
-        exact = {name: _masks(models[name]["torch float32"], chosen, work / name, "cpu") for name in NETWORKS}
+        models = {name: _models(name, case, work, arguments.steps) for name in NETWORKS}
+        exact = {name: _masks(models[name]["torch float32"], case, work / name, "cpu") for name in NETWORKS}
         scores, agreements = {}, {}
         for network, kind in itertools.product(NETWORKS, ("torch", "float32", "int8")):
-            masks = _masks(models[network][kind], chosen, work / f"{network}-{kind}", arguments.provider)
-            scores[network, kind] = _mean_iou(masks, _truth(chosen))
+            masks = _masks(models[network][kind], case, work / f"{network}-{kind}", arguments.provider)
+            scores[network, kind] = _mean_iou(masks, truth)
             agreements[network, kind] = _mean_iou(masks, exact[network])
         video = work / "video.mp4"
-        _write_video(video, chosen[0], arguments.frames)
+        _write_video(video, case, arguments.frames)
         runs = {
             f"{network}, {kind}{', overlay.mp4 too' if drawn else ''}": (models[network][kind], drawn)
             for network, kind, drawn in [
@@ -91,21 +91,20 @@ def main() -> None:
         network, kind = name.split(", ")[:2]
         note = f"IoU {scores[network, kind]:.4f}; {agreements[network, kind]:.4f} with torch's float32 masks"
         rows.append(Row(name, values, note))
-    keep(_table(rows, fps, scores, agreements, arguments, len(_truth(chosen))))
+    keep(_table(rows, fps, scores, agreements, arguments, len(truth)))
     keep(_latency_table(latencies, arguments.provider))
 
 
-def _models(name: str, chosen: list[Case], work: Path, steps: int | None) -> dict[str, Path]:
+def _models(name: str, case: Case, work: Path, steps: int | None) -> dict[str, Path]:
     """Train by the recipe of that name; the run, the run in float32, and both exports."""
     recipe = load_recipe(name, [f"training.steps={steps}"] if steps else [])
-    sources = [case.source for case in chosen]
-    run = train(sources, Options(out=work / f"{name}-run", recipe=recipe))
+    run = train(case.inputs, Options(out=work / f"{name}-run", recipe=recipe))
     float32 = work / f"{name}-float32"
     # The same weights, told to compute in float32: bfloat16, torch's default here, moves a few pixels.
     _with_precision(run, float32)
     files = {kind: work / f"{name}-{kind}.onnx" for kind in ("float32", "int8")}
     export_onnx(run, files["float32"])
-    export_onnx(run, files["int8"], sources)
+    export_onnx(run, files["int8"], case.inputs)
     return {"torch": run, "torch float32": float32, **files}
 
 
@@ -116,19 +115,11 @@ def _with_precision(run: Path, out: Path) -> None:
     save_model(model.network, recipe, out / FILE)
 
 
-def _masks(model: Path, chosen: list[Case], out: Path, provider: str) -> dict[Key, np.ndarray]:
-    """Masks of the frames that have true ones, by case and frame."""
+def _masks(model: Path, case: Case, out: Path, provider: str) -> dict[Key, np.ndarray]:
+    """Masks of the frames that have true ones."""
     where = {"provider": provider} if model.suffix == ".onnx" else {}
-    predict(model, [case.source for case in chosen], Options(out=out, overlay=False, **where))
-    found = {}
-    for case in chosen:
-        for frame in true_masks(case):
-            found[case.name, frame] = read_mask(masks_folder(out, case) / f"{frame}.png") > 0
-    return found
-
-
-def _truth(chosen: list[Case]) -> dict[Key, np.ndarray]:
-    return {(case.name, frame): mask for case in chosen for frame, mask in true_masks(case).items()}
+    predict(model, case.inputs, Options(out=out, overlay=False, **where))
+    return masks_of_run(case, out)
 
 
 def _mean_iou(masks: dict[Key, np.ndarray], truth: dict[Key, np.ndarray]) -> float:
@@ -136,7 +127,7 @@ def _mean_iou(masks: dict[Key, np.ndarray], truth: dict[Key, np.ndarray]) -> flo
 
 
 def _write_video(path: Path, case: Case, frames: int) -> None:
-    """A 1080p H.264 video that moves, with sensor noise, from the pictures of `case`."""
+    """A 1080p H.264 video that moves, with sensor noise, from the pictures of the first clip of `case`."""
     rng = np.random.default_rng(0)
     with OverlayWriter(path, Fraction(25)) as video:
         for rgb in itertools.islice(_moving(case, rng), frames):
@@ -144,7 +135,7 @@ def _write_video(path: Path, case: Case, frames: int) -> None:
 
 
 def _moving(case: Case, rng: np.random.Generator) -> Iterator[np.ndarray]:
-    pictures = [cv2.imread(str(path))[..., ::-1] for path in sorted(Path(case.source).glob("*.png"))]
+    pictures = [cv2.imread(str(path))[..., ::-1] for path in sorted(Path(case.inputs[0]).glob("*.png"))]
     for number in itertools.count():
         shown = cv2.resize(pictures[number // 12 % len(pictures)], (WIDTH, HEIGHT))
         step = number % 12
@@ -163,7 +154,7 @@ def _run(model: Path, video: Path, out: Path, provider: str, drawn: bool) -> Cal
     return run
 
 
-def _latencies(models: dict[Key, Path], video: Path, provider: str) -> dict[str, list[float]]:
+def _latencies(models: dict[Contestant, Path], video: Path, provider: str) -> dict[str, list[float]]:
     """Milliseconds from a decoded 1080p frame to its mask, one frame at a time, all cores on it, as `live` does."""
     frames = [frame.rgb for frame in itertools.islice(video_frames(video, Selection()), 20)]
     area = picture_area(frames)
@@ -189,8 +180,8 @@ def _latency_table(latencies: dict[str, list[float]], provider: str) -> Table:
 def _table(
     rows: list[Row],
     fps: dict[str, list[float]],
-    scores: dict[Key, float],
-    agreements: dict[Key, float],
+    scores: dict[Contestant, float],
+    agreements: dict[Contestant, float],
     arguments: argparse.Namespace,
     count: int,
 ) -> Table:

@@ -11,9 +11,14 @@ from pathlib import Path
 PACKAGES = ("numpy", "opencv-contrib-python-headless", "torch", "onnxruntime", "openvino", "av")
 
 
+def data_place() -> Path:
+    """Where real frames should lie: $CUEMASK_DATA, else ../shared/data."""
+    return Path(os.environ.get("CUEMASK_DATA", Path(__file__).parents[2] / "shared" / "data"))
+
+
 def data_folder() -> Path:
-    """The folder of real frames: $CUEMASK_DATA, else ../shared/data; ends the benchmark where it is absent."""
-    folder = Path(os.environ.get("CUEMASK_DATA", Path(__file__).parents[2] / "shared" / "data"))
+    """The folder of real frames; ends the benchmark where it is absent."""
+    folder = data_place()
     if not folder.is_dir():
         sys.exit(f"no real frames: {folder} is absent; set CUEMASK_DATA")
     return folder

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from jaxtyping import TypeCheckError
 from skimage.metrics import contingency_table
+from tests.reference import boundary_f as literal_boundary_f
 
 from cuemask.evaluation.metrics import Counts, boundary, boundary_f, dice, iou
-from tests.reference import boundary_f as literal_boundary_f
 
 EMPTY = np.zeros((5, 7), np.bool_)
 FULL = np.ones((5, 7), np.bool_)
