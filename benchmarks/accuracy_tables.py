@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -55,7 +56,11 @@ def markdown(cells: Sequence[Cell], title: str = TITLE) -> str:
     minutes = {label: ([c for c in cells if c.label == label], _minutes) for label in labels}
     parts.append(_section("Minutes of a run", minutes, digits=2, best=False))
     parts += [part for part in (_confidence(cells, labels), _settings(cells, labels)) if part]
-    parts.append("\n".join(f"*{machine}*" for machine in sorted({cell.machine for cell in cells})))
+    days = sorted({date.fromtimestamp(cell.made).isoformat() for cell in cells})
+    parts.append(
+        f"*{days[0] if len(days) == 1 else f'{days[0]} to {days[-1]}'}; "
+        f"{'; '.join(sorted({cell.machine for cell in cells}))}*"
+    )
     return "\n\n".join(parts) + "\n"
 
 

@@ -43,6 +43,8 @@ class Cell:
         All its fields, as `recipe_as_mapping` gives them.
     frames
         Those with truth.
+    made
+        When, in seconds since 1970.
     """
 
     label: str
@@ -52,6 +54,7 @@ class Cell:
     recipe: dict[str, Any]
     machine: str
     frames: tuple[FrameScore, ...]
+    made: float = 0.0
 
     def mean(self, method: str = NETWORK, figure: str = "iou") -> float:
         """Over the frames."""
@@ -87,7 +90,7 @@ def run_cell(
         minutes = (time.monotonic() - started) / 60
         sheet = out / "sheets" / f"{_file_name(label)}_{case.name}.png" if seed == 0 else None
         scores = scores_of_run(case, recipe, seed, run, sheet)
-    cell = Cell(label, case.name, seed, minutes, recipe_as_mapping(recipe), _machine(), tuple(scores))
+    cell = Cell(label, case.name, seed, minutes, recipe_as_mapping(recipe), _machine(), tuple(scores), time.time())
     write_bytes(make_folder(out / "cells") / f"{key}.json", (json.dumps(_as_json(cell), indent=1) + "\n").encode())
     return cell
 
@@ -105,8 +108,11 @@ def kept_cell(recipe: Recipe, case: str, seed: int, out: Path) -> Cell | None:
 
 
 def load_cells(out: Path) -> list[Cell]:
-    """All cells in `out`, in no order that means anything."""
-    return [_from_json(json.loads(file.read_text())) for file in sorted((out / "cells").glob("*.json"))]
+    """The cells in `out`, oldest first; of each label only those of the recipe that it stood for last."""
+    found = [_from_json(json.loads(file.read_text())) for file in (out / "cells").glob("*.json")]
+    found.sort(key=lambda cell: cell.made)
+    last = {cell.label: cell.recipe for cell in found}
+    return [cell for cell in found if cell.recipe == last[cell.label]]
 
 
 def differences(recipe: dict[str, Any]) -> list[str]:
@@ -115,7 +121,7 @@ def differences(recipe: dict[str, Any]) -> list[str]:
     found: list[str] = []
     for section, values in recipe.items():
         if isinstance(values, dict):
-            found += [f"{section}.{k}={_told(v)}" for k, v in values.items() if v != base[section].get(k)]
+            found += [f"{section}.{k}={_told(v)}" for k, v in values.items() if v != base.get(section, {}).get(k)]
     return found
 
 
