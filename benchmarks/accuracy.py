@@ -1,6 +1,6 @@
 """Masks against true masks: every recipe on every clip with truth, single-stage, label-free, several seeds.
 
-    python -m benchmarks.accuracy [--recipes default,lite] [--set key=value ...] [--clips a,b] [--seeds 0,1,2]
+    python -m benchmarks.accuracy [--recipes default,fast] [--set key=value ...] [--clips a,b] [--seeds 0,1,2]
         [--no-phantoms] [--full] [--again] [--keep-runs] [--out build/accuracy] [--results benchmarks/results/accuracy]
 
 Each recipe, clip and seed is a cell, kept in `--out/cells` as soon as it is scored; a cell that is there is not run
@@ -35,9 +35,10 @@ from cuemask.recipe import NAMED, Recipe, load_recipe
 ROOT = Path(__file__).parents[1]
 RESNET18_FILE = "resnet18_imagenet_bn_folded_to_layer3.safetensors"
 SMALL = ("input.height_px=256", "input.width_px=320", "training.steps=200", "training.pairs_per_step=2")
+NETWORK = ("network.width=16", "network.depth=3", "network.block_px=2")
 # What 2 cores cannot run whole, and what is put in its place unless --full is given; {weights} is RESNET18_FILE.
 REDUCED = {
-    "paper": ("features.extractor=resnet18", "features.weights={weights}", "network.width=16", *SMALL),
+    "paper": ("features.extractor=resnet18", "features.weights={weights}", *NETWORK, *SMALL),
     "released": ("features.extractor=resnet18", "features.weights={weights}", "network.weights={weights}", *SMALL),
 }
 

@@ -97,8 +97,20 @@ def run_cell(
 
 def cell_key(recipe: Recipe, case: str, seed: int) -> str:
     """Names a cell's file: one for each recipe, clip and seed."""
-    told = json.dumps([recipe_as_mapping(recipe), case, seed], sort_keys=True)
+    told = json.dumps([chosen_fields(recipe_as_mapping(recipe)), case, seed], sort_keys=True)
     return hashlib.sha256(told.encode()).hexdigest()[:16]
+
+
+def chosen_fields(recipe: dict[str, Any]) -> dict[str, Any]:
+    """The fields that are not as their type has them, so that a field added later changes no older cell."""
+    plain = recipe_as_mapping(Recipe())
+    chosen: dict[str, Any] = {}
+    for section, values in recipe.items():
+        if isinstance(values, dict):
+            for key, value in values.items():
+                if key not in plain[section] or value != plain[section][key]:
+                    chosen[f"{section}.{key}"] = value
+    return chosen
 
 
 def kept_cell(recipe: Recipe, case: str, seed: int, out: Path) -> Cell | None:
@@ -111,8 +123,8 @@ def load_cells(out: Path) -> list[Cell]:
     """The cells in `out`, oldest first; of each label only those of the recipe that it stood for last."""
     found = [_from_json(json.loads(file.read_text())) for file in (out / "cells").glob("*.json")]
     found.sort(key=lambda cell: cell.made)
-    last = {cell.label: cell.recipe for cell in found}
-    return [cell for cell in found if cell.recipe == last[cell.label]]
+    last = {cell.label: chosen_fields(cell.recipe) for cell in found}
+    return [cell for cell in found if chosen_fields(cell.recipe) == last[cell.label]]
 
 
 def differences(recipe: dict[str, Any]) -> list[str]:

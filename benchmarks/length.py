@@ -4,7 +4,7 @@
     python -m benchmarks.length --frames 1,10,100,1000,10000,20000     # kept as a table of its own
 
 The videos are one phantom clip of 50 frames of 320 x 256, its packets copied again and again. Each run is the
-command itself in a process of its own, with the recipe `lite` but for `training.steps`, whose number does not
+command itself in a process of its own, with the recipe `default` but for `training.steps`, whose number does not
 depend on the length. Memory is the process's peak resident set. Milliseconds a frame are those of the stages that
 pass over all frames (cues and prediction), as the run's own record tells them; the note gives the whole run, start
 and training included.
@@ -75,7 +75,7 @@ def main() -> None:
 
 def measured(folder: Path, lengths: Sequence[int], steps: int) -> dict[str, list[Measured]]:
     """Every command at every length, short videos first."""
-    settings = ["--recipe", "lite", "--set", f"training.steps={steps}"]
+    settings = ["--recipe", "default", "--set", f"training.steps={steps}"]
     # Drawn by another process: a child's peak counts from what its parent held when it was started.
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as elsewhere:
         videos = elsewhere.submit(write_videos, folder, [*lengths, LOOP]).result()

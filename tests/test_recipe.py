@@ -6,7 +6,9 @@ import pytest
 
 from cuemask.errors import RecipeError
 from cuemask.recipe import (
+    BEST,
     DEFAULT,
+    FAST,
     NAMED,
     PAPER,
     RELEASED,
@@ -58,6 +60,19 @@ def test_settings_take_toml_values_and_bare_words():
         ("training.steps=0", "at least 1"),
         ("cues.use=color,color", "each once"),
         ("cues.use=colour", "color"),
+        ("cues.dark=-1", "from 0 to 100"),
+        ("cues.dark=101", "from 0 to 100"),
+        ("cues.color_weight=0", "above 0"),
+        ("cues.contour_weight=0", "above 0"),
+        ("cues.motion_weight=-0.5", "above 0"),
+        ("cues.objectness_weight=0", "above 0"),
+        ("cues.location_weight=0", "above 0"),
+        ("cues.use=countour", "contour"),
+        ("anchors.threshold=clips", "clip"),
+        ("anchors.threshold=0.5", "frame or clip"),
+        ("anchors.least_contour=1", "from 0 to below 1"),
+        ("anchors.least_contour=-0.1", "from 0 to below 1"),
+        ("anchors.sharpness=-1", "at least 0"),
         ("steps", "section.key=value"),
         ("training=3", "section.key=value"),
     ],
@@ -65,6 +80,35 @@ def test_settings_take_toml_values_and_bare_words():
 def test_wrong_settings_name_the_nearest_right_one(setting, hint):
     with pytest.raises(RecipeError, match=hint):
         load_recipe("default", [setting])
+
+
+def test_fast_reads_less_than_a_quarter_of_the_default_s_pixels():
+    def pixels_read(recipe):
+        frames = recipe.training.steps * recipe.training.pairs_per_step
+        return frames * recipe.input.height_px * recipe.input.width_px
+
+    assert 4 * pixels_read(FAST) < pixels_read(DEFAULT)
+    assert FAST.network == DEFAULT.network
+    assert set(FAST.cues.use) < set(DEFAULT.cues.use)
+
+
+def test_best_is_the_default_on_a_larger_picture_with_a_wider_network_and_more_steps():
+    assert BEST.input.height_px > DEFAULT.input.height_px
+    assert BEST.network.width > DEFAULT.network.width
+    assert BEST.training.steps > DEFAULT.training.steps
+    assert (BEST.cues, BEST.anchors, BEST.losses, BEST.masks) == (
+        DEFAULT.cues,
+        DEFAULT.anchors,
+        DEFAULT.losses,
+        DEFAULT.masks,
+    )
+
+
+def test_neither_the_paper_nor_the_released_recipe_uses_what_is_ours():
+    for recipe in (PAPER, RELEASED):
+        assert not {"contour", "motion"} & set(recipe.cues.use)
+        assert (recipe.cues.dark, recipe.anchors.sharpness, recipe.anchors.least_contour) == (0, 0, 0)
+        assert recipe.anchors.threshold == "frame"
 
 
 def test_an_unknown_recipe_suggests_the_nearest():

@@ -113,7 +113,7 @@ def _learned(command: F) -> F:
         default="default",
         show_default=True,
         metavar="NAME|FILE.toml",
-        help="default, lite, paper, released or a file.",
+        help="default, fast, best, paper, released or a file.",
     )(command)
 
 
@@ -146,7 +146,7 @@ def segment(inputs: tuple[str, ...], quiet: bool, **flags: Any) -> None:
     from cuemask.runs.learning import segment as run
 
     out = run(inputs, _options(quiet, **flags))
-    _name_results(out, quiet, "overlay.mp4", "sheet.png", "masks")
+    _name_results(out, quiet, "overlay.mp4", "sheet.png", "masks", "confidence.csv")
 
 
 @main.command()
@@ -180,7 +180,7 @@ def predict(run: Path, inputs: tuple[str, ...], quiet: bool, **flags: Any) -> No
     from cuemask.runs.predicting import predict as run_prediction
 
     out = run_prediction(run, inputs, _options(quiet, **flags))
-    _name_results(out, quiet, "overlay.mp4", "sheet.png", "masks")
+    _name_results(out, quiet, "overlay.mp4", "sheet.png", "masks", "confidence.csv")
 
 
 @main.command()

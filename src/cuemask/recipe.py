@@ -1,8 +1,9 @@
 """Recipes: every choice the method leaves open, as one value that is written down with each run.
 
-A recipe is a frozen dataclass of sections. Four have names: `default` (ours), `lite` (the same on a small network,
-for real time), `paper` (the text to the letter) and `released` (the settings of the authors' published code). Where
-the paper is silent, `paper` takes the released setting. Every field that differs is explained in docs/deviations.md.
+A recipe is a frozen dataclass of sections. Five have names: `default` (ours), `fast` (the same in a quarter of the
+time), `best` (the same in several times the time), `paper` (the text to the letter) and `released` (the settings of
+the authors' published code). Where the paper is silent, `paper` takes the released setting. Every field that differs
+is explained in docs/deviations.md.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Any, Literal, Union, cast, get_args, get_origin, get_type_hin
 
 from cuemask.errors import RecipeError
 
-Cue = Literal["color", "objectness", "location"]
+Cue = Literal["color", "objectness", "location", "contour", "motion"]
 
 
 @dataclass(frozen=True)
@@ -31,16 +32,25 @@ class InputRecipe:
 
 @dataclass(frozen=True)
 class CuesRecipe:
-    """The three coarse cues (paper, section 2.1)."""
+    """The three coarse cues (paper, section 2.1), and two of ours: contour and motion.
+
+    Colour, contour and motion are multiplied to what a frame looks like; `anchors` sharpens that, and multiplies it
+    with objectness and location.
+    """
 
     use: tuple[Cue, ...] = ("color", "objectness", "location")
     color_channels: Literal["a*saturation", "a*saturation*chroma"] = "a*saturation"
-    # fixed: 8-bit channels over 255; minmax: the product stretched per frame; channels: each channel stretched
-    color_scale: Literal["fixed", "minmax", "channels"] = "fixed"
+    # fixed: 8-bit channels over 255; minmax: the product stretched per frame; channels: each channel stretched per
+    # frame; clip: each channel stretched by its range over the clip (but per frame in the mean of the location cue)
+    color_scale: Literal["fixed", "minmax", "channels", "clip"] = "fixed"
     location: Literal["mean", "gaussian"] = "mean"  # the clip's mean colour map, or a fixed centre prior
     location_scale: Literal["fixed", "minmax"] = "fixed"  # the mean as it is, or stretched per clip
     objectness_windows: int = 1000
-    # Exponents in the products of the anchors: 1 is the paper's plain product, below 1 a cue has less say.
+    dark: float = 0.0  # LAB lightness, 0 to 100, below which the colour cue fades, to nothing at 0
+    # Exponents in the products: 1 is the paper's plain product, below 1 a cue has less say.
+    color_weight: float = 1.0
+    contour_weight: float = 1.0
+    motion_weight: float = 1.0  # in frames where motion agrees with the other cues, less where it does not
     objectness_weight: float = 1.0
     location_weight: float = 1.0
 
@@ -50,9 +60,14 @@ class AnchorsRecipe:
     """How cues become pseudo labels."""
 
     smoothing: int = 1  # reduce by this factor and enlarge again; 1 leaves the product as it is
-    # 0: the plain product. Above: the colour cue first goes through a logistic curve centred at its own Otsu
-    # threshold, this steep per standard deviation.
+    # 0: the plain product. Above: colour, with contour and motion, first goes through a logistic curve centred at its
+    # own Otsu threshold, this steep per standard deviation.
     sharpness: float = 0.0
+    # frame: each frame's own Otsu threshold. clip: frames that are dim beside the rest of their clip take the clip's,
+    # since Otsu splits a frame without instruments too.
+    threshold: Literal["frame", "clip"] = "frame"
+    # Contour that the clearest frames of a clip must reach; where none does, nothing is called instrument.
+    least_contour: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -148,6 +163,11 @@ def _check(recipe: Recipe) -> None:
         ("cues.objectness_windows", r.cues.objectness_windows, r.cues.objectness_windows >= 1, "at least 1"),
         ("cues.objectness_weight", r.cues.objectness_weight, r.cues.objectness_weight > 0, "above 0"),
         ("cues.location_weight", r.cues.location_weight, r.cues.location_weight > 0, "above 0"),
+        ("cues.color_weight", r.cues.color_weight, r.cues.color_weight > 0, "above 0"),
+        ("cues.contour_weight", r.cues.contour_weight, r.cues.contour_weight > 0, "above 0"),
+        ("cues.motion_weight", r.cues.motion_weight, r.cues.motion_weight > 0, "above 0"),
+        ("cues.dark", r.cues.dark, 0 <= r.cues.dark <= 100, "from 0 to 100"),
+        ("anchors.least_contour", r.anchors.least_contour, 0 <= r.anchors.least_contour < 1, "from 0 to below 1"),
         ("anchors.smoothing", r.anchors.smoothing, r.anchors.smoothing >= 1, "at least 1"),
         ("anchors.sharpness", r.anchors.sharpness, r.anchors.sharpness >= 0, "at least 0"),
         ("network.width", r.network.width, 1 <= r.network.width <= 512, "from 1 to 512"),
@@ -207,26 +227,43 @@ DEFAULT = Recipe(
     name="default",
     input=InputRecipe(height_px=256, width_px=320),
     cues=CuesRecipe(
+        use=("color", "contour", "motion", "objectness", "location"),
         color_channels="a*saturation*chroma",
-        color_scale="channels",
+        color_scale="clip",
+        dark=10.0,
         location_scale="minmax",
+        color_weight=0.5,
+        motion_weight=0.5,
         objectness_weight=0.3,
         location_weight=0.3,
     ),
-    anchors=AnchorsRecipe(sharpness=4.0),
-    network=NetworkRecipe(width=16, normalization="batch"),
+    anchors=AnchorsRecipe(sharpness=4.0, threshold="clip", least_contour=0.525),
+    network=NetworkRecipe(width=16, depth=3, normalization="batch", block_px=2),
     features=FeaturesRecipe(extractor="texture"),
-    losses=LossesRecipe(anchor_form="log"),
+    losses=LossesRecipe(anchor_form="log", foreground_weight=0.5, background_weight=0.15),
     training=TrainingRecipe(steps=200, pairs_per_step=2, learning_rate=2e-3, schedule="cosine"),
-    masks=MasksRecipe(height_px=512, smallest_blob=0.002, refinement="guided"),
+    masks=MasksRecipe(height_px=512, threshold=0.5, smallest_blob=0.002, refinement="guided"),
 )
 
-# The same losses on a network that does a fifth of the work: for real time.
-LITE = dataclasses.replace(
-    DEFAULT, name="lite", network=NetworkRecipe(width=16, depth=3, normalization="batch", block_px=2)
+# A quarter of the default's time: fewer and smaller steps, and only the cues that cost little.
+FAST = dataclasses.replace(
+    DEFAULT,
+    name="fast",
+    input=InputRecipe(height_px=192, width_px=240),
+    cues=dataclasses.replace(DEFAULT.cues, use=("color", "contour", "location")),
+    training=dataclasses.replace(DEFAULT.training, steps=80, learning_rate=4e-3),
 )
 
-NAMED = {recipe.name: recipe for recipe in (DEFAULT, LITE, PAPER, RELEASED)}
+# Where time is no matter: a larger picture, a wider network, more steps.
+BEST = dataclasses.replace(
+    DEFAULT,
+    name="best",
+    input=InputRecipe(height_px=384, width_px=480),
+    network=dataclasses.replace(DEFAULT.network, width=24),
+    training=dataclasses.replace(DEFAULT.training, steps=300),
+)
+
+NAMED = {recipe.name: recipe for recipe in (DEFAULT, FAST, BEST, PAPER, RELEASED)}
 
 
 def load_recipe(name_or_file: str, settings: Sequence[str] = ()) -> Recipe:
@@ -235,8 +272,8 @@ def load_recipe(name_or_file: str, settings: Sequence[str] = ()) -> Recipe:
     Parameters
     ----------
     name_or_file
-        `default`, `lite`, `paper`, `released`, or the path of a TOML file. A file starts from the recipe that its
-        top-level key `base` names (`default` without one).
+        One of `NAMED`, or the path of a TOML file. A file starts from the recipe that its top-level key `base` names
+        (`default` without one).
     settings
         `section.key=value` each, applied in order; values are TOML, bare words are strings.
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -18,7 +19,7 @@ from hypothesis import strategies as st
 from benchmarks import cells as cells_module
 from cuemask.media.masks import read_mask, write_mask
 from cuemask.phantom import PhantomScene
-from cuemask.recipe import load_recipe, recipe_as_mapping
+from cuemask.recipe import Recipe, load_recipe, recipe_as_mapping
 from cuemask.runs.options import Options
 
 SMALL = Phantom("phantom_small", PhantomScene(seed=3, height_px=64, width_px=80), frames=4)
@@ -132,7 +133,7 @@ def test_another_seed_or_setting_or_again_runs(tmp_path, perfect):
     case = phantom_case(SMALL, tmp_path / "phantom")
     run_cell(RECIPE, "default", case, 0, tmp_path)
     run_cell(RECIPE, "default", case, 1, tmp_path)
-    run_cell(replace(RECIPE, name="other"), "other", case, 0, tmp_path)
+    run_cell(replace(RECIPE, training=replace(RECIPE.training, steps=7)), "other", case, 0, tmp_path)
     run_cell(RECIPE, "default", case, 0, tmp_path, again=True, keep_run=True)
     assert len(perfect) == 4
     assert (perfect[-1] / "frames" / "masks").is_dir()
@@ -143,10 +144,35 @@ def test_another_seed_or_setting_or_again_runs(tmp_path, perfect):
     ]
 
 
+def test_a_field_that_recipes_have_got_since_changes_no_older_cell(tmp_path, perfect, monkeypatch):
+    case = phantom_case(SMALL, tmp_path / "phantom")
+    whole = cells_module.recipe_as_mapping
+
+    def older(recipe: Recipe) -> dict[str, Any]:
+        mapping = whole(recipe)
+        del mapping["masks"]["refinement_radius"]  # as if that field were new; RECIPE has it as its type does
+        return mapping
+
+    with monkeypatch.context() as before:
+        before.setattr(cells_module, "recipe_as_mapping", older)
+        run_cell(RECIPE, "default", case, 0, tmp_path)
+    run_cell(RECIPE, "default", case, 0, tmp_path)
+    run_cell(replace(RECIPE, name="the same by another name"), "default", case, 0, tmp_path)
+    assert len(perfect) == 1
+    run_cell(replace(RECIPE, masks=replace(RECIPE.masks, refinement_radius=0.02)), "other", case, 0, tmp_path)
+    assert len(perfect) == 2
+    run_cell(RECIPE, "default", case, 1, tmp_path)
+    assert [(found.label, found.seed) for found in load_cells(tmp_path)] == [
+        ("default", 0),
+        ("other", 0),
+        ("default", 1),
+    ]
+
+
 def test_cells_of_a_recipe_that_has_changed_since_are_not_shown(tmp_path, perfect):
     case = phantom_case(SMALL, tmp_path / "phantom")
     run_cell(RECIPE, "default", case, 0, tmp_path)
-    run_cell(RECIPE, "lite", case, 0, tmp_path)
+    run_cell(RECIPE, "fast", case, 0, tmp_path)
     changed = replace(RECIPE, anchors=replace(RECIPE.anchors, sharpness=1.0))
     run_cell(changed, "default", case, 1, tmp_path)
     assert [(found.label, found.seed) for found in load_cells(tmp_path)] == [("default", 1)]
@@ -167,7 +193,7 @@ def test_a_clip_without_confidences_has_none(tmp_path):
 def test_tables_give_mean_and_deviation_over_seeds_and_means_over_groups():
     text = markdown(
         [
-            cell("lite", "endovis17_dataset4", 0, 0.5, base="lite"),
+            cell("fast", "endovis17_dataset4", 0, 0.5, base="fast"),
             cell("default", "endovis17_dataset4", 0, 0.6, minutes=2.0),
             cell("default", "endovis17_dataset4", 1, 0.8, minutes=4.0),
             cell("default", "segcol_sequence", 0, 0.2),
@@ -177,7 +203,7 @@ def test_tables_give_mean_and_deviation_over_seeds_and_means_over_groups():
         ]
     )
     title = "IoU of the network's masks"
-    assert f"## {title}\n\n| clip | colour under Otsu (default) | default | lite |" in text
+    assert f"## {title}\n\n| clip | colour under Otsu (default) | default | fast |" in text
     assert row(text, title, "endovis17_dataset4") == ["0.100 ± 0.000", "**0.700** ± 0.141", "0.500 (1 of 2)"]
     assert row(text, title, "segcol_sequence") == ["0.100 ± 0.000", "**0.200** ± 0.000", ""]
     assert row(text, title, "phantom_smoke") == ["0.100 (1 of 2)", "**1.000** (1 of 2)", ""]
@@ -197,8 +223,8 @@ def test_no_cell_gives_a_document_that_says_so():
 def test_what_a_label_changes_is_stated_and_files_go_by_their_names():
     text = markdown([cell("paper (reduced)", "a", 0, 0.5, base="paper", settings="features.weights=/x/y.pth")])
     assert "- `paper (reduced)`: features.weights=y.pth" in text
-    assert differences(recipe_as_mapping(load_recipe("lite"))) == []
-    assert differences(recipe_as_mapping(load_recipe("lite", ["cues.use=color,location"]))) == [
+    assert differences(recipe_as_mapping(load_recipe("fast"))) == []
+    assert differences(recipe_as_mapping(load_recipe("fast", ["cues.use=color,location"]))) == [
         "cues.use=color,location"
     ]
 
@@ -268,7 +294,7 @@ def test_reduced_recipes_say_so_unless_they_are_run_whole():
 
 def test_a_recipe_without_its_weights_is_left_out_and_why_is_printed(capsys, tmp_path):
     absent = contestant("default", ["features.extractor=resnet18", f"features.weights={tmp_path / 'absent'}"])
-    assert [one.label for one in able([absent, contestant("lite")])] == ["lite"]
+    assert [one.label for one in able([absent, contestant("fast")])] == ["fast"]
     assert "absent: no such file of weights" in capsys.readouterr().out
 
 

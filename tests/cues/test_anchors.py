@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from skimage.filters import threshold_otsu
 
-from cuemask.cues.anchors import anchors, sharpen, smooth
+from cuemask.cues.anchors import Usual, anchors, sharpen, smooth, spread_of
 from cuemask.cues.location import MeanMap, gaussian_location
 from cuemask.cues.otsu import otsu_threshold
 
@@ -88,6 +88,72 @@ def test_sharpening_is_centred_at_the_otsu_threshold_and_keeps_the_order():
 
 def test_a_constant_cue_decides_nothing_when_sharpened():
     assert (sharpen(np.full((4, 4), 0.9, np.float32), 4.0) == 0.5).all()
+
+
+def two_levels(dim: float, bright: float, seed: int = 0, spread: float = 0.01) -> np.ndarray:
+    """50 pixels about `dim` and 30 about `bright`."""
+    cue = np.concatenate([np.full(50, dim), np.full(30, bright)]).reshape(8, 10)
+    return (cue + np.random.default_rng(seed).normal(0, spread, cue.shape)).astype(np.float32)
+
+
+def test_a_spread_is_the_threshold_the_deviation_and_the_mean_above_the_threshold():
+    cue = two_levels(0.2, 0.6)
+    threshold, deviation, bright = spread_of(cue)
+    assert threshold == otsu_threshold(cue)
+    above = [float(value) for value in cue.flat if value > threshold]
+    assert len(above) == 30
+    assert bright == pytest.approx(sum(above) / 30, abs=1e-6)
+    mean = sum(cue.ravel().tolist()) / 80
+    assert deviation == pytest.approx((sum((v - mean) ** 2 for v in cue.ravel().tolist()) / 80) ** 0.5, abs=1e-6)
+
+
+def test_the_spread_of_a_constant_has_nothing_bright_and_that_of_nothing_is_zero():
+    constant = spread_of(np.full(9, 0.7, np.float32))
+    assert constant.bright == 0
+    assert constant.deviation == pytest.approx(0, abs=1e-6)
+    assert spread_of(np.empty(0, np.float32)) == (0, 0, 0)
+
+
+# Spread so far that no gap is left between the levels, in which Otsu's threshold would be anywhere.
+CLIP = spread_of(np.stack([two_levels(0.2, 0.6, seed, 0.07) for seed in range(40)]))
+
+
+@given(SEEDS, st.floats(0, 0.2), st.floats(0.25, 0.36))
+def test_a_frame_that_lies_below_its_clips_threshold_comes_out_below_half_everywhere(seed, dim, bright):
+    cue = two_levels(dim, bright, seed)
+    assert cue.max() < CLIP.threshold
+    assert sharpen(cue, 4.0).max() > 0.5, "by its own threshold a part of it is bright"
+    assert sharpen(cue, 4.0, usual=CLIP).max() < 0.5
+
+
+@given(SEEDS, st.floats(0, 0.5), st.floats(0.45, 0.95))
+def test_a_frame_with_a_part_above_its_clips_threshold_is_sharpened_by_its_own(seed, dim, bright):
+    cue = two_levels(min(dim, bright - 0.1), bright, seed)
+    assert np.array_equal(sharpen(cue, 4.0, usual=CLIP), sharpen(cue, 4.0))
+
+
+def test_by_the_clips_spread_the_curve_is_centred_and_as_steep_as_the_clip_says():
+    cue = two_levels(0.1, 0.3)
+    expected = 1 / (1 + np.exp(-4.0 * (cue - CLIP.threshold) / CLIP.deviation))
+    assert sharpen(cue, 4.0, usual=CLIP) == pytest.approx(expected, abs=1e-5)
+
+
+def test_only_what_is_inside_the_picture_decides_whether_a_frame_is_dim():
+    cue = two_levels(0.1, 0.3)
+    inside = np.ones(cue.shape, bool)
+    inside[0] = False
+    cue[0] = 0.9
+    assert sharpen(cue, 4.0, inside, CLIP)[inside].max() < 0.5
+    assert sharpen(cue, 4.0, None, CLIP)[inside].max() < 0.5 < sharpen(cue, 4.0, None, CLIP)[0].min()
+
+
+def test_a_constant_frame_of_a_clip_is_judged_by_the_clip():
+    assert sharpen(np.full((4, 4), 0.1, np.float32), 4.0, usual=CLIP).max() < 0.5
+
+
+def test_a_frame_of_a_constant_clip_decides_nothing():
+    flat = Usual(1.0, 0.0, 0.0)
+    assert (sharpen(np.full((4, 4), 0.1, np.float32), 4.0, usual=flat) == 0.5).all()
 
 
 def test_smoothing_reduces_and_enlarges():

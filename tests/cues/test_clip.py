@@ -1,28 +1,39 @@
 from __future__ import annotations
 
+import dataclasses
+
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from cuemask.cues.clip import keep_clip, kept_before, working_inside, working_picture
+from cuemask.cues.clip import CueMaps, fused, keep_clip, kept_before, working_inside, working_picture
 from cuemask.cues.color import color_cue
+from cuemask.cues.contour import contour_cue
+from cuemask.cues.motion import frame_gap, motion_cue
 from cuemask.errors import PictureError
 from cuemask.media.area import PictureArea
 from cuemask.media.clips import open_clips
 from cuemask.phantom import PhantomScene
-from cuemask.recipe import load_recipe
+from cuemask.recipe import CuesRecipe, Recipe, load_recipe
 
-RECIPE = load_recipe("paper", ["input.height_px=48", "input.width_px=64"])
+SMALL = ("input.height_px=48", "input.width_px=64", "cues.objectness_windows=30")
+RECIPE = load_recipe("paper", SMALL)
+DEFAULT = load_recipe("default", SMALL)
+
+
+def clip_of(folder, scene, numbers):
+    folder.mkdir()
+    for k, t in enumerate(numbers):
+        cv2.imwrite(str(folder / f"{k}.png"), scene.frame(t).rgb[..., ::-1])
+    return open_clips([folder])[0]
 
 
 @pytest.fixture
 def clip(tmp_path):
-    folder = tmp_path / "pictures"
-    folder.mkdir()
-    for t in range(4):
-        rgb = PhantomScene(seed=2, height_px=96, width_px=128).frame(20 * t).rgb
-        cv2.imwrite(str(folder / f"{t}.png"), rgb[..., ::-1])
-    return open_clips([folder])[0]
+    scene = PhantomScene(seed=2, height_px=96, width_px=128)
+    return clip_of(tmp_path / "pictures", scene, range(0, 80, 20))
 
 
 def whole(clip) -> PictureArea:
@@ -83,6 +94,18 @@ def test_outside_the_picture_there_are_neither_cues_nor_anchors(clip, tmp_path):
         assert (values[outside] == 0).all()
 
 
+def test_outside_the_picture_the_default_has_no_anchors_and_motion_is_unknown(clip, tmp_path):
+    y, x = np.mgrid[:96, :128]
+    area = PictureArea(0, 0, 96, 128, np.hypot(y - 47.5, x - 63.5) < 44)
+    clip_kept = kept(clip, tmp_path / "w", DEFAULT, area)
+    outside = ~working_inside(area, DEFAULT)
+    maps = clip_kept.cues(1, DEFAULT)
+    for values in (maps.color, maps.objectness, maps.location, maps.contour, *clip_kept.anchors(1, DEFAULT)):
+        assert (values[outside] == 0).all()
+    assert np.array_equal(maps.contour, contour_cue(maps.color, ~outside))
+    assert maps.motion[outside] == pytest.approx(0.5, abs=1e-6)
+
+
 def test_a_black_clip_is_refused(tmp_path):
     folder = tmp_path / "black"
     folder.mkdir()
@@ -91,3 +114,185 @@ def test_a_black_clip_is_refused(tmp_path):
     (clip,) = open_clips([folder])
     with pytest.raises(PictureError, match="all 2 frames are black"):
         kept(clip, tmp_path / "w")
+
+
+# What a frame looks like
+
+SEEDS = st.integers(0, 2**31 - 1)
+WEIGHTS = st.floats(0.1, 3)
+LOOKS = CuesRecipe(use=("color", "contour", "motion"))
+
+
+def random_maps(seed: int, motion: str = "random") -> CueMaps:
+    color, objectness, location, contour, moved = np.random.default_rng(seed).random((5, 7, 9)).astype(np.float32)
+    if motion == "agrees":
+        moved = color * contour
+    if motion == "contrary":
+        moved = 1 - color * contour
+    return CueMaps(color, objectness, location, contour, moved)
+
+
+@given(SEEDS, WEIGHTS, WEIGHTS, WEIGHTS)
+def test_colour_contour_and_motion_are_multiplied_by_their_weights(seed, of_color, of_contour, of_motion):
+    recipe = dataclasses.replace(LOOKS, color_weight=of_color, contour_weight=of_contour, motion_weight=of_motion)
+    maps = random_maps(seed)
+    color, contour, moved = (values.ravel().tolist() for values in (maps.color, maps.contour, maps.motion))
+    two = [a**of_color * b**of_contour for a, b in zip(color, contour, strict=True)]
+    say = min(max(float(np.corrcoef(moved, two)[0, 1]) / 0.3, 0), 1)
+    expected = [a * m ** (say * of_motion) for a, m in zip(two, moved, strict=True)]
+    assert fused(maps, None, recipe).ravel() == pytest.approx(expected, abs=1e-4)
+
+
+@given(SEEDS)
+def test_motion_that_agrees_has_its_whole_weight(seed):
+    maps = random_maps(seed, "agrees")
+    assert fused(maps, None, LOOKS) == pytest.approx((maps.color * maps.contour) ** 2, abs=1e-6)
+
+
+@given(SEEDS)
+def test_motion_that_does_not_agree_has_no_say(seed):
+    maps = random_maps(seed, "contrary")
+    assert np.array_equal(fused(maps, None, LOOKS), maps.color * maps.contour)
+    unknown = maps._replace(motion=np.full_like(maps.color, 0.5))
+    assert np.array_equal(fused(unknown, None, LOOKS), maps.color * maps.contour)
+
+
+def test_motion_outside_the_picture_neither_agrees_nor_disagrees():
+    maps = random_maps(0, "contrary")
+    inside = np.zeros(maps.color.shape, bool)
+    inside[:, :5] = True
+    maps = maps._replace(motion=np.where(inside, maps.color * maps.contour, maps.motion))
+    looks = fused(maps, inside, LOOKS)
+    assert looks[inside] == pytest.approx(((maps.color * maps.contour) ** 2)[inside], abs=1e-6)
+
+
+def test_a_cue_that_is_used_alone_is_what_the_frame_looks_like():
+    maps = random_maps(0)
+    for cue in ("color", "contour", "motion"):
+        assert np.array_equal(fused(maps, None, CuesRecipe(use=(cue,))), getattr(maps, cue))
+    assert fused(maps, None, CuesRecipe(use=("objectness", "location"))) is None
+
+
+def test_the_cues_of_the_default_are_those_of_the_frame_and_its_neighbours(clip, tmp_path):
+    clip_kept = kept(clip, tmp_path / "w", DEFAULT)
+    maps = clip_kept.cues(1, DEFAULT)
+    rgb = [clip_kept.rgb[k] for k in range(4)]
+    assert np.array_equal(maps.contour, contour_cue(maps.color))
+    gap = frame_gap(rgb.__getitem__, 4)
+    for k in range(4):
+        neighbours = [rgb[n] for n in (k - gap, k + gap) if n in range(4)]
+        assert np.array_equal(clip_kept.cues(k, DEFAULT).motion, motion_cue(rgb[k], neighbours))
+
+
+def test_cues_that_the_recipe_does_not_use_are_zero(clip, tmp_path):
+    maps = kept(clip, tmp_path / "w").cues(1, RECIPE)
+    assert not maps.contour.any()
+    assert not maps.motion.any()
+
+
+def test_a_frame_alone_has_anchors_under_the_default(tmp_path):
+    scene = PhantomScene(seed=1, height_px=96, width_px=128)
+    clip_kept = kept(clip_of(tmp_path / "one", scene, [0]), tmp_path / "w", DEFAULT)
+    assert (clip_kept.cues(0, DEFAULT).motion == 0.5).all()
+    assert clip_kept.anchors(0, DEFAULT).positive.max() > 0.5
+
+
+@pytest.mark.parametrize("cues", ["location", "objectness", "objectness,location", "motion", "contour", "color"])
+def test_any_subset_of_cues_makes_anchors_under_the_default_too(clip, tmp_path, cues):
+    recipe = load_recipe("default", [*SMALL, f"cues.use={cues}"])
+    clip_kept = kept(clip, tmp_path / "w", recipe)
+    for anchor in clip_kept.anchors(1, recipe):
+        assert 0 <= anchor.min() <= anchor.max() <= 1
+
+
+# What is known of the whole clip
+
+
+@pytest.fixture(scope="module")
+def leaving(tmp_path_factory):
+    """A clip at working size whose only instrument is away in the last three of its eight frames."""
+    scene = PhantomScene(seed=5, height_px=128, width_px=160, tools=1)
+    numbers = (0, 60, 120, 270, 330, 170, 190, 210)
+    assert [scene.frame(t).mask.any() for t in numbers] == [True] * 5 + [False] * 3
+    folder = tmp_path_factory.mktemp("leaving")
+    return kept(clip_of(folder / "clip", scene, numbers), folder / "w", larger("default"))
+
+
+def larger(name: str, *settings: str) -> Recipe:
+    return load_recipe(name, ["input.height_px=64", "input.width_px=80", "cues.objectness_windows=30", *settings])
+
+
+def test_frames_without_instrument_have_no_clear_positive_anchor_under_the_clips_threshold(leaving):
+    # In this scene their tissue lies well below the clip's threshold; single brighter places would stay above 0.5.
+    by_clip, by_frame = larger("default"), larger("default", "anchors.threshold=frame")
+    assert leaving.clipwide(by_clip).evidence == leaving.clipwide(by_frame).evidence == 1
+    for k in range(5, 8):
+        assert leaving.anchors(k, by_clip).positive.max() < 0.5
+        assert leaving.anchors(k, by_frame).positive.max() > 0.5
+
+
+def test_frames_with_an_instrument_are_the_same_under_either_threshold(leaving):
+    by_clip, by_frame = larger("default"), larger("default", "anchors.threshold=frame")
+    for k in range(3):
+        assert np.array_equal(leaving.anchors(k, by_clip).positive, leaving.anchors(k, by_frame).positive)
+        assert leaving.anchors(k, by_clip).positive.max() > 0.5
+
+
+def test_tissue_of_frames_without_instrument_is_less_grey_by_the_clips_ranges_than_by_their_own(leaving):
+    by_clip, by_frame = larger("default"), larger("default", "cues.color_scale=channels")
+    for k in range(5, 8):
+        own, clips = (np.quantile(leaving.cues(k, recipe).color, 0.99) for recipe in (by_frame, by_clip))
+        assert clips < own
+
+
+def test_the_clip_is_looked_over_once_a_recipe(leaving, monkeypatch):
+    recipe = larger("default", "anchors.sharpness=3.0")
+    first = leaving.clipwide(recipe)
+    monkeypatch.setattr(type(leaving), "cues", lambda *_: pytest.fail("looked over again"))
+    assert leaving.clipwide(recipe) is first
+
+
+def test_what_is_known_of_a_clip_is_found_again_with_what_was_kept(leaving, tmp_path):
+    recipe = larger("default")
+    again = kept_before(leaving.rgb.path.parent, leaving.clip, leaving.area, recipe, 0)
+    assert again.clipwide(recipe) == leaving.clipwide(recipe)
+    assert np.array_equal(again.anchors(1, recipe).positive, leaving.anchors(1, recipe).positive)
+
+
+@pytest.mark.parametrize("round_picture", [False, True])
+def test_a_clip_without_instruments_has_no_evidence_of_one_and_is_background(tmp_path, round_picture):
+    scene = PhantomScene(seed=2, height_px=128, width_px=160, tools=0)
+    clip = clip_of(tmp_path / "clip", scene, range(0, 60, 15))
+    y, x = np.mgrid[:128, :160]
+    view = np.hypot(y - 63.5, x - 79.5) < 62
+    area = PictureArea(0, 0, 128, 160, view if round_picture else None)
+    recipe = larger("default")
+    clip_kept = kept(clip, tmp_path / "w", recipe, area)
+    inside = working_inside(area, recipe) if round_picture else np.ones((64, 80), bool)
+    assert clip_kept.clipwide(recipe).evidence == 0
+    for k in range(4):
+        positive, negative = clip_kept.anchors(k, recipe)
+        assert not positive.any()
+        assert (negative == inside).all()
+
+
+def test_some_evidence_takes_that_share_of_the_anchors_and_gives_the_rest_to_the_background(leaving):
+    plain = larger("default", "anchors.least_contour=0.0")
+    contours = [leaving.cues(k, plain).contour for k in range(8)]
+    clearest = float(np.quantile([np.quantile(contour, 0.995) for contour in contours], 0.9))
+    recipe = larger("default", f"anchors.least_contour={clearest / 1.03:.6f}")
+    assert leaving.clipwide(recipe).evidence == pytest.approx(0.3, abs=1e-3)
+    sure, doubted = leaving.anchors(1, plain), leaving.anchors(1, recipe)
+    assert doubted.positive == pytest.approx(0.3 * sure.positive, abs=1e-3)
+    assert doubted.negative == pytest.approx(0.3 * sure.negative + 0.7, abs=1e-3)
+
+
+def test_without_the_contour_there_is_always_evidence(leaving):
+    recipe = larger("default", "cues.use=color,location", "anchors.least_contour=0.99")
+    assert leaving.clipwide(recipe).evidence == 1
+
+
+def test_the_papers_clip_is_not_looked_over(clip, tmp_path, monkeypatch):
+    clip_kept = kept(clip, tmp_path / "w")
+    monkeypatch.setattr(type(clip_kept), "cues", lambda *_: pytest.fail("looked over"))
+    assert clip_kept.clipwide(RECIPE) == (None, 1.0)

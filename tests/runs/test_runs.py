@@ -56,6 +56,7 @@ def test_segment_writes_everything_that_it_promises(phantom, quick, out):
         assert mask.shape == (96, 128)
         assert set(np.unique(mask)) <= {0, 255}
         assert cv2.imread(str(out / clip / "sheet.png")) is not None
+        assert len((out / clip / "confidence.csv").read_text().splitlines()) == 11
         assert str(out / clip / "overlay.mp4") in result.output
     with av.open(str(out / "clip" / "overlay.mp4")) as video:
         assert video.streams.video[0].average_rate == Fraction(25)
@@ -100,10 +101,16 @@ def test_anchors_writes_cues_and_anchors_without_torch(phantom, out):
         [sys.executable, "-c", script, "anchors", phantom.frames, "--out", out, "--quiet"], check=False, timeout=100
     )
     assert done.returncode == 0
-    for name in ("color", "objectness", "positive", "negative"):
+    for name in ("color", "contour", "motion", "objectness", "positive", "negative"):
         assert len(list((out / "frames" / name).iterdir())) == 10
     assert (out / "frames" / "location.png").is_file()
     assert cv2.imread(str(out / "frames" / "sheet.png")).shape[1] > 1000
+
+
+def test_anchors_writes_folders_of_the_cues_that_the_recipe_uses_and_no_others(phantom, quick, out):
+    cuemask("anchors", phantom.frames, "--out", out, "--quiet", "--recipe", "paper", *quick)
+    folders = {path.name for path in (out / "frames").iterdir() if path.is_dir()}
+    assert folders == {"color", "objectness", "positive", "negative"}
 
 
 def test_evaluate_prints_a_table_and_json(phantom):
@@ -340,19 +347,23 @@ def test_kill_9_in_prediction_then_resume_gives_the_result_of_an_unbroken_run(ph
             cv2.imwrite(str(folder / f"{copy}{path.name}"), picture)
     cuemask("segment", folder, "--out", tmp_path / "whole", "--quiet", *quick)
     cut = tmp_path / "cut"
-    masks = cut / "large" / "masks"
+    masks, log = cut / "large" / "masks", cut / ".work" / "large" / "confidence.csv"
 
-    def some_masks() -> bool:
-        return masks.is_dir() and sum(1 for p in masks.iterdir() if not p.name.startswith(".")) >= 3
+    def told() -> list[str]:
+        """Frames of which the table has a whole line; a mask without one is made again."""
+        return [line.split(",")[0] for line in log.read_text().split("\n")[1:-1]] if log.is_file() else []
 
-    killed_when(some_masks, "segment", folder, "--out", cut, "--quiet", *quick)
+    killed_when(lambda: len(told()) >= 3, "segment", folder, "--out", cut, "--quiet", *quick)
     assert not (cut / "large" / "overlay.mp4").exists()
-    kept = {p: p.stat().st_mtime_ns for p in masks.iterdir() if not p.name.startswith(".")}
-    assert len(kept) < 20
+    kept = {masks / f"{name}.png": (masks / f"{name}.png").stat().st_mtime_ns for name in told()}
+    assert 3 <= len(kept) < 20
     assert cuemask("segment", folder, "--out", cut, "--resume", "--quiet", *quick).exit_code == 0
     assert all(p.stat().st_mtime_ns == time_ns for p, time_ns in kept.items())
     assert contents(tmp_path / "whole" / "large" / "masks") == {
         name: data for name, data in contents(masks).items() if not name.startswith(".")
     }
+    assert (tmp_path / "whole" / "large" / "confidence.csv").read_bytes() == (
+        cut / "large" / "confidence.csv"
+    ).read_bytes()
     with av.open(str(cut / "large" / "overlay.mp4")) as video:
         assert sum(1 for _ in video.decode(video=0)) == 20

@@ -41,10 +41,12 @@ STAGES = [
     ".work/.checkpoint.part.pt",
     ".losses.part.png",
     ".model.part.safetensors",
+    ".work/frames/.confidence.part.csv",
     "frames/masks/.000004.part.png",
     "frames/probability/.000004.part.png",
     "frames/.overlay.part.mp4",
     "frames/.sheet.part.png",
+    "frames/.confidence.part.csv",
 ]
 
 
@@ -56,8 +58,9 @@ def cuemask(*arguments: object) -> Result:
 
 
 def contents(run: Path) -> dict[str, bytes]:
-    """Every picture and video of a run, by its path; the curve of losses has no other content than the model."""
-    return {str(p.relative_to(run)): p.read_bytes() for p in sorted(run.rglob("*")) if p.suffix in (".png", ".mp4")}
+    """Every picture, video and table of a run, by its path."""
+    kinds = (".png", ".mp4", ".csv")
+    return {str(p.relative_to(run)): p.read_bytes() for p in sorted(run.rglob("*")) if p.suffix in kinds}
 
 
 def weights(run: Path) -> dict[str, np.ndarray]:
@@ -299,6 +302,14 @@ def test_what_an_interrupted_run_left_counts_as_free_when_it_is_resumed(phantom,
     space.require_space(need_of(clips), clips, Options(out, resume=True))
     with pytest.raises(OutputError):
         space.require_space(need_of(clips), clips, Options(out))
+
+
+@pytest.mark.parametrize("folder", ["masks", "probability", "color", "contour", "motion", "objectness", "positive"])
+def test_the_pictures_of_every_kind_count_as_left_by_the_run(phantom, tmp_path, folder):
+    clips = [long_clip(phantom)]
+    (tmp_path / "clip" / folder).mkdir(parents=True)
+    (tmp_path / "clip" / folder / "a.png").write_bytes(b"m" * 10_000)
+    assert space.left_behind(tmp_path, clips) >= 10_000
 
 
 def test_other_files_in_the_folder_do_not_count_as_left_by_the_run(phantom, out, disk):

@@ -56,8 +56,28 @@ def anchors(
     return Anchors(*maps)
 
 
+class Usual(NamedTuple):
+    """How a map is spread, over a frame or a clip."""
+
+    threshold: float  # Otsu's
+    deviation: float  # standard
+    bright: float  # mean of what is above the threshold
+
+
+def spread_of(values: Float32[np.ndarray, ...]) -> Usual:
+    """Threshold, deviation and mean above the threshold; zeros where there are no values."""
+    if not values.size:
+        return Usual(0.0, 0.0, 0.0)
+    threshold = otsu_threshold(values)
+    above = values[values > threshold]
+    return Usual(threshold, float(values.std()), float(above.mean()) if above.size else 0.0)
+
+
 def sharpen(
-    cue: Float32[np.ndarray, "H W"], steepness: float, inside: Bool[np.ndarray, "H W"] | None = None
+    cue: Float32[np.ndarray, "H W"],
+    steepness: float,
+    inside: Bool[np.ndarray, "H W"] | None = None,
+    usual: Usual | None = None,
 ) -> Float32[np.ndarray, "H W"]:
     """A logistic curve centred at the cue's own Otsu threshold: what is clearly on one side goes to 0 or 1.
 
@@ -65,16 +85,21 @@ def sharpen(
     ----------
     steepness
         Slope of the curve per standard deviation of the cue inside the picture.
+    usual
+        How the cue is spread in the clip. A frame whose own bright part, that above its Otsu threshold, is on average
+        below the clip's threshold has nothing that the clip's other frames call instrument: it takes the clip's.
 
     Returns
     -------
     Values in [0, 1]; a constant cue gives 0.5 everywhere, so that it decides nothing.
     """
     values = cue if inside is None else cue[inside]
-    spread = float(values.std()) if values.size else 0.0
-    if spread <= 1e-6:
+    own = spread_of(values)
+    if usual is not None and own.bright <= usual.threshold:
+        own = usual
+    if own.deviation <= 1e-6:
         return np.full_like(cue, 0.5)
-    centred = (cue - np.float32(otsu_threshold(values))) * np.float32(steepness / spread)
+    centred = (cue - np.float32(own.threshold)) * np.float32(steepness / own.deviation)
     return (1 / (1 + np.exp(-centred))).astype(np.float32)
 
 

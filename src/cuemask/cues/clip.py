@@ -6,20 +6,25 @@ objectness, is left to that pass: of a long video, training meets but some frame
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import cast
 
 import cv2
 import numpy as np
 from jaxtyping import Bool, Float32, UInt8
 
-from cuemask.cues.anchors import Anchors, anchors, sharpen
-from cuemask.cues.color import color_cue, stretch
+from cuemask.cues.anchors import Anchors, spread_of
+from cuemask.cues.color import Range, color_cue, color_ranges, stretch
+from cuemask.cues.contour import contour_cue
+from cuemask.cues.fusion import Clipwide, CueMaps, anchors_of, evidence_of, fused
 from cuemask.cues.location import MeanMap, gaussian_location
+from cuemask.cues.motion import frame_gap, motion_cue
 from cuemask.cues.objectness import objectness_cue
 from cuemask.errors import PictureError
 from cuemask.media.area import PictureArea
@@ -30,13 +35,7 @@ from cuemask.media.records import Records, RecordWriter
 from cuemask.media.threads import in_threads
 from cuemask.recipe import Recipe
 
-
-class CueMaps(NamedTuple):
-    """The three cues of one frame, each in [0, 1]."""
-
-    color: Float32[np.ndarray, "H W"]
-    objectness: Float32[np.ndarray, "H W"]
-    location: Float32[np.ndarray, "H W"]
+_LOOKED_OVER = 24  # frames of a clip
 
 
 @dataclass(frozen=True)
@@ -64,12 +63,21 @@ class KeptClip:
     location: Float32[np.ndarray, "H W"]
     inside: Bool[np.ndarray, "H W"] | None
     seed: int
+    _clipwide: dict[Recipe, Clipwide] = field(default_factory=dict, repr=False, compare=False)
+    _ranges: dict[str, list[Range]] = field(default_factory=dict, repr=False, compare=False)
 
     def cues(self, index: int, recipe: Recipe) -> CueMaps:
-        """All three cues of frame `index`; objectness is computed anew each time."""
-        rgb = self.rgb[index]
-        color = frame_color(rgb, self.inside, recipe)
-        return CueMaps(color, _objectness(rgb, self.inside, recipe, self.seed), self.location)
+        """The cues of frame `index` that the recipe uses, the others 0; computed anew each time."""
+        rgb, use = self.rgb[index], recipe.cues.use
+        color = frame_color(rgb, self.inside, recipe, self._color_ranges(recipe))
+        nothing = np.zeros_like(color)
+        return CueMaps(
+            color,
+            _objectness(rgb, self.inside, recipe, self.seed),
+            self.location,
+            contour_cue(color, self.inside) if "contour" in use else nothing,
+            motion_cue(rgb, self._neighbours(index), self.inside) if "motion" in use else nothing,
+        )
 
     def anchors(self, index: int, recipe: Recipe) -> Anchors:
         """Both anchors of frame `index`, from the cues that the recipe uses."""
@@ -77,14 +85,51 @@ class KeptClip:
 
     def anchors_from(self, maps: CueMaps, recipe: Recipe) -> Anchors:
         """Both anchors of a frame of this clip whose cues are known."""
-        settings = recipe.cues
-        if recipe.anchors.sharpness > 0:
-            maps = maps._replace(color=sharpen(maps.color, recipe.anchors.sharpness, self.inside))
-        weights = {"color": 1.0, "objectness": settings.objectness_weight, "location": settings.location_weight}
-        chosen = [(getattr(maps, cue), weights[cue]) for cue in settings.use]
-        return anchors(
-            [cue for cue, _ in chosen], self.inside, weights=[w for _, w in chosen], smoothing=recipe.anchors.smoothing
+        return anchors_of(maps, self.inside, recipe, self.clipwide(recipe))
+
+    def clipwide(self, recipe: Recipe) -> Clipwide:
+        """What the anchors of each frame need to know of the whole clip; computed once a recipe, from some frames."""
+        if recipe not in self._clipwide:
+            self._clipwide[recipe] = self._looked_over(recipe)
+        return self._clipwide[recipe]
+
+    def _color_ranges(self, recipe: Recipe) -> list[Range] | None:
+        channels = recipe.cues.color_channels
+        if recipe.cues.color_scale == "clip" and channels not in self._ranges:
+            self._ranges[channels] = color_ranges((self.rgb[i] for i in self._some()), self.inside, channels)
+        return self._ranges.get(channels) if recipe.cues.color_scale == "clip" else None
+
+    def _some(self) -> list[int]:
+        """Frames spread over the clip, from which what concerns all of it is read."""
+        return np.unique(np.linspace(0, len(self.rgb) - 1, _LOOKED_OVER).astype(int)).tolist()
+
+    def _looked_over(self, recipe: Recipe) -> Clipwide:
+        wanted = recipe.anchors
+        if (wanted.threshold == "frame" or wanted.sharpness == 0) and wanted.least_contour == 0:
+            return Clipwide(None, 1.0)
+        if not {"color", "contour", "motion"} & set(recipe.cues.use):  # then there is nothing to look at
+            return Clipwide(None, 1.0)
+        self._color_ranges(recipe)  # once, before the threads ask for it
+        lean = dataclasses.replace(
+            recipe, cues=dataclasses.replace(recipe.cues, use=tuple(c for c in recipe.cues.use if c != "objectness"))
         )
+        inside = np.ones_like(self.location, np.bool_) if self.inside is None else self.inside
+
+        def looked_at(index: int) -> tuple[np.ndarray, float]:
+            maps = self.cues(index, lean)
+            looks = fused(maps, self.inside, lean.cues)
+            assert looks is not None
+            return looks[inside], float(np.quantile(maps.contour[inside], 0.995))
+
+        looks, clearest = zip(*in_threads(looked_at, self._some()), strict=True)
+        return Clipwide(spread_of(np.concatenate(looks)), evidence_of(clearest, recipe))
+
+    def _neighbours(self, index: int) -> list[UInt8[np.ndarray, "H W 3"]]:
+        return [self.rgb[i] for i in (index - self._gap, index + self._gap) if 0 <= i < len(self.rgb)]
+
+    @cached_property
+    def _gap(self) -> int:
+        return frame_gap(self.rgb.__getitem__, len(self.rgb))
 
 
 def working_picture(rgb: UInt8[np.ndarray, "H W 3"], area: PictureArea, recipe: Recipe) -> UInt8[np.ndarray, "h w 3"]:
@@ -166,10 +211,15 @@ def kept_before(folder: Path, clip: Clip, area: PictureArea, recipe: Recipe, see
 
 
 def frame_color(
-    rgb: UInt8[np.ndarray, "H W 3"], inside: Bool[np.ndarray, "H W"] | None, recipe: Recipe
+    rgb: UInt8[np.ndarray, "H W 3"],
+    inside: Bool[np.ndarray, "H W"] | None,
+    recipe: Recipe,
+    ranges: Sequence[Range] | None = None,
 ) -> Float32[np.ndarray, "H W"]:
-    """The colour cue as the recipe scales it."""
-    return color_cue(rgb, inside, channels=recipe.cues.color_channels, scale=recipe.cues.color_scale)
+    """The colour cue as the recipe scales it; `clip` as `channels` where the clip's ranges are not known yet."""
+    cues = recipe.cues
+    scale = "channels" if cues.color_scale == "clip" else cues.color_scale
+    return color_cue(rgb, inside, channels=cues.color_channels, scale=scale, dark=cues.dark, ranges=ranges)
 
 
 def _objectness(rgb: np.ndarray, inside: np.ndarray | None, recipe: Recipe, seed: int) -> np.ndarray:

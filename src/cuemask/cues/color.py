@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 import cv2
@@ -10,6 +11,7 @@ from jaxtyping import Bool, Float32, UInt8
 
 Channels = Literal["a*saturation", "a*saturation*chroma"]
 Scale = Literal["fixed", "minmax", "channels"]
+Range = tuple[float, float]
 
 _TAILS_PERCENT = 1.0  # what of a channel's values, at either end, is left to noise and glare
 _SAMPLED = 61  # every so many values are looked at first
@@ -21,6 +23,8 @@ def color_cue(
     *,
     channels: Channels = "a*saturation",
     scale: Scale = "fixed",
+    dark: float = 0.0,
+    ranges: Sequence[Range] | None = None,
 ) -> Float32[np.ndarray, "H W"]:
     """How instrument-coloured each pixel is: grey scores high, red saturated tissue low.
 
@@ -39,31 +43,56 @@ def color_cue(
         `fixed`: channels as in 8-bit pictures, (a* + 128) / 255 and so on. `minmax`: the product is then
         stretched to [0, 1] over the picture. `channels`: each channel is stretched so that its 1st and 99th
         percentile over the picture become 0 and 1, before it is inverted.
+    dark
+        LAB lightness, 0 to 100, below which the cue fades, to 0 in black: what has no light has no colour.
+    ranges
+        With `channels`: what of each channel becomes 0 and 1 instead, as `color_ranges` finds it over a clip. A frame
+        without instruments, stretched by its own percentiles, shows its palest tissue as grey.
 
     Returns
     -------
     Probability in [0, 1].
     """
+    lightness, chosen = _channels(rgb, channels)
+    if scale == "channels":
+        ranges = ranges or [_range(channel, inside) for channel in chosen]
+        chosen = [_between(channel, *limits) for channel, limits in zip(chosen, ranges, strict=True)]
+    cue = 1 - chosen[0]
+    for channel in chosen[1:]:
+        cue *= np.subtract(1, channel, out=channel)
+    if dark > 0:
+        lightness /= dark
+        cue *= np.minimum(lightness, 1, out=lightness)
+    if scale == "minmax":
+        cue = stretch(cue, inside)
+    return cue if inside is None else np.where(inside, cue, np.float32(0))
+
+
+def color_ranges(
+    frames: Iterable[UInt8[np.ndarray, "H W 3"]],
+    inside: Bool[np.ndarray, "H W"] | None = None,
+    channels: Channels = "a*saturation",
+) -> list[Range]:
+    """The 1st and 99th percentile of each channel over all of some frames: `ranges` for `color_cue`."""
+    pooled: list[list[np.ndarray]] = []
+    for rgb in frames:
+        pooled.append([c.ravel() if inside is None else c[inside] for c in _channels(rgb, channels)[1]])
+    return [_range(np.concatenate(values), None) for values in zip(*pooled, strict=True)]
+
+
+def _channels(rgb: UInt8[np.ndarray, "H W 3"], channels: Channels) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Lightness, 0 to 100, and the channels of the cue, 0 to 1, not yet inverted."""
     # In place where it can be: at video sizes, fresh memory costs as much as the arithmetic.
     scaled = np.divide(rgb, np.float32(255), dtype=np.float32)
-    _, a, b = cv2.split(cv2.cvtColor(scaled, cv2.COLOR_RGB2LAB))
-    saturation = cv2.extractChannel(cv2.cvtColor(scaled, cv2.COLOR_RGB2HSV, dst=scaled), 1)
-    chosen = [saturation]
+    lightness, a, b = cv2.split(cv2.cvtColor(scaled, cv2.COLOR_RGB2LAB))
+    chosen = [cv2.extractChannel(cv2.cvtColor(scaled, cv2.COLOR_RGB2HSV, dst=scaled), 1)]
     if channels == "a*saturation*chroma":
         chroma = cv2.magnitude(a, b, b)
         chroma /= 128
         chosen.append(np.minimum(chroma, 1, out=chroma))
     a += 128
     a /= 255
-    chosen.insert(0, a)
-    if scale == "channels":
-        chosen = [_without_tails(channel, inside) for channel in chosen]
-    cue = 1 - chosen[0]
-    for channel in chosen[1:]:
-        cue *= np.subtract(1, channel, out=channel)
-    if scale == "minmax":
-        cue = stretch(cue, inside)
-    return cue if inside is None else np.where(inside, cue, np.float32(0))
+    return lightness, [a, *chosen]
 
 
 def stretch(
@@ -75,9 +104,9 @@ def stretch(
     return _between(cue, low, high)
 
 
-def _without_tails(channel: np.ndarray, inside: np.ndarray | None) -> np.ndarray:
+def _range(channel: np.ndarray, inside: np.ndarray | None) -> Range:
     values = channel if inside is None else channel[inside]
-    return _between(channel, *tails(values)) if values.size else np.zeros_like(channel)
+    return tails(values) if values.size else (0.0, 0.0)
 
 
 def tails(values: Float32[np.ndarray, ...]) -> tuple[float, float]:

@@ -98,6 +98,7 @@ def _write(
         # The largest half is 65,504; scaling a frame's features changes no cosine.
         return anchors, features / max(float(np.abs(features).max()) / 1000, 1.0)
 
+    kept.clipwide(recipe)  # once, before the threads ask for it
     first = extract(kept.rgb[0])
     shape = (2, recipe.input.height_px, recipe.input.width_px)
     with (

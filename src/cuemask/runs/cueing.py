@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from cuemask.cues.anchors import Anchors
 from cuemask.cues.clip import KeptClip, keep_clip, kept_before
 from cuemask.media.area import PictureArea
 from cuemask.media.clips import Clip, open_clips
@@ -25,8 +26,8 @@ SHEET_ROWS = 4
 def anchors(inputs: Sequence[str | Path], options: Options) -> Path:
     """Write the cue maps and both anchors of every frame of `inputs`, and a contact sheet for each clip.
 
-    `out/<clip>/{color,objectness,positive,negative}/<frame>.png` (8-bit, 255 is 1) at the recipe's working size,
-    `out/<clip>/location.png` and `out/<clip>/sheet.png`.
+    `out/<clip>/{color,contour,motion,objectness,positive,negative}/<frame>.png` (8-bit, 255 is 1) at the recipe's
+    working size, as far as the recipe uses these cues, `out/<clip>/location.png` and `out/<clip>/sheet.png`.
 
     Returns
     -------
@@ -91,15 +92,17 @@ def cue_cells(kept: KeptClip, index: int, options: Options) -> list[Cell]:
 
 def _write_pictures(kept: KeptClip, options: Options) -> None:
     folder = options.out / kept.clip.name
-    for name in ("color", "objectness", "positive", "negative"):
+    written = [*(cue for cue in options.recipe.cues.use if cue != "location"), *Anchors._fields]
+    for name in written:
         make_folder(folder / name)
 
     def write(index: int) -> None:
         cues = kept.cues(index, options.recipe)
         maps = {**cues._asdict(), **kept.anchors_from(cues, options.recipe)._asdict()}
-        for name in ("color", "objectness", "positive", "negative"):
+        for name in written:
             write_probability(folder / name / f"{kept.names[index]}.png", maps[name])
 
+    kept.clipwide(options.recipe)  # once, before the threads ask for it
     indices = range(len(kept.names))
     for _ in in_threads(write, options.progress(f"{kept.clip.name}: pictures", indices, len(indices))):
         pass

@@ -31,7 +31,7 @@ SHEET = 1_400_000
 BLOCK = 4096  # a small file takes a whole one
 PACKS_BETTER = 4  # times, at most, that what is compressed may turn out smaller
 FILL = 300_000  # run.json, the curve of losses, folders
-PICTURES = ("masks", "probability", "color", "objectness", "positive", "negative")
+PICTURES = ("masks", "probability", "color", "contour", "motion", "objectness", "positive", "negative")
 
 
 @dataclass(frozen=True)
@@ -82,9 +82,10 @@ def predict_need(clips: Sequence[Clip], options: Options, *, every: int = 1) -> 
 
 
 def anchors_need(clips: Sequence[Clip], recipe: Recipe, *, every: int = 1) -> Need:
-    """The need of `cuemask anchors`: four maps of each frame, beside the kept cues."""
+    """The need of `cuemask anchors`: a map of each frame for each cue and both anchors, beside the kept cues."""
     a_map = _whole_blocks(MAP * recipe.input.height_px * recipe.input.width_px)
-    pictures = sum(_frames(clip, every) for clip in clips) * 4 * a_map + SHEET * len(clips)
+    maps = sum(cue != "location" for cue in recipe.cues.use) + 2
+    pictures = sum(_frames(clip, every) for clip in clips) * maps * a_map + SHEET * len(clips)
     kept = _kept(clips, recipe, every)
     return Need(kept + pictures + FILL, pictures + FILL, kept + pictures // PACKS_BETTER + FILL)
 

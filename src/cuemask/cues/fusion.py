@@ -1,0 +1,98 @@
+"""From the cues of a frame, and what is known of its clip, to its anchors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float32
+
+from cuemask.cues.anchors import Anchors, Usual, anchors, sharpen
+from cuemask.cues.motion import agreement
+from cuemask.recipe import CuesRecipe, Recipe
+
+_AGREES = 0.3  # correlation from which on motion has its whole say
+_DOUBT = 0.1  # of the least contour, above it: where evidence rises from 0 to 1
+
+
+class CueMaps(NamedTuple):
+    """The cues of one frame, each in [0, 1]; 0 everywhere for those that the recipe does not use."""
+
+    color: Float32[np.ndarray, "H W"]
+    objectness: Float32[np.ndarray, "H W"]
+    location: Float32[np.ndarray, "H W"]
+    contour: Float32[np.ndarray, "H W"]
+    motion: Float32[np.ndarray, "H W"]
+
+
+class Clipwide(NamedTuple):
+    """What anchors need to know of their whole clip.
+
+    Attributes
+    ----------
+    usual
+        Spread of the fused cues over the clip; None where each frame is split for itself.
+    evidence
+        From 0, nothing in the clip looks like an instrument, to 1.
+    """
+
+    usual: Usual | None
+    evidence: float
+
+
+def anchors_of(maps: CueMaps, inside: Bool[np.ndarray, "H W"] | None, recipe: Recipe, clipwide: Clipwide) -> Anchors:
+    """Both anchors of a frame: what it looks like, sharpened, times objectness and location."""
+    cues, wanted = recipe.cues, recipe.anchors
+    looks = fused(maps, inside, cues)
+    if looks is not None and wanted.sharpness > 0:
+        looks = sharpen(looks, wanted.sharpness, inside, clipwide.usual if wanted.threshold == "clip" else None)
+    chosen = [] if looks is None else [(looks, 1.0)]
+    if "objectness" in cues.use:
+        chosen.append((maps.objectness, cues.objectness_weight))
+    if "location" in cues.use:
+        chosen.append((maps.location, cues.location_weight))
+    weights = [weight for _, weight in chosen]
+    both = anchors([cue for cue, _ in chosen], inside, weights=weights, smoothing=wanted.smoothing)
+    return both if clipwide.evidence == 1 else _doubted(both, clipwide.evidence, inside)
+
+
+def fused(
+    maps: CueMaps, inside: Bool[np.ndarray, "H W"] | None, recipe: CuesRecipe
+) -> Float32[np.ndarray, "H W"] | None:
+    """What a frame's colour, contour and motion say together: their weighted product; None if none is used.
+
+    Motion has as much say as it agrees with the other two: none where their correlation is 0, its whole weight from
+    0.3 on. A moving camera, breath or jumps between frames make flow say nothing or the contrary.
+    """
+    looks: np.ndarray | None = None
+    for cue, weight in (("color", recipe.color_weight), ("contour", recipe.contour_weight)):
+        if cue in recipe.use:
+            values = getattr(maps, cue) ** np.float32(weight) if weight != 1 else getattr(maps, cue)
+            looks = values if looks is None else looks * values
+    if "motion" in recipe.use:
+        say = 1.0 if looks is None else float(np.clip(agreement(maps.motion, looks, inside) / _AGREES, 0, 1))
+        moved = maps.motion ** np.float32(say * recipe.motion_weight)
+        looks = moved if looks is None else looks * moved
+    return looks
+
+
+def evidence_of(clearest: Sequence[float], recipe: Recipe) -> float:
+    """From 0, where no frame has an outline as clear as `anchors.least_contour` wants, to 1.
+
+    Parameters
+    ----------
+    clearest
+        The 99.5th percentile of the contour cue of some frames; the clearest tenth of them decides.
+    """
+    if recipe.anchors.least_contour == 0 or "contour" not in recipe.cues.use:
+        return 1.0
+    best = float(np.quantile(clearest, 0.9))
+    return float(np.clip((best / recipe.anchors.least_contour - 1) / _DOUBT, 0, 1))
+
+
+def _doubted(both: Anchors, evidence: float, inside: Bool[np.ndarray, "H W"] | None) -> Anchors:
+    """Less instrument, and in the same measure background everywhere."""
+    everywhere = np.float32(1) if inside is None else inside.astype(np.float32)
+    share = np.float32(evidence)
+    return Anchors(share * both.positive, share * both.negative + (1 - share) * everywhere)
