@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import UInt8
 
 from cuemask.cues.clip import KeptClip, working_inside, working_picture
 from cuemask.inference.prediction import Predictor, Segmented, segmented
@@ -19,12 +21,13 @@ from cuemask.media.frames import Frame
 from cuemask.media.masks import read_mask, write_mask, write_probability, write_rgb
 from cuemask.media.overlay import OverlayWriter, overlay
 from cuemask.report.sheet import Cell, contact_sheet
+from cuemask.runs.confidences import FILE, Confidences, Told, told_of
 from cuemask.runs.cueing import cue_cells, sheet_indices
 from cuemask.runs.models import open_model
 from cuemask.runs.options import Options, area_of
 from cuemask.runs.record import RunRecord, told
 from cuemask.runs.space import predict_need, require_space, resumable
-from cuemask.runs.work import remove_work
+from cuemask.runs.work import WORK, remove_work
 
 
 def predict(run: Path, inputs: Sequence[str | Path], options: Options) -> Path:
@@ -70,34 +73,45 @@ def write_masks(model: Predictor, clip: Clip, area: PictureArea, options: Option
     masks, probabilities = make_folder(folder / "masks"), folder / "probability"
     if options.save_probability:
         make_folder(probabilities)
+    confidences = Confidences(options.out / WORK / clip.name, resume=options.resume)
     shown = set(sheet_indices(len(kept.names) if kept else clip.frame_count or 1))
     rows: list[tuple[str, list[Cell]]] = []
 
     def known(frame: Frame) -> np.ndarray | None:
         mask, p = masks / f"{frame.name}.png", probabilities / f"{frame.name}.png"
-        whole = options.resume and mask.is_file() and (p.is_file() or not options.save_probability)
+        there = mask.is_file() and (p.is_file() or not options.save_probability)
+        whole = options.resume and frame.name in confidences.before and there
         return read_mask(mask) > 0 if whole else None
 
-    def finish(frame: Frame, mask: np.ndarray, p: np.ndarray | None) -> np.ndarray | None:
+    def finish(frame: Frame, mask: np.ndarray, p: np.ndarray | None) -> _Finished:
         if p is not None:
             if options.save_probability:
                 height, width = mask.shape
                 write_probability(probabilities / f"{frame.name}.png", full_probability(p, area, height, width))
             write_mask(masks / f"{frame.name}.png", mask)
-        return overlay(frame.rgb, mask) if options.overlay else None
+        told = confidences.before[frame.name] if p is None else told_of(p, mask)
+        return _Finished(overlay(frame.rgb, mask) if options.overlay else None, told)
 
     frames = options.progress(f"{clip.name}: masks", clip.frames(), clip.frame_count)
     with OverlayWriter(folder / "overlay.mp4", clip.frame_rate) if options.overlay else nullcontext() as video:
         for number, result in enumerate(segmented(model, frames, area, finish, known=known)):
-            if video is not None and result.finished is not None:
-                video.write(result.finished)
+            confidences.tell(result.frame.name, result.finished.told)
+            if video is not None and result.finished.drawn is not None:
+                video.write(result.finished.drawn)
             if number in shown:
                 rows.append(_sheet_row(result, number, area, model, options, kept))
     write_rgb(folder / "sheet.png", contact_sheet(rows))
+    doubtful = ", ".join(f"{name} ({value:.2f})" for name, value in confidences.finish(folder / FILE))
+    options.say(f"{clip.name}: least sure of {doubtful}; every frame's confidence is in {folder / FILE}")
+
+
+class _Finished(NamedTuple):
+    drawn: UInt8[np.ndarray, "H W 3"] | None
+    told: Told
 
 
 def _sheet_row(
-    result: Segmented[np.ndarray | None],
+    result: Segmented[_Finished],
     number: int,
     area: PictureArea,
     model: Predictor,
@@ -109,7 +123,7 @@ def _sheet_row(
     inside = working_inside(area, model.recipe)
     p = p if inside is None else p * inside
     cells = cue_cells(kept, number, options) if kept else [Cell("input", picture)]
-    drawn = overlay(result.frame.rgb, result.mask) if result.finished is None else result.finished
+    drawn = overlay(result.frame.rgb, result.mask) if result.finished.drawn is None else result.finished.drawn
     cells += [Cell("probability", p), Cell("mask", working_picture(drawn, area, model.recipe))]
     return result.frame.name, cells
 
