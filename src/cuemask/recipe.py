@@ -66,7 +66,8 @@ class AnchorsRecipe:
     # frame: each frame's own Otsu threshold. clip: frames that are dim beside the rest of their clip take the clip's,
     # since Otsu splits a frame without instruments too.
     threshold: Literal["frame", "clip"] = "frame"
-    # Contour that the clearest frames of a clip must reach; where none does, nothing is called instrument.
+    # Contour that the clearest frames of a clip must reach when only true grey counts as grey; where none does,
+    # nothing is called instrument. 0 never asks.
     least_contour: float = 0.0
 
 

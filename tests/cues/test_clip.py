@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cuemask.cues.clip import CueMaps, fused, keep_clip, kept_before, working_inside, working_picture
+from cuemask.cues.clip import keep_clip, kept_before, working_inside, working_picture
 from cuemask.cues.color import color_cue
 from cuemask.cues.contour import contour_cue
+from cuemask.cues.fusion import CueMaps, anchors_of, evidence_of, fused
 from cuemask.cues.motion import frame_gap, motion_cue
 from cuemask.errors import PictureError
 from cuemask.media.area import PictureArea
@@ -94,16 +95,22 @@ def test_outside_the_picture_there_are_neither_cues_nor_anchors(clip, tmp_path):
         assert (values[outside] == 0).all()
 
 
-def test_outside_the_picture_the_default_has_no_anchors_and_motion_is_unknown(clip, tmp_path):
+def test_outside_the_picture_the_default_has_neither_cues_nor_anchors(clip, tmp_path):
     y, x = np.mgrid[:96, :128]
     area = PictureArea(0, 0, 96, 128, np.hypot(y - 47.5, x - 63.5) < 44)
     clip_kept = kept(clip, tmp_path / "w", DEFAULT, area)
     outside = ~working_inside(area, DEFAULT)
     maps = clip_kept.cues(1, DEFAULT)
-    for values in (maps.color, maps.objectness, maps.location, maps.contour, *clip_kept.anchors(1, DEFAULT)):
+    for values in (
+        maps.color,
+        maps.objectness,
+        maps.location,
+        maps.contour,
+        maps.motion,
+        *clip_kept.anchors(1, DEFAULT),
+    ):
         assert (values[outside] == 0).all()
     assert np.array_equal(maps.contour, contour_cue(maps.color, ~outside))
-    assert maps.motion[outside] == pytest.approx(0.5, abs=1e-6)
 
 
 def test_a_black_clip_is_refused(tmp_path):
@@ -259,16 +266,18 @@ def test_what_is_known_of_a_clip_is_found_again_with_what_was_kept(leaving, tmp_
     assert np.array_equal(again.anchors(1, recipe).positive, leaving.anchors(1, recipe).positive)
 
 
+LARGE = ["input.height_px=128", "input.width_px=160", "cues.objectness_windows=30"]
+
+
 @pytest.mark.parametrize("round_picture", [False, True])
 def test_a_clip_without_instruments_has_no_evidence_of_one_and_is_background(tmp_path, round_picture):
-    scene = PhantomScene(seed=2, height_px=128, width_px=160, tools=0)
-    clip = clip_of(tmp_path / "clip", scene, range(0, 60, 15))
+    clip = clip_of(tmp_path / "clip", PhantomScene(seed=2, height_px=128, width_px=160, tools=0), range(0, 60, 15))
     y, x = np.mgrid[:128, :160]
     view = np.hypot(y - 63.5, x - 79.5) < 62
     area = PictureArea(0, 0, 128, 160, view if round_picture else None)
-    recipe = larger("default")
+    recipe = load_recipe("default", LARGE)
     clip_kept = kept(clip, tmp_path / "w", recipe, area)
-    inside = working_inside(area, recipe) if round_picture else np.ones((64, 80), bool)
+    inside = working_inside(area, recipe) if round_picture else np.ones((128, 160), bool)
     assert clip_kept.clipwide(recipe).evidence == 0
     for k in range(4):
         positive, negative = clip_kept.anchors(k, recipe)
@@ -276,20 +285,33 @@ def test_a_clip_without_instruments_has_no_evidence_of_one_and_is_background(tmp
         assert (negative == inside).all()
 
 
+def test_a_clip_with_an_instrument_has_all_evidence(tmp_path):
+    clip = clip_of(tmp_path / "clip", PhantomScene(seed=2, height_px=128, width_px=160, tools=1), range(0, 60, 15))
+    recipe = load_recipe("default", LARGE)
+    assert kept(clip, tmp_path / "w", recipe).clipwide(recipe).evidence == 1
+
+
+def test_evidence_rises_within_a_tenth_above_the_least_contour():
+    recipe = load_recipe("default", [*LARGE, "anchors.least_contour=0.5"])
+    assert [evidence_of([value], recipe) for value in (0.2, 0.5, 0.55, 0.9)] == [0, 0, 1, 1]
+    assert evidence_of([0.525], recipe) == pytest.approx(0.5)
+    # The clearest tenth of the frames decides.
+    assert evidence_of([0.1] * 8 + [0.9, 0.9], recipe) == 1
+    assert evidence_of([0.1] * 19 + [0.9], recipe) == 0
+
+
 def test_some_evidence_takes_that_share_of_the_anchors_and_gives_the_rest_to_the_background(leaving):
-    plain = larger("default", "anchors.least_contour=0.0")
-    contours = [leaving.cues(k, plain).contour for k in range(8)]
-    clearest = float(np.quantile([np.quantile(contour, 0.995) for contour in contours], 0.9))
-    recipe = larger("default", f"anchors.least_contour={clearest / 1.03:.6f}")
-    assert leaving.clipwide(recipe).evidence == pytest.approx(0.3, abs=1e-3)
-    sure, doubted = leaving.anchors(1, plain), leaving.anchors(1, recipe)
-    assert doubted.positive == pytest.approx(0.3 * sure.positive, abs=1e-3)
-    assert doubted.negative == pytest.approx(0.3 * sure.negative + 0.7, abs=1e-3)
+    recipe = larger("default")
+    maps, known = leaving.cues(1, recipe), leaving.clipwide(recipe)
+    sure = anchors_of(maps, None, recipe, known)
+    doubted = anchors_of(maps, None, recipe, known._replace(evidence=0.3))
+    assert doubted.positive == pytest.approx(0.3 * sure.positive, abs=1e-6)
+    assert doubted.negative == pytest.approx(0.3 * sure.negative + 0.7, abs=1e-6)
 
 
-def test_without_the_contour_there_is_always_evidence(leaving):
-    recipe = larger("default", "cues.use=color,location", "anchors.least_contour=0.99")
-    assert leaving.clipwide(recipe).evidence == 1
+@pytest.mark.parametrize("setting", ["cues.use=color,location", "input.height_px=127", "anchors.least_contour=0"])
+def test_without_contour_question_or_rows_there_is_always_evidence(setting):
+    assert evidence_of([0.0], load_recipe("default", [*LARGE, setting])) == 1
 
 
 def test_the_papers_clip_is_not_looked_over(clip, tmp_path, monkeypatch):

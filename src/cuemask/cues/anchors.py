@@ -91,7 +91,7 @@ def sharpen(
 
     Returns
     -------
-    Values in [0, 1]; a constant cue gives 0.5 everywhere, so that it decides nothing.
+    Values in [0, 1]; a constant cue gives 0.5 everywhere, so that it decides nothing, unless the clip is known.
     """
     values = cue if inside is None else cue[inside]
     own = spread_of(values)

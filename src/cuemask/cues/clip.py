@@ -20,9 +20,9 @@ import numpy as np
 from jaxtyping import Bool, Float32, UInt8
 
 from cuemask.cues.anchors import Anchors, spread_of
-from cuemask.cues.color import Range, color_cue, color_ranges, stretch
+from cuemask.cues.color import Range, color_cue, color_ranges, stretch, true_grey
 from cuemask.cues.contour import contour_cue
-from cuemask.cues.fusion import Clipwide, CueMaps, anchors_of, evidence_of, fused
+from cuemask.cues.fusion import Clipwide, CueMaps, anchors_of, evidence_of, fused, judged
 from cuemask.cues.location import MeanMap, gaussian_location
 from cuemask.cues.motion import frame_gap, motion_cue
 from cuemask.cues.objectness import objectness_cue
@@ -116,13 +116,25 @@ class KeptClip:
         inside = np.ones_like(self.location, np.bool_) if self.inside is None else self.inside
 
         def looked_at(index: int) -> tuple[np.ndarray, float]:
-            maps = self.cues(index, lean)
-            looks = fused(maps, self.inside, lean.cues)
+            looks = fused(self.cues(index, lean), self.inside, lean.cues)
             assert looks is not None
-            return looks[inside], float(np.quantile(maps.contour[inside], 0.995))
+            return looks[inside], self._clearest(index, recipe)
 
         looks, clearest = zip(*in_threads(looked_at, self._some()), strict=True)
         return Clipwide(spread_of(np.concatenate(looks)), evidence_of(clearest, recipe))
+
+    def _clearest(self, index: int, recipe: Recipe) -> float:
+        """The greatest contour in a frame when only true grey counts as grey; 1 where nobody asks."""
+        if not judged(recipe):
+            return 1.0
+        rgb, channels = self.rgb[index], recipe.cues.color_channels
+        ranges = self._color_ranges(recipe) or color_ranges([rgb], self.inside, channels)
+        inside = slice(None) if self.inside is None else self.inside
+        greatest = [
+            np.quantile(contour_cue(frame_color(rgb, self.inside, recipe, grey), self.inside)[inside], 0.995)
+            for grey in true_grey(ranges)
+        ]
+        return float(max(greatest))
 
     def _neighbours(self, index: int) -> list[UInt8[np.ndarray, "H W 3"]]:
         return [self.rgb[i] for i in (index - self._gap, index + self._gap) if 0 <= i < len(self.rgb)]

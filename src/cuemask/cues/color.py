@@ -13,6 +13,9 @@ Channels = Literal["a*saturation", "a*saturation*chroma"]
 Scale = Literal["fixed", "minmax", "channels"]
 Range = tuple[float, float]
 
+# What of a*, saturation and chroma, each 0 to 1, is grey, and what is as red and full as tissue.
+_GREY = (128 / 255, 0.0, 0.0)
+_TISSUE = (160 / 255, 0.6, 30 / 128)
 _TAILS_PERCENT = 1.0  # what of a channel's values, at either end, is left to noise and glare
 _SAMPLED = 61  # every so many values are looked at first
 
@@ -78,6 +81,15 @@ def color_ranges(
     for rgb in frames:
         pooled.append([c.ravel() if inside is None else c[inside] for c in _channels(rgb, channels)[1]])
     return [_range(np.concatenate(values), None) for values in zip(*pooled, strict=True)]
+
+
+def true_grey(ranges: Sequence[Range]) -> tuple[list[Range], list[Range]]:
+    """Ranges by which grey is grey, and not what is least coloured of what there is to see.
+
+    Two of them, since neither finds every instrument: up to the end of `ranges`, and up to fixed ends.
+    """
+    own_end = [(min(low, grey), high) for (low, high), grey in zip(ranges, _GREY, strict=False)]
+    return own_end, list(zip(_GREY, _TISSUE, strict=True))[: len(ranges)]
 
 
 def _channels(rgb: UInt8[np.ndarray, "H W 3"], channels: Channels) -> tuple[np.ndarray, list[np.ndarray]]:

@@ -13,6 +13,7 @@ from cuemask.cues.motion import agreement
 from cuemask.recipe import CuesRecipe, Recipe
 
 _AGREES = 0.3  # correlation from which on motion has its whole say
+_FEWEST_ROWS = 128
 _DOUBT = 0.1  # of the least contour, above it: where evidence rises from 0 to 1
 
 
@@ -77,15 +78,21 @@ def fused(
     return looks
 
 
+def judged(recipe: Recipe) -> bool:
+    """Whether a clip may be found to hold no instrument. Small pictures have no outlines to judge by."""
+    enough = recipe.input.height_px >= _FEWEST_ROWS
+    return recipe.anchors.least_contour > 0 and "contour" in recipe.cues.use and enough
+
+
 def evidence_of(clearest: Sequence[float], recipe: Recipe) -> float:
     """From 0, where no frame has an outline as clear as `anchors.least_contour` wants, to 1.
 
     Parameters
     ----------
     clearest
-        The 99.5th percentile of the contour cue of some frames; the clearest tenth of them decides.
+        The greatest contour of some frames; the clearest tenth of them decides.
     """
-    if recipe.anchors.least_contour == 0 or "contour" not in recipe.cues.use:
+    if not judged(recipe):
         return 1.0
     best = float(np.quantile(clearest, 0.9))
     return float(np.clip((best / recipe.anchors.least_contour - 1) / _DOUBT, 0, 1))

@@ -44,13 +44,15 @@ def motion_cue(
 
     Returns
     -------
-    In [0, 1); 0.5 where the flow forth and back disagree by more than 1 px and a tenth of its length.
+    In [0, 1); 0.5 where the flow forth and back disagree by more than 1 px and a tenth of its length, 0 outside the
+    picture.
     """
-    if not others:
-        return np.full(rgb.shape[:2], _UNKNOWN, np.float32)
-    grey = _evened(rgb)
-    logs = [np.log(_against(grey, _evened(other), inside) + _SOFT) for other in others]
-    return np.maximum(np.exp(np.mean(logs, axis=0)) - _SOFT, 0).astype(np.float32)
+    cue = np.full(rgb.shape[:2], _UNKNOWN, np.float32)
+    if others:
+        grey = _evened(rgb)
+        logs = [np.log(_against(grey, _evened(other), inside) + _SOFT) for other in others]
+        cue = np.maximum(np.exp(np.mean(logs, axis=0)) - _SOFT, 0).astype(np.float32)
+    return cue if inside is None else np.where(inside, cue, np.float32(0))
 
 
 def frame_gap(frame: Callable[[int], UInt8[np.ndarray, "H W 3"]], count: int) -> int:
