@@ -242,7 +242,7 @@ DEFAULT = Recipe(
     network=NetworkRecipe(width=16, depth=3, normalization="batch", block_px=2),
     features=FeaturesRecipe(extractor="texture"),
     losses=LossesRecipe(anchor_form="log", foreground_weight=0.5, background_weight=0.15),
-    training=TrainingRecipe(steps=200, pairs_per_step=2, learning_rate=2e-3, schedule="cosine"),
+    training=TrainingRecipe(steps=150, pairs_per_step=4, learning_rate=2e-3, schedule="cosine"),
     masks=MasksRecipe(height_px=512, threshold=0.5, smallest_blob=0.002, refinement="guided"),
 )
 
@@ -252,7 +252,7 @@ FAST = dataclasses.replace(
     name="fast",
     input=InputRecipe(height_px=192, width_px=240),
     cues=dataclasses.replace(DEFAULT.cues, use=("color", "contour", "location")),
-    training=dataclasses.replace(DEFAULT.training, steps=80, learning_rate=4e-3),
+    training=dataclasses.replace(DEFAULT.training, steps=80, pairs_per_step=2, learning_rate=4e-3),
 )
 
 # Where time is no matter: a larger picture, a wider network, more steps.
