@@ -205,7 +205,7 @@ def test_what_training_keeps_ends_to_grow_where_its_steps_meet_no_more_frames(ph
     recipe = load_recipe("default")
     (clip,) = open_clips([phantom.video])
     short, long, longer = (
-        space._training([dataclasses.replace(clip, frame_count=n)], recipe, 1) for n in (400, 800, 20_000)
+        space._training([dataclasses.replace(clip, frame_count=n)], recipe, 1) for n in (600, 1200, 20_000)
     )
     assert long == longer == 2 * short
 
