@@ -40,8 +40,7 @@ class Counts:
         ValueError
             If the masks differ in shape.
         """
-        if predicted.shape != truth.shape:
-            raise ValueError(f"masks of shapes {predicted.shape} and {truth.shape} cannot be compared")
+        _require_one_shape(predicted, truth)
         return cls(
             _pixels(predicted & truth),
             _pixels(predicted),
@@ -78,8 +77,7 @@ def boundary_f(
     ValueError
         If the masks differ in shape.
     """
-    if predicted.shape != truth.shape:
-        raise ValueError(f"masks of shapes {predicted.shape} and {truth.shape} cannot be compared")
+    _require_one_shape(predicted, truth)
     found, true = boundary(predicted), boundary(truth)
     if not (found.any() and true.any()):
         return float(np.array_equal(predicted, truth))
@@ -87,6 +85,11 @@ def boundary_f(
     precision = float(_within(reach, true)[found].mean())
     recall = float(_within(reach, found)[true].mean())
     return 2 * precision * recall / (precision + recall) if precision + recall > 0 else 0.0
+
+
+def _require_one_shape(predicted: np.ndarray, truth: np.ndarray) -> None:
+    if predicted.shape != truth.shape:
+        raise ValueError(f"masks of shapes {predicted.shape} and {truth.shape} cannot be compared")
 
 
 def boundary(mask: Bool[np.ndarray, "H W"]) -> Bool[np.ndarray, "H W"]:
