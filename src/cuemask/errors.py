@@ -3,7 +3,8 @@
     CuemaskError
     ├── InputError            what was given cannot be read
     │   ├── VideoError        a video: missing streams, truncated, unknown codec
-    │   └── PictureError      a picture or a folder of pictures
+    │   ├── PictureError      a picture or a folder of pictures
+    │   └── DatasetError      a published data set that is not as published
     ├── RecipeError           an unknown key, a value out of range
     ├── WeightsError          pretrained weights or a trained model: absent, damaged, of another shape
     ├── OutputError           a folder that cannot be written, is full or holds another run
@@ -46,6 +47,10 @@ class VideoError(InputError):
 
 class PictureError(InputError):
     """A picture, or a folder of pictures, that cannot be read."""
+
+
+class DatasetError(InputError):
+    """A published data set whose folders, files or codes are not as published."""
 
 
 class RecipeError(CuemaskError):

@@ -43,6 +43,46 @@ ALL_FRAMES = Selection()
 
 
 @dataclass(frozen=True)
+class ClipFiles:
+    """A clip put together by a caller who knows what it is called, such as a recording of a data set.
+
+    Attributes
+    ----------
+    name
+        What its results are named after: a folder's name.
+    paths
+        One video, or pictures in their order.
+    frame_names
+        Of pictures whose stems are not their names; else empty.
+    sizes_vary
+        Whether its pictures may differ in size; each is then taken whole.
+
+    Raises
+    ------
+    InputError
+        If there are no files, or a name would not be that of one file in one folder.
+    """
+
+    name: str
+    paths: tuple[Path, ...]
+    frame_names: tuple[str, ...] = ()
+    sizes_vary: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.paths:
+            raise InputError(f"{self.name}: has no files.", "Give at least one video or picture.")
+        if self.frame_names and len(self.frame_names) != len(self.paths):
+            raise ValueError(f"{len(self.frame_names)} names for {len(self.paths)} pictures")
+        for name in (self.name, *self.frame_names):
+            if not _names_one_file(name):
+                raise InputError(f"{self.name}: {name!r} cannot name a file.", "Use letters, digits, - and _ only.")
+
+
+def _names_one_file(name: str) -> bool:
+    return bool(name) and name not in (".", "..") and not set(name) & set("/\\:\0")
+
+
+@dataclass(frozen=True)
 class Clip:
     """One source of frames that share one size.
 
@@ -66,6 +106,10 @@ class Clip:
         for progress bars; or None.
     selection
         Which frames are taken.
+    frame_names
+        Of the pictures, where their stems are not their names; else empty.
+    sizes_vary
+        Whether its pictures may differ in size.
     """
 
     name: str
@@ -77,6 +121,8 @@ class Clip:
     frame_rate: Fraction
     frame_count: int | None
     selection: Selection = field(default_factory=Selection)
+    frame_names: tuple[str, ...] = ()
+    sizes_vary: bool = False
 
     def frames(self) -> Generator[Frame, None, None]:
         """Stream the selected frames, decoded anew at each call and held by nobody.
@@ -86,7 +132,9 @@ class Clip:
         VideoError, PictureError
             If a frame cannot be read. A video that breaks off ends there with a logged warning.
         """
-        return _frames(self.paths, self.kind, self.selection)
+        if self.kind == "video":
+            return video_frames(self.paths[0], self.selection)
+        return picture_frames(self.paths, self.selection, self.frame_names, sizes_vary=self.sizes_vary)
 
     def sample(self, count: int = 16) -> Generator[UInt8[np.ndarray, "H W 3"], None, None]:
         """Yield about `count` frames spread over the selection; long videos are not decoded whole.
@@ -105,13 +153,14 @@ class Clip:
     def sha256(self) -> str:
         """Hash the content: the video's bytes, or the names and bytes of the pictures."""
         digest = hashlib.sha256()
-        for path in self.paths:
+        for number, path in enumerate(self.paths):
             with path.open("rb") as file:
                 content = hashlib.file_digest(file, "sha256")
             if self.kind == "video":
                 return content.hexdigest()
             # A hash of fixed length each, so that no two lists of pictures run into the same bytes.
-            digest.update(path.name.encode() + b"\0" + content.digest())
+            name = self.frame_names[number] if self.frame_names else path.name
+            digest.update(name.encode() + b"\0" + content.digest())
         return digest.hexdigest()
 
 
@@ -123,19 +172,21 @@ class _Source:
     kind: Kind
     paths: tuple[Path, ...]
     place: Path  # what the clip is named after: the video, or the pictures' folder
+    files: ClipFiles | None = None  # where the caller knows better
 
     @property
     def content(self) -> tuple[Path, ...]:
         return tuple(path.parent.resolve() / path.name for path in self.paths)
 
 
-def open_clips(inputs: Sequence[str | Path], selection: Selection = ALL_FRAMES) -> list[Clip]:
+def open_clips(inputs: Sequence[str | Path | ClipFiles], selection: Selection = ALL_FRAMES) -> list[Clip]:
     """Open videos, folders of pictures, pictures and patterns; the first frame of each is decoded.
 
     Parameters
     ----------
     inputs
-        Paths, or patterns such as "case1/*_endo.png". `**` stands for any number of folders.
+        Paths, or patterns such as "case1/*_endo.png". `**` stands for any number of folders. Clips put together
+        before keep their names.
     selection
         Which frames of each are taken.
 
@@ -152,7 +203,7 @@ def open_clips(inputs: Sequence[str | Path], selection: Selection = ALL_FRAMES) 
     VideoError, PictureError
         If a video or picture cannot be decoded, or the pictures of a clip do not fit together.
     """
-    sources = _gather_single_pictures([source for given in inputs for source in _sources(str(given))])
+    sources = _gather_single_pictures([source for given in inputs for source in _sources(given)])
     if not sources:
         raise InputError("No input was given.", "Give a video, a folder of pictures or a pattern.")
     _refuse_repeats(sources)
@@ -161,33 +212,33 @@ def open_clips(inputs: Sequence[str | Path], selection: Selection = ALL_FRAMES) 
 
 
 def _open(source: _Source, name: str, selection: Selection) -> Clip:
+    names, sizes_vary = (source.files.frame_names, source.files.sizes_vary) if source.files else ((), False)
     if source.kind == "pictures":
-        refuse_shared_stems(source.paths)
-    with closing(_frames(source.paths, source.kind, selection)) as frames:
-        first = next(frames)
-    if source.kind == "pictures":
+        if not names:
+            refuse_shared_stems(source.paths)
         rate, count = PICTURES_PER_SECOND, len(selected_pictures(source.paths, selection))
-        _compare_last_picture(source.paths, selection, first)
     else:
         with OpenVideo(source.paths[0]) as video:
             rate, promised = video.frame_rate, video.frame_count
         count = None if promised is None else selection.estimate(promised, rate)
-    height_px, width_px = first.rgb.shape[:2]
-    return Clip(
+    clip = Clip(
         name,
         source.given,
         source.paths,
         source.kind,
-        height_px,
-        width_px,
+        0,
+        0,
         selection.rate(rate),
         count,
         selection,
+        names,
+        sizes_vary,
     )
-
-
-def _frames(paths: Sequence[Path], kind: Kind, selection: Selection) -> Generator[Frame, None, None]:
-    return picture_frames(paths, selection) if kind == "pictures" else video_frames(paths[0], selection)
+    with closing(clip.frames()) as frames:
+        first = next(frames)
+    if source.kind == "pictures" and not sizes_vary:
+        _compare_last_picture(source.paths, selection, first)
+    return replace(clip, height_px=first.rgb.shape[0], width_px=first.rgb.shape[1])
 
 
 def _compare_last_picture(paths: Sequence[Path], selection: Selection, first: Frame) -> None:
@@ -198,8 +249,11 @@ def _compare_last_picture(paths: Sequence[Path], selection: Selection, first: Fr
         raise mixed_sizes(selected[0], first.rgb.shape, selected[-1], last_rgb.shape)
 
 
-def _sources(given: str) -> list[_Source]:
-    path = Path(given)
+def _sources(told: str | Path | ClipFiles) -> list[_Source]:
+    if isinstance(told, ClipFiles):
+        kind: Kind = "pictures" if all(is_picture(path) for path in told.paths) else "video"
+        return [_Source(told.name, kind, told.paths, Path(told.name), told)]
+    given, path = str(told), Path(told)
     try:
         if path.is_dir():
             return [_Source(given, "pictures", _pictures_in(path), path)]
@@ -290,6 +344,8 @@ def _unique_names(sources: list[_Source]) -> list[str]:
 
 
 def _name_parts(source: _Source) -> list[str]:
+    if source.files is not None:
+        return [source.files.name]
     place = source.place.resolve()
     return [part for part in (*place.parts[1:-1], place.stem if source.kind == "video" else place.name) if part]
 

@@ -100,13 +100,20 @@ def selected_pictures(paths: Sequence[Path], selection: Selection) -> list[tuple
     return [(index, path) for index, _, path in selection.take(timed, PICTURES_PER_SECOND)]
 
 
-def picture_frames(paths: Sequence[Path], selection: Selection) -> Generator[Frame, None, None]:
-    """Stream the selected pictures of `paths`, which all share one size.
+def picture_frames(
+    paths: Sequence[Path], selection: Selection, names: Sequence[str] = (), *, sizes_vary: bool = False
+) -> Generator[Frame, None, None]:
+    """Stream the selected pictures of `paths`, which all share one size unless `sizes_vary`.
+
+    Parameters
+    ----------
+    names
+        What the frames are called, where not after their files.
 
     Raises
     ------
     PictureError
-        If no picture is selected, one cannot be read, or its size differs from the first's.
+        If no picture is selected, one cannot be read, or its size differs from the first's and may not.
     """
     selected = selected_pictures(paths, selection)
     if not selected:
@@ -115,9 +122,9 @@ def picture_frames(paths: Sequence[Path], selection: Selection) -> Generator[Fra
     with closing(read_ahead([path for _, path in selected])) as pictures:
         for (index, path), rgb in zip(selected, pictures, strict=True):
             first_shape = rgb.shape if first_shape is None else first_shape
-            if rgb.shape != first_shape:
+            if rgb.shape != first_shape and not sizes_vary:
                 raise mixed_sizes(selected[0][1], first_shape, path, rgb.shape)
-            yield Frame(path.stem, index, None, rgb)
+            yield Frame(names[index] if names else path.stem, index, None, rgb)
 
 
 def mixed_sizes(first: Path, first_shape: tuple[int, ...], other: Path, other_shape: tuple[int, ...]) -> PictureError:
