@@ -32,7 +32,7 @@ from cuemask.cues.clip import keep_clip
 from cuemask.learning.backbones import placed
 from cuemask.learning.features import extractor
 from cuemask.learning.kept import TrainingClip, keep_for_training
-from cuemask.learning.pairs import frame_pairs, step_pairs
+from cuemask.learning.pairs import schedule, step_pairs
 from cuemask.learning.training import (
     Batch,
     adam,
@@ -136,12 +136,13 @@ def phantom_clip(case: Case, recipe: Recipe) -> TrainingClip:
 
 def loader(case: Case, clip: TrainingClip, recipe: Recipe) -> Iterator[Batch]:
     """The library's batches, without an end."""
-    return batches([clip], frame_pairs([len(clip.rgb)], "adjacent", 0), recipe, range(10**6), 0)
+    return batches([clip], schedule([len(clip.rgb)], recipe.training, 0), recipe, range(10**6))
 
 
 def one_batch(case: Case, clip: TrainingClip, recipe: Recipe) -> Batch:
     """The first batch, on the device."""
-    pairs = step_pairs(frame_pairs([len(clip.rgb)], "adjacent", 0), 0, case.pairs, 0)
+    sized = replace(recipe.training, pairs_per_step=case.pairs)
+    pairs = step_pairs(schedule([len(clip.rgb)], sized, 0), 0)
     return moved(make_batch([clip], pairs, recipe, np.random.default_rng(0)), case.device)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
@@ -15,6 +15,8 @@ from cuemask import __version__
 from cuemask.errors import CuemaskError, InstallationError
 
 if TYPE_CHECKING:
+    from cuemask.datasets.dataset import Dataset
+    from cuemask.media.clips import ClipFiles
     from cuemask.runs.options import Options
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -81,7 +83,36 @@ def _codes(context: click.Context, parameter: click.Parameter, value: str | None
 
 
 def _inputs(command: F) -> F:
-    return click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")(command)
+    """Inputs, or a data set in their place."""
+    command = _of_dataset(command)
+    return click.argument("inputs", nargs=-1, metavar="INPUT...")(command)
+
+
+def _of_dataset(command: F) -> F:
+    """Options that name a published data set."""
+    for option in reversed(
+        [
+            click.option("--dataset", metavar="NAME", help="A published data set; `cuemask datasets` lists them."),
+            click.option("--data", type=click.Path(path_type=Path), metavar="ROOT", help="Where --dataset lies."),
+            click.option("--videos", metavar="1,3", callback=_listed, help="Of --dataset, only these videos."),
+        ]
+    ):
+        command = option(command)
+    return command
+
+
+def _listed(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[str, ...]:
+    del context, parameter
+    return tuple(part.strip() for part in (value or "").split(",") if part.strip())
+
+
+def _labels(context: click.Context, parameter: click.Parameter, value: str | None) -> int | Path | None:
+    del context, parameter
+    if value is None or not value.isdecimal():
+        return None if value is None else Path(value)
+    if int(value) > 100:
+        raise click.BadParameter(f"{value} is more than 100 %")
+    return int(value)
 
 
 def _common(command: F) -> F:
@@ -117,6 +148,13 @@ def _learned(command: F) -> F:
     )(command)
 
 
+_supervised = click.option(
+    "--labels",
+    metavar="0|50|100|DIR|FILE",
+    callback=_labels,
+    help="True masks in the place of anchors: on that percentage of --dataset's frames, from a folder of masks, or on "
+    "the frames that a text file names [0].",
+)
 _device = click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
 _provider = click.option(
     "--provider",
@@ -135,6 +173,7 @@ _overlay = click.option(
 @_inputs
 @_common
 @_learned
+@_supervised
 @_device
 @_probability
 @_overlay
@@ -145,7 +184,7 @@ def segment(inputs: tuple[str, ...], quiet: bool, **flags: Any) -> None:
     """
     from cuemask.runs.learning import segment as run
 
-    out = run(inputs, _options(quiet, **flags))
+    out = run(*_job(inputs, quiet, **flags))
     _name_results(out, quiet, "overlay.mp4", "sheet.png", "masks", "confidence.csv")
 
 
@@ -153,12 +192,13 @@ def segment(inputs: tuple[str, ...], quiet: bool, **flags: Any) -> None:
 @_inputs
 @_common
 @_learned
+@_supervised
 @_device
 def train(inputs: tuple[str, ...], quiet: bool, **flags: Any) -> None:
     """Learn from unlabelled video; --out becomes a RUN for `cuemask predict`."""
     from cuemask.runs.learning import train as run
 
-    out = run(inputs, _options(quiet, **flags))
+    out = run(*_job(inputs, quiet, **flags))
     _name_results(out, quiet, "sheet.png")
     if not quiet:
         click.echo(f"next: cuemask predict {out} INPUT --out DIR")
@@ -179,7 +219,7 @@ def predict(run: Path, inputs: tuple[str, ...], quiet: bool, **flags: Any) -> No
     """
     from cuemask.runs.predicting import predict as run_prediction
 
-    out = run_prediction(run, inputs, _options(quiet, **flags))
+    out = run_prediction(run, *_job(inputs, quiet, **flags))
     _name_results(out, quiet, "overlay.mp4", "sheet.png", "masks", "confidence.csv")
 
 
@@ -319,7 +359,7 @@ def anchors(inputs: tuple[str, ...], quiet: bool, **flags: Any) -> None:
     """Write the cue maps and both anchors as pictures; no training."""
     from cuemask.runs.cueing import anchors as run
 
-    out = run(inputs, _options(quiet, **flags))
+    out = run(*_job(inputs, quiet, **flags))
     _name_results(out, quiet, "sheet.png")
 
 
@@ -352,9 +392,36 @@ def phantom(out: Path, frames: int, seed: int, quiet: bool) -> None:
         click.echo(f"video: {files.video}\nmasks: {files.masks}")
 
 
+def _job(
+    inputs: tuple[str, ...],
+    quiet: bool,
+    dataset: str | None,
+    data: Path | None,
+    videos: tuple[str, ...],
+    **flags: Any,
+) -> tuple[Sequence[str | Path | ClipFiles], Options]:
+    """What a run works on, named or a data set, and its options."""
+    chosen = _dataset(dataset, data, videos)
+    if (chosen is None) == (not inputs):
+        raise click.UsageError("Give INPUT, or --dataset NAME --data ROOT, and not both.")
+    options = _options(quiet, dataset=chosen, **flags)
+    return inputs if chosen is None else [recording.files for recording in chosen.recordings], options
+
+
+def _dataset(name: str | None, root: Path | None, videos: tuple[str, ...]) -> Dataset | None:
+    if name is None or root is None:
+        if name or root or videos:
+            raise click.UsageError("A data set takes both: --dataset NAME --data ROOT.")
+        return None
+    from cuemask.datasets.catalogue import read_dataset
+
+    return read_dataset(name, root, videos)
+
+
 def _options(
     quiet: bool,
     *,
+    dataset: Dataset | None,
     out: Path,
     crop: tuple[int, int, int, int] | None,
     every: int,
@@ -369,6 +436,7 @@ def _options(
     provider: str = "auto",
     save_probability: bool = False,
     overlay: bool = True,
+    labels: int | Path | None = None,
 ) -> Options:
     from cuemask.media.frames import Selection
     from cuemask.recipe import load_recipe
@@ -378,13 +446,15 @@ def _options(
         out=out,
         recipe=load_recipe(recipe, settings),
         selection=Selection(every, fps, start, end),
-        crop=crop,
+        crop=dataset.crop if dataset and crop is None else crop,
         device=device,
         provider=provider,
         seed=seed,
         resume=resume,
         save_probability=save_probability,
         overlay=overlay,
+        dataset=dataset,
+        labels=labels,
         progress=silent if quiet else _progress,
         say=unsaid if quiet else partial(click.echo, err=True),
     )

@@ -59,6 +59,8 @@ class CuesRecipe:
 class AnchorsRecipe:
     """How cues become pseudo labels."""
 
+    # given: anchors that come with the data set take the place of computed ones.
+    source: Literal["cues", "given"] = "cues"
     smoothing: int = 1  # reduce by this factor and enlarge again; 1 leaves the product as it is
     # 0: the plain product. Above: colour, with contour and motion, first goes through a logistic curve centred at its
     # own Otsu threshold, this steep per standard deviation.
@@ -104,6 +106,7 @@ class LossesRecipe:
     background_margin: float = 0.8
     foreground_weight: float = 1.0
     background_weight: float = 1.0
+    label_weight: float = 1.0  # of the pixels of labelled frames, beside those of anchors
 
 
 @dataclass(frozen=True)
@@ -113,6 +116,7 @@ class TrainingRecipe:
     steps: int = 1800  # 6 epochs of the 1,800 frames of EndoVis 2017 in batches of 6 pairs
     pairs_per_step: int = 6
     pairing: Literal["adjacent", "random"] = "adjacent"
+    labelled_share: float = 0.25  # of the pairs, at least, hold a labelled frame, where there are any
     learning_rate: float = 5e-4
     schedule: Literal["constant", "cosine"] = "constant"
     precision: Literal["auto", "float32", "bfloat16"] = "auto"  # auto: bfloat16 where the processor has it
@@ -176,6 +180,13 @@ def _check(recipe: Recipe) -> None:
         ("network.block_px", r.network.block_px, 1 <= r.network.block_px <= 8, "from 1 to 8"),
         ("training.steps", r.training.steps, r.training.steps >= 1, "at least 1"),
         ("training.pairs_per_step", r.training.pairs_per_step, r.training.pairs_per_step >= 1, "at least 1"),
+        ("losses.label_weight", r.losses.label_weight, r.losses.label_weight > 0, "above 0"),
+        (
+            "training.labelled_share",
+            r.training.labelled_share,
+            0 <= r.training.labelled_share <= 1,
+            "from 0 to 1",
+        ),
         ("training.learning_rate", r.training.learning_rate, r.training.learning_rate > 0, "above 0"),
         (
             "training.crop_smallest",

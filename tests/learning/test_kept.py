@@ -6,7 +6,7 @@ import pytest
 from cuemask.cues.clip import keep_clip
 from cuemask.learning.features import Texture
 from cuemask.learning.kept import FILES, keep_for_training, remove_kept
-from cuemask.learning.pairs import frames_met
+from cuemask.learning.pairs import frames_met, schedule
 from cuemask.learning.training import train
 from cuemask.media.area import PictureArea
 from cuemask.media.clips import open_clips
@@ -35,7 +35,7 @@ def kept(tmp_path_factory):
 
 
 def test_training_from_the_frames_it_meets_is_training_from_all(kept, tmp_path):
-    (met,) = frames_met([20], RECIPE.training, 3)
+    (met,) = frames_met(schedule([20], RECIPE.training, 3), 1, RECIPE.training.steps)
     assert 0 < len(met) < 20
     nets = []
     for name, frames in (("all", None), ("met", met)):

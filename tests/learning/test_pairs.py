@@ -8,7 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cuemask.learning.pairs import Pair, View, frame_pairs, frames_met, jitter, random_view, seen, step_pairs
+from cuemask.learning.pairs import (
+    Pair,
+    Schedule,
+    View,
+    frame_pairs,
+    frames_met,
+    jitter,
+    random_view,
+    schedule,
+    seen,
+    step_pairs,
+)
 from cuemask.recipe import TrainingRecipe
 
 STILL = TrainingRecipe(brightness=0.0, contrast=0.0, saturation=0.0, hue=0.0)
@@ -28,15 +39,16 @@ def test_random_pairs_are_of_two_frames_of_one_clip(lengths, seed):
 @given(st.integers(1, 30), st.integers(1, 7), st.integers(0, 5))
 def test_every_pass_meets_each_pair_once(count, per_step, seed):
     pairs = [Pair(0, t, t + 1) for t in range(count)]
-    drawn = [p for step in range(3 * count) for p in step_pairs(pairs, step, per_step, seed)]
+    drawn = [p for step in range(3 * count) for p in step_pairs(Schedule(pairs, [], per_step, 0.0, seed), step)]
     for epoch in range(len(drawn) // count):
         assert sorted(drawn[epoch * count : (epoch + 1) * count]) == pairs
 
 
 def test_the_order_of_pairs_changes_from_pass_to_pass():
     pairs = [Pair(0, t, t + 1) for t in range(20)]
-    assert step_pairs(pairs, 0, 20, 0) != step_pairs(pairs, 1, 20, 0)
-    assert step_pairs(pairs, 0, 20, 0) == step_pairs(pairs, 0, 20, 0)
+    order = Schedule(pairs, [], 20, 0.0, 0)
+    assert step_pairs(order, 0) != step_pairs(order, 1)
+    assert step_pairs(order, 0) == step_pairs(order, 0)
 
 
 @given(st.integers(0, 999))
@@ -77,22 +89,39 @@ def test_each_jitter_changes_what_it_is_named_after():
 
 @given(st.lists(st.integers(0, 30), min_size=1, max_size=3), st.integers(1, 9), st.integers(1, 4), st.integers(0, 9))
 @pytest.mark.parametrize("pairing", ["adjacent", "random"])
-def test_the_frames_that_training_meets_are_those_of_its_steps(pairing, lengths, steps, per_step, seed):
+@pytest.mark.parametrize("labelled", [(), (3, 7)])
+def test_the_frames_that_training_meets_are_those_of_its_steps(labelled, pairing, lengths, steps, per_step, seed):
     recipe = TrainingRecipe(steps=steps, pairs_per_step=per_step, pairing=pairing)
-    pairs = frame_pairs(lengths, pairing, seed)
+    order = schedule(lengths, recipe, seed, [frozenset(labelled)] * len(lengths))
     met = [set() for _ in lengths]
-    for step in range(steps if pairs else 0):
-        for pair in step_pairs(pairs, step, per_step, seed):
+    for step in range(steps if order.pairs else 0):
+        for pair in step_pairs(order, step):
             met[pair.clip] |= {pair.first, pair.second}
-    assert [frames.tolist() for frames in frames_met(lengths, recipe, seed)] == [sorted(frames) for frames in met]
+    assert [f.tolist() for f in frames_met(order, len(lengths), steps)] == [sorted(frames) for frames in met]
 
 
 def test_training_meets_no_more_frames_of_a_longer_video():
     recipe = TrainingRecipe(steps=200, pairs_per_step=2)
-    assert all(len(frames_met([length], recipe, 0)[0]) <= 800 for length in (500, 5_000, 50_000))
+    assert all(len(frames_met(schedule([n], recipe, 0), 1, 200)[0]) <= 800 for n in (500, 5_000, 50_000))
+
+
+@given(st.integers(1, 6), st.integers(0, 9), st.sampled_from([0.1, 0.25, 0.5, 1.0]))
+def test_few_labelled_frames_are_met_in_their_share_of_the_pairs(per_step, seed, share):
+    recipe = TrainingRecipe(pairs_per_step=per_step, labelled_share=share)
+    order = schedule([1000], recipe, seed, [frozenset({500})])
+    drawn = [pair for step in range(120) for pair in step_pairs(order, step)]
+    held = [pair for pair in drawn if 500 in (pair.first, pair.second)]
+    assert len(held) >= int(share * len(drawn))
+    assert {pair.first for pair in held} == {499, 500}
+
+
+def test_labels_of_every_second_frame_leave_the_order_of_pairs_as_it_is():
+    recipe = TrainingRecipe()
+    plain, labelled = schedule([40], recipe, 3), schedule([40], recipe, 3, [frozenset(range(0, 40, 2))])
+    assert [step_pairs(plain, step) for step in range(20)] == [step_pairs(labelled, step) for step in range(20)]
 
 
 def test_the_order_of_a_pass_is_drawn_from_seed_and_pass():
     pairs = [Pair(0, t, t + 1) for t in range(20)]
     order = np.random.default_rng([7, 1]).permutation(20)  # the second pass of a run with seed 7
-    assert step_pairs(pairs, 4, 5, 7) == [pairs[k] for k in order[:5]]
+    assert step_pairs(Schedule(pairs, [], 5, 0.0, 7), 4) == [pairs[k] for k in order[:5]]

@@ -10,6 +10,7 @@ import torch
 from cuemask.errors import TrainingError, WeightsError
 from cuemask.learning import training
 from cuemask.learning.kept import TrainingClip
+from cuemask.learning.pairs import frame_pairs
 from cuemask.learning.training import learning_rate, make_batch, moved, train
 from cuemask.media.records import Records, RecordWriter
 from cuemask.recipe import DEFAULT, Recipe, load_recipe
@@ -119,7 +120,7 @@ def test_a_damaged_checkpoint_is_refused(tmp_path):
 def test_both_frames_of_a_pair_share_crop_and_flip_but_not_colour(tmp_path):
     clip = square_clip(tmp_path)
     still = dataclasses.replace(clip, rgb=records(tmp_path / "still.npy", np.repeat(clip.rgb[0][None], 5, 0)))
-    pairs = training.frame_pairs([5], "adjacent", 0)
+    pairs = frame_pairs([5], "adjacent", 0)
     batch = make_batch([still], pairs, DEFAULT, np.random.default_rng(0))
     half = len(pairs)
     assert torch.equal(batch.rows[:half], batch.rows[half:])

@@ -17,7 +17,7 @@ from typing import cast
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float32, UInt8
+from jaxtyping import Bool, Float32, Shaped, UInt8
 
 from cuemask.cues.anchors import Anchors, spread_of
 from cuemask.cues.color import Range, color_cue, color_ranges, stretch, true_grey
@@ -146,11 +146,11 @@ class KeptClip:
 
 def working_picture(rgb: UInt8[np.ndarray, "H W 3"], area: PictureArea, recipe: Recipe) -> UInt8[np.ndarray, "h w 3"]:
     """The endoscope's picture cut out and resized (by area when reduced) to the recipe's working size."""
-    return resized(area.crop(rgb), recipe.input.width_px, recipe.input.height_px)
+    return resized(area.of(*rgb.shape[:2]).crop(rgb), recipe.input.width_px, recipe.input.height_px)
 
 
-def resized(rgb: UInt8[np.ndarray, "H W 3"], width_px: int, height_px: int) -> UInt8[np.ndarray, "h w 3"]:
-    """A picture at another size: means over areas where both sides shrink, else bilinear."""
+def resized(rgb: Shaped[np.ndarray, "H W ..."], width_px: int, height_px: int) -> Shaped[np.ndarray, "h w ..."]:
+    """A picture or map at another size: means over areas where both sides shrink, else bilinear."""
     if rgb.shape[:2] == (height_px, width_px):
         return np.ascontiguousarray(rgb)
     shrinks = rgb.shape[1] >= width_px and rgb.shape[0] >= height_px

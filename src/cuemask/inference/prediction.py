@@ -98,9 +98,10 @@ def segmented(
         (frame, mask, _), working = item
         p = None
         if working is not None:
-            p = finished_probability(working, frame.rgb, area, model.recipe)
             height, width = frame.rgb.shape[:2]
-            mask = full_mask(p, area, height, width, model.recipe.masks)
+            own = area.of(height, width)
+            p = finished_probability(working, frame.rgb, own, model.recipe)
+            mask = full_mask(p, own, height, width, model.recipe.masks)
         assert mask is not None
         return Segmented(frame, mask, p, finish(frame, mask, p))
 

@@ -12,6 +12,7 @@ from jaxtyping import Float32, Int64
 
 from cuemask.cues.clip import KeptClip
 from cuemask.learning.features import Extractor
+from cuemask.learning.supervision import Supervision
 from cuemask.media.records import Records, RecordWriter, SomeRecords
 from cuemask.media.threads import in_threads
 from cuemask.recipe import Recipe
@@ -31,6 +32,8 @@ class TrainingClip:
         float16, (D, h, w), on a grid that covers the whole picture.
     inside
         Float32, (H, W), 1 where the endoscope's picture is.
+    labelled
+        Numbers of the frames whose anchors are true masks.
     """
 
     name: str
@@ -38,6 +41,7 @@ class TrainingClip:
     anchors: Records | SomeRecords
     features: Records | SomeRecords
     inside: Float32[np.ndarray, "H W"]
+    labelled: frozenset[int] = frozenset()
 
 
 FILES = ("anchors.npy", "features.npy")
@@ -50,6 +54,7 @@ def keep_for_training(
     folder: Path,
     indices: Iterable[int],
     frames: Int64[np.ndarray, " n"] | None = None,
+    supervision: Supervision = Supervision(),  # noqa: B008 (a constant)
 ) -> TrainingClip:
     """Write anchors and features to `folder`, unless they are there from an earlier run.
 
@@ -59,20 +64,24 @@ def keep_for_training(
         The numbers in `frames`; a progress bar may be wrapped around them.
     frames
         The frames that training will read, ascending (`pairs.frames_met`); None for all.
+    supervision
+        What takes the place of computed anchors.
 
     Raises
     ------
     OutputError
         If `folder` cannot be written.
+    InputError
+        If a label cannot be read or does not fit its frame.
     """
     frames = np.arange(len(kept.names)) if frames is None else frames
     anchors_path, features_path = (folder / name for name in FILES)
     if not all(path.is_file() and len(Records(path)) == len(frames) for path in (anchors_path, features_path)):
-        _write(kept, recipe, extract, anchors_path, features_path, indices)
+        _write(kept, recipe, extract, anchors_path, features_path, indices, supervision)
     shape = (recipe.input.height_px, recipe.input.width_px)
     inside = np.ones(shape, np.float32) if kept.inside is None else kept.inside.astype(np.float32)
     anchors, features = (SomeRecords(Records(path), frames) for path in (anchors_path, features_path))
-    return TrainingClip(kept.clip.name, kept.rgb, anchors, features, inside)
+    return TrainingClip(kept.clip.name, kept.rgb, anchors, features, inside, supervision.labelled(kept))
 
 
 def remove_kept(folder: Path) -> None:
@@ -88,9 +97,10 @@ def _write(
     anchors_path: Path,
     features_path: Path,
     indices: Iterable[int],
+    supervision: Supervision,
 ) -> None:
     def anchored(index: int) -> tuple[np.ndarray, np.ndarray]:
-        return kept.rgb[index], np.stack(kept.anchors(index, recipe))
+        return kept.rgb[index], np.stack(supervision.anchors(kept, index, recipe))
 
     def with_features(item: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         rgb, anchors = item
@@ -98,7 +108,8 @@ def _write(
         # The largest half is 65,504; scaling a frame's features changes no cosine.
         return anchors, features / max(float(np.abs(features).max()) / 1000, 1.0)
 
-    kept.clipwide(recipe)  # once, before the threads ask for it
+    if len(supervision.labelled(kept)) < len(kept.names):
+        kept.clipwide(recipe)  # once, before the threads ask for it
     first = extract(kept.rgb[0])
     shape = (2, recipe.input.height_px, recipe.input.width_px)
     with (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal, NamedTuple
@@ -50,29 +51,76 @@ def frame_pairs(lengths: Sequence[int], pairing: Literal["adjacent", "random"], 
     return pairs
 
 
-def step_pairs(pairs: Sequence[Pair], step: int, per_step: int, seed: int) -> list[Pair]:
+class Schedule(NamedTuple):
+    """What the steps of a training run draw their pairs from.
+
+    Attributes
+    ----------
+    pairs
+        All of them.
+    labelled
+        Those that hold a labelled frame; empty where none or all do.
+    per_step, share
+        Pairs a step, and the share of them that is drawn from `labelled`.
+    seed
+        Of the orders.
+    """
+
+    pairs: list[Pair]
+    labelled: list[Pair]
+    per_step: int
+    share: float
+    seed: int
+
+
+def schedule(
+    lengths: Sequence[int], recipe: TrainingRecipe, seed: int, labelled: Sequence[AbstractSet[int]] = ()
+) -> Schedule:
+    """What training on clips of these lengths draws from.
+
+    Parameters
+    ----------
+    labelled
+        Of each clip the numbers of its labelled frames.
+    """
+    pairs = frame_pairs(lengths, recipe.pairing, seed)
+    held = [p for p in pairs if labelled and not labelled[p.clip].isdisjoint((p.first, p.second))]
+    if len(held) == len(pairs):
+        held = []
+    return Schedule(pairs, held, recipe.pairs_per_step, recipe.labelled_share if held else 0.0, seed)
+
+
+def step_pairs(schedule: Schedule, step: int) -> list[Pair]:
     """The pairs of step `step`: passes over all pairs, each in its own shuffled order, cut into batches.
 
+    Where few frames are labelled, every so many places are kept for pairs that hold one, in passes of their own.
     A function of its arguments alone, so that a resumed run meets the same pairs.
     """
+    pairs, labelled, per_step, share, seed = schedule
     chosen: list[Pair] = []
     for position in range(step * per_step, (step + 1) * per_step):
-        epoch, place = divmod(position, len(pairs))
-        chosen.append(pairs[_order(len(pairs), epoch, seed)[place]])
+        taken = math.floor(position * share)  # places before this one that were kept for labelled pairs
+        is_labelled = math.floor((position + 1) * share) > taken
+        source, place = (labelled, taken) if is_labelled else (pairs, position - taken)
+        turn, place = divmod(place, len(source))
+        chosen.append(source[_order(len(source), turn, seed)[place]])
     return chosen
 
 
-def frames_met(lengths: Sequence[int], recipe: TrainingRecipe, seed: int) -> list[Int64[np.ndarray, " n"]]:
-    """Of each clip the frames that training reads, in order: few of a long video, at most two a pair of each step."""
-    pairs = frame_pairs(lengths, recipe.pairing, seed)
-    met: list[set[int]] = [set() for _ in lengths]
-    for step in range(min(recipe.steps, math.ceil(len(pairs) / recipe.pairs_per_step))):
-        for pair in step_pairs(pairs, step, recipe.pairs_per_step, seed):
+def frames_met(schedule: Schedule, clips: int, steps: int) -> list[Int64[np.ndarray, " n"]]:
+    """Of each of `clips` clips the frames that training reads in `steps` steps, in order.
+
+    Few of a long video: at most two a pair of each step.
+    """
+    met: list[set[int]] = [set() for _ in range(clips)]
+    passes = math.ceil(len(schedule.pairs) / schedule.per_step)  # after which there is nothing new
+    for step in range(steps if schedule.labelled else min(steps, passes)):
+        for pair in step_pairs(schedule, step):
             met[pair.clip].update((pair.first, pair.second))
     return [np.array(sorted(frames), np.int64) for frames in met]
 
 
-@lru_cache(maxsize=2)  # the pass under way and the next, which a step may reach into
+@lru_cache(maxsize=4)  # the passes under way, of all pairs and of labelled ones, and the next
 def _order(count: int, epoch: int, seed: int) -> np.ndarray:
     """The order of a pass; drawn once, as it costs as much as the video is long."""
     return np.random.default_rng([seed, epoch]).permutation(count)

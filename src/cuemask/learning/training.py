@@ -21,7 +21,7 @@ from cuemask.errors import TrainingError, WeightsError
 from cuemask.learning.backbones import folded, placed
 from cuemask.learning.kept import TrainingClip
 from cuemask.learning.losses import Regions, anchor_loss, diffusion_loss, region_means
-from cuemask.learning.pairs import Pair, View, frame_pairs, jitter, random_view, seen, step_pairs
+from cuemask.learning.pairs import Pair, Schedule, View, jitter, random_view, schedule, seen, step_pairs
 from cuemask.learning.resampling import carry_down, interpolation_matrix
 from cuemask.learning.unet import ResNet18UNet, network
 from cuemask.learning.weights import RESNET18, load_into, read_state, weights_file
@@ -89,8 +89,8 @@ def train(
     WeightsError
         If pretrained weights are wanted and absent.
     """
-    pairs = frame_pairs([len(clip.rgb) for clip in clips], recipe.training.pairing, seed)
-    if not pairs:
+    order = schedule([len(c.rgb) for c in clips], recipe.training, seed, [c.labelled for c in clips])
+    if not order.pairs:
         raise TrainingError(
             f"{', '.join(clip.name for clip in clips)}: one frame only, so there is no pair of frames to learn from.",
             "Give at least two frames, or use a trained model: cuemask predict RUN INPUT --out DIR",
@@ -99,11 +99,11 @@ def train(
     net = placed(untrained_network(recipe), device).train()
     optimiser = adam(net, recipe)
     progress = _restored(checkpoint, net, optimiser) if checkpoint.is_file() else Progress()
-    epoch_steps = math.ceil(len(pairs) / recipe.training.pairs_per_step)
+    epoch_steps = math.ceil(len(order.pairs) / recipe.training.pairs_per_step)
     started, saved = time.monotonic() - progress.seconds, time.monotonic()
     remaining = range(progress.step, recipe.training.steps)
     for step, batch in zip(
-        steps(remaining, recipe.training.steps), batches(clips, pairs, recipe, remaining, seed), strict=True
+        steps(remaining, recipe.training.steps), batches(clips, order, recipe, remaining), strict=True
     ):
         for group in optimiser.param_groups:
             group["lr"] = learning_rate(recipe, step)
@@ -299,14 +299,12 @@ def _halving(pixels: int) -> Float[Tensor, "half_pixels n_pixels"]:
     return interpolation_matrix(max(1, pixels // 2), pixels, kernel="cubic", align_corners=True)
 
 
-def batches(
-    clips: Sequence[TrainingClip], pairs: Sequence[Pair], recipe: Recipe, steps: Sequence[int], seed: int
-) -> Iterator[Batch]:
+def batches(clips: Sequence[TrainingClip], order: Schedule, recipe: Recipe, steps: Sequence[int]) -> Iterator[Batch]:
     """Batches in order, the next one made in a thread while the network works on the present one."""
 
     def batch(step: int) -> Batch:
-        chosen = step_pairs(pairs, step, recipe.training.pairs_per_step, seed)
-        return make_batch(clips, chosen, recipe, np.random.default_rng([seed, 1, step]))
+        chosen = step_pairs(order, step)
+        return make_batch(clips, chosen, recipe, np.random.default_rng([order.seed, 1, step]))
 
     return in_threads(batch, steps, threads=1, ahead=2)
 

@@ -7,7 +7,7 @@ is lit at times or fades in slowly, and the picture then reaches to the frame's 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 import cv2
@@ -58,6 +58,8 @@ class PictureArea:
         Size of that rectangle.
     inside
         Which of its pixels show the picture, for round and octagonal ones; None where all do.
+    whole
+        Whether it is the whole of every frame, whatever its size: of clips whose pictures differ in size.
     """
 
     top: int
@@ -65,6 +67,13 @@ class PictureArea:
     height_px: int
     width_px: int
     inside: Bool[np.ndarray, "height width"] | None
+    whole: bool = False
+
+    def of(self, height_px: int, width_px: int) -> PictureArea:
+        """The area in a frame of this size: itself, unless it is the whole of frames that differ in size."""
+        if not self.whole or (height_px, width_px) == (self.height_px, self.width_px):
+            return self
+        return replace(self, height_px=height_px, width_px=width_px)
 
     def crop(self, rgb: Shaped[np.ndarray, "H W ..."]) -> Shaped[np.ndarray, "h w ..."]:
         """Cut the rectangle out of a frame, mask or map; a view."""

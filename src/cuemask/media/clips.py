@@ -136,6 +136,13 @@ class Clip:
             return video_frames(self.paths[0], self.selection)
         return picture_frames(self.paths, self.selection, self.frame_names, sizes_vary=self.sizes_vary)
 
+    def names(self) -> list[str] | None:
+        """Names of the selected frames, in order; None of a video, which has to be decoded to be counted."""
+        if self.kind == "video":
+            return None
+        taken = selected_pictures(self.paths, self.selection)
+        return [self.frame_names[index] if self.frame_names else path.stem for index, path in taken]
+
     def sample(self, count: int = 16) -> Generator[UInt8[np.ndarray, "H W 3"], None, None]:
         """Yield about `count` frames spread over the selection; long videos are not decoded whole.
 

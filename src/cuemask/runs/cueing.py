@@ -10,7 +10,7 @@ import numpy as np
 from cuemask.cues.anchors import Anchors
 from cuemask.cues.clip import KeptClip, keep_clip, kept_before
 from cuemask.media.area import PictureArea
-from cuemask.media.clips import Clip, open_clips
+from cuemask.media.clips import Clip, ClipFiles, open_clips
 from cuemask.media.files import make_folder
 from cuemask.media.masks import write_probability, write_rgb
 from cuemask.media.threads import in_threads
@@ -23,7 +23,7 @@ from cuemask.runs.work import WORK, remove_work
 SHEET_ROWS = 4
 
 
-def anchors(inputs: Sequence[str | Path], options: Options) -> Path:
+def anchors(inputs: Sequence[str | Path | ClipFiles], options: Options) -> Path:
     """Write the cue maps and both anchors of every frame of `inputs`, and a contact sheet for each clip.
 
     `out/<clip>/{color,contour,motion,objectness,positive,negative}/<frame>.png` (8-bit, 255 is 1) at the recipe's

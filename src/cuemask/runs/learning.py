@@ -16,18 +16,20 @@ from cuemask.errors import TrainingError
 from cuemask.inference.model import FILE, chosen_device, load_model, save_model
 from cuemask.learning.features import Extractor, extractor
 from cuemask.learning.kept import TrainingClip, keep_for_training, remove_kept
-from cuemask.learning.pairs import frames_met
+from cuemask.learning.pairs import frames_met, schedule
+from cuemask.learning.supervision import Supervision
 from cuemask.learning.training import encoder_weights
 from cuemask.learning.training import train as train_network
 from cuemask.learning.unet import network
 from cuemask.media.area import PictureArea
-from cuemask.media.clips import Clip, open_clips
+from cuemask.media.clips import Clip, ClipFiles, open_clips
 from cuemask.media.files import make_folder, sha256
 from cuemask.media.masks import write_rgb
 from cuemask.recipe import Recipe
 from cuemask.report.curves import write_loss_curves
 from cuemask.report.sheet import contact_sheet
 from cuemask.runs.cueing import cue_cells, kept_cues, sheet_indices
+from cuemask.runs.labels import supervisions, told_of_labels
 from cuemask.runs.options import Options, area_of
 from cuemask.runs.predicting import finished, write_masks
 from cuemask.runs.record import RunRecord, told
@@ -35,7 +37,7 @@ from cuemask.runs.space import Need, require_space, resumable, segment_need, tra
 from cuemask.runs.work import WORK
 
 
-def segment(inputs: Sequence[str | Path], options: Options) -> Path:
+def segment(inputs: Sequence[str | Path | ClipFiles], options: Options) -> Path:
     """The single-stage setting: learn from unlabelled clips and segment the same clips.
 
     Writes, for each clip, `out/<clip>/masks/<frame>.png` (0/255, at the source's size), `overlay.mp4` and
@@ -63,7 +65,7 @@ def segment(inputs: Sequence[str | Path], options: Options) -> Path:
     return options.out
 
 
-def train(inputs: Sequence[str | Path], options: Options) -> Path:
+def train(inputs: Sequence[str | Path | ClipFiles], options: Options) -> Path:
     """Learn from unlabelled clips: `out/model.safetensors`, `out/losses.png`, `out/run.json`, a sheet a clip.
 
     Returns
@@ -92,20 +94,23 @@ class _Job:
 
     clips: list[Clip]
     areas: list[PictureArea]
+    known: list[Supervision]
     extract: Extractor
     device: str
     need: Need
 
 
-def _opened(command: str, inputs: Sequence[str | Path], options: Options) -> tuple[_Job, RunRecord]:
+def _opened(command: str, inputs: Sequence[str | Path | ClipFiles], options: Options) -> tuple[_Job, RunRecord]:
     """Look first at what may be refused, so that a refused command leaves no trace; then begin the record."""
     recipe, device = options.recipe, chosen_device(options.device)
     clips = open_clips(inputs, options.selection)
     areas, extract = [area_of(clip, options) for clip in clips], extractor(recipe.features, device)
     need = require_space(partial(_need, command, clips, options, _model_bytes(recipe)), clips, options)
-    job = _Job(clips, areas, extract, device, need)
+    known = supervisions(clips, options)
+    job = _Job(clips, areas, known, extract, device, need)
     weights = [path for path in (job.extract.weights, _encoder(options)) if path is not None]
-    record = RunRecord(options.out, told(command, recipe, options.seed, clips, options.crop), resume=options.resume)
+    facts = told(command, recipe, options.seed, clips, options.crop) | told_of_labels(clips, known, options)
+    record = RunRecord(options.out, facts, resume=options.resume)
     if not record.was_complete:
         record.note(device=device, weights=[{"file": str(path), "sha256": sha256(path)} for path in weights])
     return job, record
@@ -138,8 +143,11 @@ def _trained(job: _Job, options: Options, record: RunRecord) -> list[KeptClip]:
     if (options.out / FILE).is_file():
         return kept
     with record.stage("features"):
-        met = frames_met([len(k.names) for k in kept], recipe.training, options.seed)
-        training = [_training_clip(k, frames, options, job.extract) for k, frames in zip(kept, met, strict=True)]
+        labelled = [known.labelled(k) for known, k in zip(job.known, kept, strict=True)]
+        order = schedule([len(k.names) for k in kept], recipe.training, options.seed, labelled)
+        met = frames_met(order, len(kept), recipe.training.steps)
+        parts = zip(kept, met, job.known, strict=True)
+        training = [_training_clip(k, frames, known, options, job.extract) for k, frames, known in parts]
     with record.stage("training"):
         checkpoint = options.out / WORK / "checkpoint.pt"
 
@@ -156,11 +164,11 @@ def _trained(job: _Job, options: Options, record: RunRecord) -> list[KeptClip]:
 
 
 def _training_clip(
-    kept: KeptClip, frames: Int64[np.ndarray, " n"], options: Options, extract: Extractor
+    kept: KeptClip, frames: Int64[np.ndarray, " n"], known: Supervision, options: Options, extract: Extractor
 ) -> TrainingClip:
     folder = options.out / WORK / kept.clip.name
     indices = options.progress(f"{kept.clip.name}: features", frames.tolist(), len(frames))
-    return keep_for_training(kept, options.recipe, extract, folder, indices, frames)
+    return keep_for_training(kept, options.recipe, extract, folder, indices, frames, known)
 
 
 def _encoder(options: Options) -> Path | None:

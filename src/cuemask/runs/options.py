@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from cuemask.datasets.dataset import Dataset
+from cuemask.errors import InputError
 from cuemask.media.area import PictureArea, fixed_area, picture_area
 from cuemask.media.clips import Clip, Selection
 from cuemask.recipe import DEFAULT, Recipe
@@ -40,6 +42,11 @@ class Options:
     provider
         What ONNX Runtime runs an exported model with: `auto` (as `device` says), `cpu`, `cuda`, `tensorrt` or
         `openvino`.
+    dataset
+        The published data set whose recordings are the inputs, where they are.
+    labels
+        What replaces anchors by true masks: so many percent of the data set's frames, a folder of masks, or a file
+        with the names of frames; None or 0 nothing.
     overlay
         Whether the video with the masks drawn over it is made.
     progress
@@ -58,6 +65,8 @@ class Options:
     resume: bool = False
     save_probability: bool = False
     overlay: bool = True
+    dataset: Dataset | None = None
+    labels: int | Path | None = None
     progress: Progress = silent
     say: Callable[[str], None] = unsaid
 
@@ -70,6 +79,12 @@ def area_of(clip: Clip, options: Options) -> PictureArea:
     InputError
         If the crop leaves the frame, or every sampled frame is black.
     """
+    if clip.sizes_vary:
+        if options.crop is not None:
+            raise InputError(
+                f"{clip.source}: its pictures differ in size, so that one --crop cannot be right.", "Leave --crop out."
+            )
+        return PictureArea(0, 0, clip.height_px, clip.width_px, None, whole=True)
     if options.crop is not None:
         return fixed_area(*options.crop, clip.height_px, clip.width_px)
     if options.recipe.input.area == "full":

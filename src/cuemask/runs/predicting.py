@@ -15,7 +15,7 @@ from cuemask.cues.clip import KeptClip, working_inside, working_picture
 from cuemask.inference.prediction import Predictor, Segmented, segmented
 from cuemask.inference.thresholds import full_probability
 from cuemask.media.area import PictureArea
-from cuemask.media.clips import Clip, open_clips
+from cuemask.media.clips import Clip, ClipFiles, open_clips
 from cuemask.media.files import make_folder, sha256
 from cuemask.media.frames import Frame
 from cuemask.media.masks import read_mask, write_mask, write_probability, write_rgb
@@ -30,7 +30,7 @@ from cuemask.runs.space import predict_need, require_space, resumable
 from cuemask.runs.work import WORK, remove_work
 
 
-def predict(run: Path, inputs: Sequence[str | Path], options: Options) -> Path:
+def predict(run: Path, inputs: Sequence[str | Path | ClipFiles], options: Options) -> Path:
     """Segment clips with a model trained before; the model's own recipe counts, not that of `options`.
 
     Parameters
@@ -76,6 +76,7 @@ def write_masks(model: Predictor, clip: Clip, area: PictureArea, options: Option
     confidences = Confidences(options.out / WORK / clip.name, resume=options.resume)
     shown = set(sheet_indices(len(kept.names) if kept else clip.frame_count or 1))
     rows: list[tuple[str, list[Cell]]] = []
+    draws = options.overlay and not clip.sizes_vary  # a video has one size
 
     def known(frame: Frame) -> np.ndarray | None:
         mask, p = masks / f"{frame.name}.png", probabilities / f"{frame.name}.png"
@@ -87,13 +88,14 @@ def write_masks(model: Predictor, clip: Clip, area: PictureArea, options: Option
         if p is not None:
             if options.save_probability:
                 height, width = mask.shape
-                write_probability(probabilities / f"{frame.name}.png", full_probability(p, area, height, width))
+                full = full_probability(p, area.of(height, width), height, width)
+                write_probability(probabilities / f"{frame.name}.png", full)
             write_mask(masks / f"{frame.name}.png", mask)
         told = confidences.before[frame.name] if p is None else told_of(p, mask)
-        return _Finished(overlay(frame.rgb, mask) if options.overlay else None, told)
+        return _Finished(overlay(frame.rgb, mask) if draws else None, told)
 
     frames = options.progress(f"{clip.name}: masks", clip.frames(), clip.frame_count)
-    with OverlayWriter(folder / "overlay.mp4", clip.frame_rate) if options.overlay else nullcontext() as video:
+    with OverlayWriter(folder / "overlay.mp4", clip.frame_rate) if draws else nullcontext() as video:
         for number, result in enumerate(segmented(model, frames, area, finish, known=known)):
             confidences.tell(result.frame.name, result.finished.told)
             if video is not None and result.finished.drawn is not None:

@@ -20,7 +20,7 @@ from cuemask.recipe import Recipe, recipe_as_mapping
 from cuemask.runs.work import WORK, remove_work
 
 _PACKAGES = ("torch", "numpy", "opencv-contrib-python-headless", "av", "safetensors")
-_MUST_AGREE = ("command", "recipe", "seed", "inputs", "crop", "model_sha256")  # for a run to go on
+_MUST_AGREE = ("command", "recipe", "seed", "inputs", "crop", "labels", "model_sha256")  # for a run to go on
 
 
 class RunRecord:

@@ -1,0 +1,96 @@
+"""What may stand in the place of computed anchors: true masks of some frames, or anchors that came with the data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Bool, Float32
+
+from cuemask.cues.anchors import Anchors
+from cuemask.cues.clip import KeptClip, resized
+from cuemask.datasets.dataset import GivenAnchors
+from cuemask.errors import InputError
+from cuemask.media.masks import read_mask
+from cuemask.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Labels:
+    """True masks of some frames of one clip.
+
+    Attributes
+    ----------
+    names
+        Of these frames.
+    read
+        The mask of one of them, (H, W) boolean at the frame's own size.
+    """
+
+    names: frozenset[str] = frozenset()
+    read: Callable[[str], Bool[np.ndarray, "H W"]] = field(default=lambda name: _none(name), compare=False)
+
+
+@dataclass(frozen=True)
+class Supervision:
+    """What is known of one clip's frames before any cue is looked at.
+
+    Attributes
+    ----------
+    labels
+        Frames whose anchors are their true mask and its complement (paper, section 3.3).
+    given
+        Anchors of other frames that came with the data, in the place of computed ones.
+    """
+
+    labels: Labels = Labels()
+    given: GivenAnchors | None = None
+
+    def labelled(self, kept: KeptClip) -> frozenset[int]:
+        """The numbers of the clip's labelled frames."""
+        return frozenset(i for i, name in enumerate(kept.names) if name in self.labels.names)
+
+    def anchors(self, kept: KeptClip, index: int, recipe: Recipe) -> Anchors:
+        """Both anchors of a frame at working size: from its mask times `losses.label_weight`, given, or computed.
+
+        Raises
+        ------
+        InputError
+            If a mask or anchor has not the size of its frame.
+        """
+        name = kept.names[index]
+        if name in self.labels.names:
+            mask = self.labels.read(name).astype(np.float32)
+            positive = _at_working_size(mask, kept, recipe, f"the label of frame {name}")
+            inside = np.ones_like(positive) if kept.inside is None else kept.inside.astype(np.float32)
+            weight = np.float32(recipe.losses.label_weight)
+            return Anchors(weight * positive, weight * (inside - positive))
+        if self.given is not None and recipe.anchors.source == "given":
+            return Anchors(*(_given(getattr(self.given, side)[name], kept, recipe) for side in Anchors._fields))
+        return kept.anchors(index, recipe)
+
+
+def _given(path: Path, kept: KeptClip, recipe: Recipe) -> Float32[np.ndarray, "h w"]:
+    return _at_working_size(read_mask(path).astype(np.float32) / 255, kept, recipe, str(path))
+
+
+def _at_working_size(
+    values: Float32[np.ndarray, "H W"], kept: KeptClip, recipe: Recipe, what: str
+) -> Float32[np.ndarray, "h w"]:
+    """Cut out and resized as the frames are; 0 outside the endoscope's picture."""
+    expected = (kept.clip.height_px, kept.clip.width_px)
+    if values.shape != expected and not kept.clip.sizes_vary:
+        raise InputError(
+            f"{kept.clip.name}: {what} is {values.shape[1]}x{values.shape[0]} pixels, its frame "
+            f"{expected[1]}x{expected[0]}.",
+            "Give masks of the frames' own size.",
+        )
+    area = kept.area.of(*values.shape)
+    small = resized(area.crop(values), recipe.input.width_px, recipe.input.height_px)
+    return small if kept.inside is None else small * kept.inside
+
+
+def _none(name: str) -> Bool[np.ndarray, "H W"]:
+    raise KeyError(name)

@@ -1,0 +1,182 @@
+"""`--labels`: which frames' anchors are replaced by true masks, and where these come from."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cuemask.datasets.dataset import Recording, Truth
+from cuemask.errors import InputError
+from cuemask.learning.supervision import Labels, Supervision
+from cuemask.media.clips import Clip
+from cuemask.media.masks import read_mask
+from cuemask.media.pictures import is_picture, natural_order
+from cuemask.runs.options import Options
+
+_SHOWN = 5  # names in an error
+
+
+def supervisions(clips: Sequence[Clip], options: Options) -> list[Supervision]:
+    """What is known of each clip before any cue is looked at: labels, and anchors that its data set comes with.
+
+    Raises
+    ------
+    InputError
+        If labels are wanted and cannot be had, or are of frames that the clips have not; if the recipe wants anchors
+        that came with the data and there are none.
+    """
+    recordings = {} if options.dataset is None else {r.name: r for r in options.dataset.recordings}
+    labels = _labels(clips, recordings, options.labels)
+    if options.recipe.anchors.source == "given":
+        _refuse_without_anchors(clips, recordings)
+    return [
+        Supervision(of_clip, recordings[clip.name].anchors if clip.name in recordings else None)
+        for clip, of_clip in zip(clips, labels, strict=True)
+    ]
+
+
+def told_of_labels(clips: Sequence[Clip], known: Sequence[Supervision], options: Options) -> dict[str, Any]:
+    """What a run's record says of them: nothing where there are none."""
+    told: dict[str, Any] = {}
+    if options.dataset is not None:
+        told["dataset"] = {"name": options.dataset.name, "layout": options.dataset.layout}
+    counted = {c.name: len(k.labels.names) for c, k in zip(clips, known, strict=True) if k.labels.names}
+    if counted:
+        digest = hashlib.sha256()
+        for clip, supervision in zip(clips, known, strict=True):
+            for name in sorted(supervision.labels.names):
+                digest.update(f"{clip.name}/{name}\0".encode())
+                if isinstance(options.labels, Path) and options.labels.is_dir():
+                    digest.update(np.packbits(supervision.labels.read(name)).tobytes())
+        told["labels"] = {"given": str(options.labels), "frames": counted, "sha256": digest.hexdigest()}
+    return told
+
+
+def every_so_many(names: Sequence[str], percent: int) -> list[str]:
+    """`percent` of the names, evenly spread and the first among them: of 50 every second one (as MF-TAPNet does)."""
+    return [name for i, name in enumerate(names) if i * percent % 100 < percent]
+
+
+def _labels(clips: Sequence[Clip], recordings: Mapping[str, Recording], wanted: int | Path | None) -> list[Labels]:
+    if not wanted:
+        return [Labels() for _ in clips]
+    if isinstance(wanted, int):
+        truths = [_truth(clip, recordings, f"--labels {wanted}") for clip in clips]
+        chosen = [every_so_many(_taken(c, t.names), wanted) for c, t in zip(clips, truths, strict=True)]
+        return [_from_truth(names, truth) for names, truth in zip(chosen, truths, strict=True)]
+    if wanted.is_dir():
+        return _from_folder(clips, wanted)
+    return _listed(clips, recordings, wanted)
+
+
+def _from_truth(names: Iterable[str], truth: Truth) -> Labels:
+    return Labels(frozenset(names), lambda name: truth.labels(name) > 0)
+
+
+def _truth(clip: Clip, recordings: Mapping[str, Recording], what: str) -> Truth:
+    recording = recordings.get(clip.name)
+    if recording is None:
+        raise InputError(
+            f"{what}: nothing tells where the true masks of {clip.source} are.",
+            "Name the data set, --dataset NAME --data ROOT, or give a folder of masks, --labels DIR.",
+        )
+    if recording.truth is None:
+        raise InputError(
+            f"{what}: {recording.name} is published without true masks.", "Leave it out of --videos, or --labels 0."
+        )
+    return recording.truth
+
+
+def _taken(clip: Clip, with_truth: Sequence[str]) -> list[str]:
+    """The names of the selected frames that have truth, in order."""
+    known = set(with_truth)
+    names = clip.names()
+    if names is None:  # a video: six digits of the frame's number
+        return [name for name in with_truth if int(name) % clip.selection.every == 0]
+    return [name for name in names if name in known]
+
+
+def _listed(clips: Sequence[Clip], recordings: Mapping[str, Recording], file: Path) -> list[Labels]:
+    """Labels of the frames that a text file names, one a line: FRAME, or CLIP/FRAME where there are several clips."""
+    try:
+        lines = [line.strip() for line in file.read_text(encoding="utf-8").splitlines()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"--labels {file}: neither a number, a folder of masks nor a list of frames ({error}).",
+            "Give 0, 50 or 100, a folder of masks, or a text file with one frame's name a line.",
+        ) from error
+    named = _by_clip(clips, [line for line in lines if line and not line.startswith("#")], file)
+    found: list[Labels] = []
+    for clip in clips:
+        if not named[clip.name]:
+            found.append(Labels())
+            continue
+        truth = _truth(clip, recordings, f"--labels {file}")
+        _refuse_unknown(clip, named[clip.name], truth.names, file, "have no true mask")
+        found.append(_from_truth(named[clip.name], truth))
+    return found
+
+
+def _from_folder(clips: Sequence[Clip], folder: Path) -> list[Labels]:
+    """Labels from a folder of masks: FRAME.png, or CLIP/FRAME.png where there are several clips."""
+    below = natural_order(path for path in folder.rglob("*") if is_picture(path) and path.suffix.lower() == ".png")
+    if not below:
+        raise InputError(f"--labels {folder}: no .png file in it.", "Give a folder of masks: FRAME.png, 0 and 255.")
+    files = {path.relative_to(folder).with_suffix("").as_posix().replace("/masks/", "/"): path for path in below}
+    files = {name.removeprefix("masks/"): path for name, path in files.items()}
+    named = _by_clip(clips, files, folder)
+    found: list[Labels] = []
+    for clip in clips:
+        own = {name: files.get(f"{clip.name}/{name}") or files[name] for name in named[clip.name]}
+        if (known := clip.names()) is not None:
+            _refuse_unknown(clip, own, known, folder, "are none of the clip's frames")
+        found.append(Labels(frozenset(own), lambda name, own=own: read_mask(own[name]) > 0))
+    return found
+
+
+def _by_clip(clips: Sequence[Clip], names: Iterable[str], place: Path) -> dict[str, list[str]]:
+    """Names of frames by their clips."""
+    by_clip: dict[str, list[str]] = {clip.name: [] for clip in clips}
+    for name in names:
+        clip, slash, frame = name.rpartition("/")
+        if not slash and len(clips) == 1:
+            clip = clips[0].name
+        if clip not in by_clip:
+            what = f"the clip {clip}" if slash else f"{frame}, without its clip"
+            raise InputError(
+                f"--labels {place}: {what}; there are {', '.join(by_clip)}.",
+                f"Name each frame with its clip: {clips[0].name}/{frame}",
+            )
+        by_clip[clip].append(frame)
+    return by_clip
+
+
+def _refuse_unknown(clip: Clip, names: Iterable[str], known: Iterable[str], place: Path, why: str) -> None:
+    unknown = sorted(set(names) - set(known))
+    if unknown:
+        more = f" and {len(unknown) - _SHOWN} more" if len(unknown) > _SHOWN else ""
+        raise InputError(
+            f"--labels {place}: of {clip.name}, {', '.join(unknown[:_SHOWN])}{more} {why}.",
+            "Name labels after their frames, and take these frames with --every, --start and --end.",
+        )
+
+
+def _refuse_without_anchors(clips: Sequence[Clip], recordings: Mapping[str, Recording]) -> None:
+    for clip in clips:
+        recording = recordings.get(clip.name)
+        names = clip.names()
+        given = None if recording is None else recording.anchors
+        if given is None or names is None:
+            raise InputError(
+                f"{clip.name}: came without anchors, and the recipe wants those.", "Set anchors.source=cues"
+            )
+        missing = [n for n in names if n not in given.positive or n not in given.negative]
+        if missing:
+            raise InputError(
+                f"{clip.name}: came without anchors of {len(missing)} frames, such as {missing[0]}.",
+                "Complete the data set, or set anchors.source=cues",
+            )
