@@ -30,9 +30,10 @@ from cuemask.learning.features import extractor
 from cuemask.learning.training import encoder_weights
 from cuemask.learning.weights import weights_folders
 from cuemask.media.files import make_folder, write_bytes
-from cuemask.recipe import NAMED, Recipe, load_recipe
+from cuemask.recipe import Recipe, load_recipe
 
 ROOT = Path(__file__).parents[1]
+RECIPES = ("default", "fast", "best", "paper", "released")
 RESNET18_FILE = "resnet18_imagenet_bn_folded_to_layer3.safetensors"
 SMALL = ("input.height_px=256", "input.width_px=320", "training.steps=200", "training.pairs_per_step=2")
 NETWORK = ("network.width=16", "network.depth=3", "network.block_px=2")
@@ -165,7 +166,7 @@ def able(contestants: Iterable[Contestant]) -> list[Contestant]:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--recipes", type=_listed, default=list(NAMED), help="names or TOML files")
+    parser.add_argument("--recipes", type=_listed, default=list(RECIPES), help="names or TOML files")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="in every recipe")
     parser.add_argument("--clips", type=_listed, default=[], help="only these")
     parser.add_argument("--seeds", type=lambda text: [int(seed) for seed in text.split(",")], default=[0, 1, 2])

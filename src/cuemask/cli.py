@@ -144,7 +144,7 @@ def _learned(command: F) -> F:
         default="default",
         show_default=True,
         metavar="NAME|FILE.toml",
-        help="default, fast, best, paper, released or a file.",
+        help="default, fast, best, paper, released, isic, lesion or a file.",
     )(command)
 
 

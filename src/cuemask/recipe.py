@@ -2,8 +2,9 @@
 
 A recipe is a frozen dataclass of sections. Five have names: `default` (ours), `fast` (the same in a quarter of the
 time), `best` (the same in several times the time), `paper` (the text to the letter) and `released` (the settings of
-the authors' published code). Where the paper is silent, `paper` takes the released setting. Every field that differs
-is explained in docs/deviations.md.
+the authors' published code). Where the paper is silent, `paper` takes the released setting. Two more are for skin
+lesions: `isic` (the paper's section 3.5) and `lesion` (ours). Every field that differs is explained in
+docs/deviations.md.
 """
 
 from __future__ import annotations
@@ -39,7 +40,8 @@ class CuesRecipe:
     """
 
     use: tuple[Cue, ...] = ("color", "objectness", "location")
-    color_channels: Literal["a*saturation", "a*saturation*chroma"] = "a*saturation"
+    # lesion: unlike the skin at the picture's rim, a cue for dermoscopy (`cues.lesion`), scaled in its own way
+    color_channels: Literal["a*saturation", "a*saturation*chroma", "lesion"] = "a*saturation"
     # fixed: 8-bit channels over 255; minmax: the product stretched per frame; channels: each channel stretched per
     # frame; clip: each channel stretched by its range over the clip (but per frame in the mean of the location cue)
     color_scale: Literal["fixed", "minmax", "channels", "clip"] = "fixed"
@@ -275,7 +277,32 @@ BEST = dataclasses.replace(
     training=dataclasses.replace(DEFAULT.training, steps=300),
 )
 
-NAMED = {recipe.name: recipe for recipe in (DEFAULT, FAST, BEST, PAPER, RELEASED)}
+# Skin lesions (section 3.5): no colour cue, a fixed prior of the centre, pairs at random, pictures of any size.
+ISIC = dataclasses.replace(
+    PAPER,
+    name="isic",
+    input=InputRecipe(height_px=256, width_px=320, area="full"),
+    cues=CuesRecipe(use=("objectness", "location"), location="gaussian"),
+    training=TrainingRecipe(pairing="random"),
+)
+
+# Ours for skin lesions: a colour cue of their own.
+LESION = dataclasses.replace(
+    DEFAULT,
+    name="lesion",
+    input=InputRecipe(height_px=256, width_px=320, area="full"),
+    cues=CuesRecipe(
+        use=("color", "objectness", "location"),
+        color_channels="lesion",
+        location="gaussian",
+        objectness_weight=0.3,
+        location_weight=0.3,
+    ),
+    anchors=AnchorsRecipe(sharpness=4.0),
+    training=dataclasses.replace(DEFAULT.training, pairing="random"),
+)
+
+NAMED = {recipe.name: recipe for recipe in (DEFAULT, FAST, BEST, PAPER, RELEASED, ISIC, LESION)}
 
 
 def load_recipe(name_or_file: str, settings: Sequence[str] = ()) -> Recipe:

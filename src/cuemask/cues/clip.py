@@ -23,6 +23,7 @@ from cuemask.cues.anchors import Anchors, spread_of
 from cuemask.cues.color import Range, color_cue, color_ranges, stretch, true_grey
 from cuemask.cues.contour import contour_cue
 from cuemask.cues.fusion import Clipwide, CueMaps, anchors_of, evidence_of, fused, judged
+from cuemask.cues.lesion import lesion_cue
 from cuemask.cues.location import MeanMap, gaussian_location
 from cuemask.cues.motion import frame_gap, motion_cue
 from cuemask.cues.objectness import objectness_cue
@@ -95,9 +96,11 @@ class KeptClip:
 
     def _color_ranges(self, recipe: Recipe) -> list[Range] | None:
         channels = recipe.cues.color_channels
-        if recipe.cues.color_scale == "clip" and channels not in self._ranges:
+        if recipe.cues.color_scale != "clip" or channels == "lesion":
+            return None
+        if channels not in self._ranges:
             self._ranges[channels] = color_ranges((self.rgb[i] for i in self._some()), self.inside, channels)
-        return self._ranges.get(channels) if recipe.cues.color_scale == "clip" else None
+        return self._ranges[channels]
 
     def _some(self) -> list[int]:
         """Frames spread over the clip, from which what concerns all of it is read."""
@@ -128,6 +131,7 @@ class KeptClip:
         if not judged(recipe):
             return 1.0
         rgb, channels = self.rgb[index], recipe.cues.color_channels
+        assert channels != "lesion"  # `judged` refuses it
         ranges = self._color_ranges(recipe) or color_ranges([rgb], self.inside, channels)
         inside = slice(None) if self.inside is None else self.inside
         greatest = [
@@ -230,6 +234,8 @@ def frame_color(
 ) -> Float32[np.ndarray, "H W"]:
     """The colour cue as the recipe scales it; `clip` as `channels` where the clip's ranges are not known yet."""
     cues = recipe.cues
+    if cues.color_channels == "lesion":
+        return lesion_cue(rgb, inside)
     scale = "channels" if cues.color_scale == "clip" else cues.color_scale
     return color_cue(rgb, inside, channels=cues.color_channels, scale=scale, dark=cues.dark, ranges=ranges)
 

@@ -59,7 +59,7 @@ def color_cue(
     lightness, chosen = _channels(rgb, channels)
     if scale == "channels":
         ranges = ranges or [_range(channel, inside) for channel in chosen]
-        chosen = [_between(channel, *limits) for channel, limits in zip(chosen, ranges, strict=True)]
+        chosen = [between(channel, *limits) for channel, limits in zip(chosen, ranges, strict=True)]
     cue = 1 - chosen[0]
     for channel in chosen[1:]:
         cue *= np.subtract(1, channel, out=channel)
@@ -113,7 +113,7 @@ def stretch(
     """`cue` mapped linearly so that its range over `inside` is [0, 1]; a constant gives 0."""
     values = cue if inside is None else cue[inside]
     low, high = (float(values.min()), float(values.max())) if values.size else (0.0, 0.0)
-    return _between(cue, low, high)
+    return between(cue, low, high)
 
 
 def _range(channel: np.ndarray, inside: np.ndarray | None) -> Range:
@@ -147,7 +147,8 @@ def _at_rank(values: Float32[np.ndarray, " N"], rank: float) -> float | None:
     return first + (rank - below) * (second - first)
 
 
-def _between(values: np.ndarray, low: float, high: float) -> np.ndarray:
+def between(values: Float32[np.ndarray, "*n"], low: float, high: float) -> Float32[np.ndarray, "*n"]:
+    """`values` mapped linearly so that `low` becomes 0 and `high` 1, and clipped there; zeros where they are equal."""
     if high - low <= 1e-6:
         return np.zeros_like(values)
     scaled = values - np.float32(low)

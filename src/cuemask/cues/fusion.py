@@ -79,9 +79,10 @@ def fused(
 
 
 def judged(recipe: Recipe) -> bool:
-    """Whether a clip may be found to hold no instrument. Small pictures have no outlines to judge by."""
+    """Whether a clip may be found to hold no instrument: small pictures show no outlines, and lesions are not grey."""
     enough = recipe.input.height_px >= _FEWEST_ROWS
-    return recipe.anchors.least_contour > 0 and "contour" in recipe.cues.use and enough
+    is_instrument = recipe.cues.color_channels != "lesion"
+    return recipe.anchors.least_contour > 0 and "contour" in recipe.cues.use and enough and is_instrument
 
 
 def evidence_of(clearest: Sequence[float], recipe: Recipe) -> float:
