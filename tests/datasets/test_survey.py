@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tests.datasets.miniature import mask, picture, video
 
-from cuemask.datasets import cholecseg8k, folders
+from cuemask.datasets import cholecseg8k, folders, kvasir
 from cuemask.datasets.survey import Source, survey
 
 
@@ -93,6 +93,18 @@ def test_a_damaged_video_is_a_problem(tmp_path: Path) -> None:
     found = survey(folders.read(tmp_path))
     assert len(found.problems) == 1
     assert found.frame_count == 0
+
+
+def test_pictures_of_one_clip_that_differ_in_size_are_a_problem(root: Path, tmp_path: Path) -> None:
+    clip = root / "video02" / "video02_00010"
+    for number in (11, 12):
+        picture(clip / f"frame_{number}_endo.png")
+    found = survey(cholecseg8k.read(root))
+    assert found.problems == (f"{clip}: its pictures differ in size: 2 of 8x6, 1 of 4x10.",)
+    for name, size in (("a", (6, 8)), ("b", (10, 4))):
+        picture(tmp_path / "kvasir" / "images" / f"{name}.jpg", size)
+    (tmp_path / "kvasir" / "train.txt").write_text("a\nb\n")
+    assert survey(kvasir.read(tmp_path / "kvasir")).problems == ()
 
 
 def test_oddities_are_handed_on(root: Path) -> None:

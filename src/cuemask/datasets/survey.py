@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Int64
 
 from cuemask.datasets.dataset import Dataset, Kind, Recording, Split, Truth
+from cuemask.datasets.finding import listed
 from cuemask.errors import InputError
 from cuemask.media.clips import open_clips
 from cuemask.media.pictures import is_picture, read_picture
@@ -201,7 +202,7 @@ class _Tally:
         self.dataset = dataset
         self.frame_counts: Counter[str] = Counter()
         self.truth_counts: Counter[str] = Counter()
-        self.sizes: Counter[tuple[int, int]] = Counter()
+        self.sizes = {recording.name: Counter[tuple[int, int]]() for recording in dataset.recordings}
         self.pixels = {kind: _no_codes() for kind in dataset.classes}
         self.frames = {kind: _no_codes() for kind in dataset.classes}
         self.problems: list[str] = []
@@ -209,7 +210,7 @@ class _Tally:
     def add(self, seen: _Seen) -> None:
         self.frame_counts[seen.recording] += seen.frame_count
         self.truth_counts[seen.recording] += seen.truth_count
-        self.sizes += seen.sizes
+        self.sizes[seen.recording] += seen.sizes
         for kind in seen.pixels:
             self.pixels[kind] += seen.pixels[kind]
             self.frames[kind] += seen.frames[kind]
@@ -225,11 +226,19 @@ class _Tally:
             self.dataset.root,
             self.dataset.layout,
             recordings,
-            dict(self.sizes.most_common()),
+            dict(sum(self.sizes.values(), Counter[tuple[int, int]]()).most_common()),
             {kind: self._classes(kind) for kind in self.dataset.classes},
             self.dataset.oddities,
-            tuple(self.problems),
+            (*self.problems, *self._mixed_sizes()),
         )
+
+    def _mixed_sizes(self) -> Iterator[str]:
+        """Say which recordings cannot be opened as one clip, since their pictures differ in size."""
+        for recording in self.dataset.recordings:
+            sizes = self.sizes[recording.name].most_common()
+            if len(sizes) > 1 and not recording.files.sizes_vary:
+                told = listed([f"{count} of {width}x{height}" for (height, width), count in sizes])
+                yield f"{recording.files.paths[0].parent}: its pictures differ in size: {told}."
 
     def _classes(self, kind: Kind) -> tuple[ClassFound, ...]:
         names = {0: "background", **self.dataset.classes[kind]}
