@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.datasets.miniature import mask, picture
+from tests.datasets.written import mask, picture
 
 from cuemask.datasets.cholecseg8k import CODES, read
 from cuemask.errors import DatasetError, PictureError
@@ -74,8 +74,9 @@ def test_an_unknown_code_is_refused_with_file_and_allowed_ones(root: Path) -> No
     truth = read(root).recordings[0].truth
     assert truth is not None
     for kind in truth.kinds:
-        with pytest.raises(DatasetError, match=f"{path}: value 99 at 24 pixels; allowed are 0, 5, 11, 12, 13, 21"):
+        with pytest.raises(DatasetError, match=f"{path}: code 99 at row 0, column 4; 24 pixels") as error:
             truth.labels("frame_80_endo", kind)
+        assert "allowed are 0, 5, 11, 12, 13, 21, 22, 23, 24, 25, 31, 32, 33, 50, 255." in error.value.remedy
 
 
 def test_a_mask_of_another_size_than_its_frame_is_refused(root: Path) -> None:
@@ -83,7 +84,7 @@ def test_a_mask_of_another_size_than_its_frame_is_refused(root: Path) -> None:
     mask(path, 50, size=(6, 9))
     truth = read(root).recordings[0].truth
     assert truth is not None
-    with pytest.raises(DatasetError, match=f"{path}: 9x6 pixels, and its frame is 8x6"):
+    with pytest.raises(DatasetError, match=f"{path}: 9x6 pixels; its frame has 8x6"):
         truth.labels("frame_80_endo")
 
 
@@ -120,7 +121,7 @@ def test_frames_without_mask_are_told_and_have_no_truth(root: Path) -> None:
     truth = dataset.recordings[0].truth
     assert truth is not None
     assert truth.names == ("frame_80_endo", "frame_82_endo")
-    assert dataset.oddities == (f"{clip}: no mask for 1 of 3 pictures (frame_81_endo).",)
+    assert dataset.oddities == (f"{clip}: no truth for 1 of the 3 frames (frame_81_endo) of {clip}.",)
 
 
 def test_a_clip_without_any_mask_has_no_truth(root: Path) -> None:
@@ -128,14 +129,14 @@ def test_a_clip_without_any_mask_has_no_truth(root: Path) -> None:
         path.unlink()
     dataset = read(root)
     assert [it.truth is None for it in dataset.recordings] == [False, False, True]
-    assert "no mask for 3 of 3 pictures" in dataset.oddities[0]
+    assert "no truth for any of the 3 frames" in dataset.oddities[0]
 
 
 def test_masks_without_frame_and_gaps_between_frames_are_told(root: Path) -> None:
     clip = root / "video01" / "video01_00080"
     (clip / "frame_81_endo.png").unlink()
     assert read(root).oddities == (
-        f"{clip}: 1 of 3 masks have no picture (frame_81_endo_watershed_mask.png).",
+        f"{clip}: truth without a frame: frame_81_endo.",
         f"{clip}: its frames leave out 81.",
     )
 
@@ -158,7 +159,7 @@ def test_two_clips_of_one_name_are_refused(root: Path) -> None:
 
 def test_a_folder_without_clips_is_refused_with_what_it_holds(tmp_path: Path) -> None:
     (tmp_path / "cholecseg8k.zip").touch()
-    with pytest.raises(DatasetError, match=r"no CholecSeg8k here; it holds cholecseg8k.zip. Expected: videoXX"):
+    with pytest.raises(DatasetError, match=r"no CholecSeg8k in it \(it holds cholecseg8k.zip\)\. Expected: videoXX"):
         read(tmp_path)
 
 

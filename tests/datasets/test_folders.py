@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.datasets.miniature import mask, picture, video
+from tests.datasets.written import mask, picture, video
 
 from cuemask.datasets.folders import read
 from cuemask.errors import DatasetError, VideoError
@@ -47,7 +47,9 @@ def test_frames_without_mask_are_told_and_have_no_truth(tmp_path: Path) -> None:
     truth = dataset.recordings[0].truth
     assert truth is not None
     assert truth.names == ("f1", "f2")
-    assert dataset.oddities == (f"{tmp_path / 'masks'}: no mask for 1 of 3 pictures (f10).",)
+    assert dataset.oddities == (
+        f"{tmp_path / 'masks'}: no truth for 1 of the 3 frames (f10) of {tmp_path / 'frames'}.",
+    )
 
 
 def test_instrument_is_above_zero_but_from_128_on_in_jpeg_masks(tmp_path: Path) -> None:
@@ -66,8 +68,17 @@ def test_a_mask_of_another_size_than_its_frame_is_refused(tmp_path: Path) -> Non
     mask(tmp_path / "masks" / "f2.png", 0, 1, size=(12, 16))
     truth = read(tmp_path).recordings[0].truth
     assert truth is not None
-    with pytest.raises(DatasetError, match=r"f2.png: 16x12 pixels, and its frame is 8x6"):
+    with pytest.raises(DatasetError, match=r"f2.png: 16x12 pixels; its frame has 8x6"):
         truth.labels("f2")
+
+
+def test_truth_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    truth = read(recording(tmp_path)).recordings[0].truth
+    assert truth is not None
+    with pytest.raises(DatasetError, match="masks: there is no truth for frame f10"):
+        truth.labels("f10")
+    with pytest.raises(DatasetError, match="masks: its truth does not tell type"):
+        truth.labels("f1", "type")
 
 
 def test_absent_masks_are_told(tmp_path: Path) -> None:
@@ -81,15 +92,15 @@ def test_masks_without_frame_are_told(tmp_path: Path) -> None:
     recording(tmp_path)
     for name in ("f10", "f11"):
         mask(tmp_path / "masks" / f"{name}.png", 0, 1)
-    assert read(tmp_path).oddities == (f"{tmp_path / 'masks'}: 1 of 4 masks have no picture (f11.png).",)
+    assert read(tmp_path).oddities == (f"{tmp_path / 'masks'}: truth without a frame: f11.",)
 
 
 def test_two_masks_of_one_frame_are_refused(tmp_path: Path) -> None:
     recording(tmp_path)
     mask(tmp_path / "masks" / "f1.bmp", 0, 1)
-    with pytest.raises(DatasetError, match=r"masks: f1.bmp and f1.png are both called f1") as error:
+    with pytest.raises(DatasetError, match=r"masks: f1.bmp and f1.png are both frame f1") as error:
         read(tmp_path)
-    assert error.value.remedy == "Keep one of them in the folder."
+    assert error.value.remedy == "Keep one of them."
 
 
 def test_an_empty_folder_of_frames_is_told_beside_others(tmp_path: Path) -> None:
@@ -125,7 +136,7 @@ def test_a_mask_of_another_size_than_its_video_is_refused(tmp_path: Path) -> Non
     mask(tmp_path / "masks" / "000001.png", 0, 255)
     truth = read(tmp_path).recordings[0].truth
     assert truth is not None
-    with pytest.raises(DatasetError, match=r"000001.png: 8x6 pixels, and its frame is 96x64"):
+    with pytest.raises(DatasetError, match=r"000001.png: 8x6 pixels; its frame has 96x64"):
         truth.labels("000001")
 
 
@@ -156,6 +167,6 @@ def test_a_damaged_video_is_refused_when_its_size_is_needed(tmp_path: Path) -> N
 
 def test_a_folder_without_frames_is_refused_with_the_remedy(tmp_path: Path) -> None:
     picture(tmp_path / "a.png")
-    with pytest.raises(DatasetError, match=r"no recordings here; it holds a.png. Expected: frames/ or") as error:
+    with pytest.raises(DatasetError, match=r"no recordings in it \(it holds a.png\)\. Expected: frames/ or") as error:
         read(tmp_path)
     assert error.value.remedy == "Put the pictures into a folder called frames, the masks into masks."

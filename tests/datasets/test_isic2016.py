@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.datasets.miniature import mask, picture
+from tests.datasets.written import mask, picture
 
 from cuemask.datasets.isic2016 import ABOUT, read
-from cuemask.errors import DatasetError, InputError
+from cuemask.errors import DatasetError
 from cuemask.media.clips import open_clips
 
 
@@ -57,8 +57,11 @@ def test_a_mask_with_other_values_is_refused_with_value_and_file(root: Path) -> 
     truth = read(root).recordings[0].truth
     assert truth is not None
     mask(part(root, "Training", "GroundTruth") / "ISIC_0000001_Segmentation.png", 0, 200)
-    with pytest.raises(DatasetError, match=r"ISIC_0000001_Segmentation.png: value 200 at 24 pixels.*0, 255"):
+    with pytest.raises(
+        DatasetError, match=r"ISIC_0000001_Segmentation.png: code 200 at row 0, column 4; 24 pixels"
+    ) as error:
         truth.labels("ISIC_0000001")
+    assert error.value.remedy.endswith("allowed are 0, 255.")
 
 
 def test_test_pictures_without_their_truth_are_told(root: Path) -> None:
@@ -91,8 +94,8 @@ def test_pictures_without_mask_and_masks_without_picture_are_counted_and_named(r
     assert found is not None
     assert found.names == ("ISIC_0000000", "ISIC_0000002")
     assert dataset.oddities == (
-        f"{truth}: no mask for 1 of 3 pictures (ISIC_0000001).",
-        f"{truth}: 1 of 3 masks have no picture (ISIC_0000009_Segmentation.png).",
+        f"{truth}: no truth for 1 of the 3 frames (ISIC_0000001) of {part(root, 'Training', 'Data')}.",
+        f"{truth}: truth without a frame: ISIC_0000009.",
     )
 
 
@@ -107,19 +110,21 @@ def test_archive_stubs_are_not_taken_for_a_second_data_set(root: Path, tmp_path:
 
 def test_a_folder_without_the_data_set_is_refused_with_what_it_holds(tmp_path: Path) -> None:
     picture(tmp_path / "other" / "a.jpg")
-    with pytest.raises(DatasetError, match=r"no ISIC 2016 task 1 here; it holds other/\. Expected: ISBI2016") as error:
+    with pytest.raises(
+        DatasetError, match=r"no ISIC 2016 task 1 in it \(it holds other/\)\. Expected: ISBI2016"
+    ) as error:
         read(tmp_path)
     assert "Unpack the archives" in error.value.remedy
 
 
 def test_folders_without_any_picture_are_refused(tmp_path: Path) -> None:
     part(tmp_path, "Training", "Data").mkdir()
-    with pytest.raises(DatasetError, match="no ISIC 2016 task 1 here"):
+    with pytest.raises(DatasetError, match="no ISIC 2016 task 1 in it"):
         read(tmp_path)
 
 
 def test_an_absent_root_is_refused_with_its_neighbours(root: Path) -> None:
-    with pytest.raises(InputError, match="no such file or folder") as error:
+    with pytest.raises(DatasetError, match="isik: no such folder") as error:
         read(root.parent / "isik")
     assert f"Did you mean {root}?" in error.value.remedy
 
@@ -127,6 +132,6 @@ def test_an_absent_root_is_refused_with_its_neighbours(root: Path) -> None:
 def test_a_file_is_refused_as_root(root: Path) -> None:
     archive = root.parent / "isic.zip"
     archive.touch()
-    with pytest.raises(DatasetError, match=r"isic.zip: a file; a data set is read from a folder") as error:
+    with pytest.raises(DatasetError, match=r"isic.zip: a file, not a folder") as error:
         read(archive)
     assert "Unpack it" in error.value.remedy

@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from tests.datasets.miniature import mask, picture
+from tests.datasets.written import mask, picture
 
 from cuemask.datasets.kvasir import read
 from cuemask.errors import DatasetError
@@ -53,8 +53,17 @@ def test_a_mask_of_another_size_than_its_picture_is_refused(root: Path) -> None:
     mask(root / "masks" / "ckbb.png", 0, 255, size=(6, 8))
     truth = read(root).recordings[0].truth
     assert truth is not None
-    with pytest.raises(DatasetError, match=r"ckbb.png: 8x6 pixels, and its frame is 8x4"):
+    with pytest.raises(DatasetError, match=r"ckbb.png: 8x6 pixels; its frame has 8x4"):
         truth.labels("ckbb")
+
+
+def test_truth_that_is_not_there_is_refused(root: Path) -> None:
+    truth = read(root).recordings[0].truth
+    assert truth is not None
+    with pytest.raises(DatasetError, match="images: there is no truth for frame ckdd"):
+        truth.labels("ckdd")
+    with pytest.raises(DatasetError, match="images: its truth does not tell parts"):
+        truth.labels("ckaa", "parts")
 
 
 def test_names_in_the_lists_may_have_endings_and_blank_lines(root: Path) -> None:
@@ -76,7 +85,7 @@ def test_names_without_picture_are_told(root: Path) -> None:
     (root / "images" / "ckbb.jpg").unlink()
     assert read(root).oddities == (
         f"{root / 'train.txt'}: no picture for 1 of 3 names (ckbb).",
-        f"{root / 'masks'}: 1 of 4 masks have no picture (ckbb.png).",
+        f"{root / 'masks'}: truth without a frame: ckbb.",
     )
 
 
@@ -86,14 +95,14 @@ def test_pictures_without_mask_are_told_and_have_no_truth(root: Path) -> None:
     truth = dataset.recordings[0].truth
     assert truth is not None
     assert truth.names == ("ckbb", "ckcc")
-    assert dataset.oddities == (f"{root / 'masks'}: no mask for 1 of 4 pictures (ckaa).",)
+    assert dataset.oddities == (f"{root / 'masks'}: no truth for 1 of the 4 frames (ckaa) of {root / 'images'}.",)
 
 
 def test_absent_masks_leave_pictures_without_truth(root: Path) -> None:
     shutil.rmtree(root / "masks")
     dataset = read(root)
     assert [it.truth for it in dataset.recordings] == [None, None]
-    assert dataset.oddities == (f"{root / 'masks'}: no mask for 4 of 4 pictures (ckaa, ckbb, ckcc, ckdd).",)
+    assert dataset.oddities == (f"{root / 'masks'}: no truth for any of the 4 frames of {root / 'images'}.",)
 
 
 def test_an_absent_list_is_told(root: Path) -> None:
@@ -118,7 +127,9 @@ def test_packed_pictures_are_refused_with_the_command_that_unpacks_them(root: Pa
     for folder in ("images", "masks"):
         shutil.rmtree(root / folder)
         (root / f"{folder}.tar.gz").touch()
-    with pytest.raises(DatasetError, match=r"no Kvasir-Instrument here; it holds images.tar.gz, masks.tar.gz") as error:
+    with pytest.raises(
+        DatasetError, match=r"no Kvasir-Instrument in it \(it holds images.tar.gz, masks.tar.gz"
+    ) as error:
         read(root)
     assert error.value.remedy == f"Run: cd {root} && tar xzf images.tar.gz && tar xzf masks.tar.gz"
 
@@ -135,10 +146,12 @@ def test_two_data_sets_in_a_folder_are_refused(root: Path, tmp_path: Path) -> No
 
 def test_pictures_that_differ_in_their_endings_only_are_refused(root: Path) -> None:
     picture(root / "images" / "ckaa.jpeg")
-    with pytest.raises(DatasetError, match=r"ckaa.jpeg and ckaa.jpg are both called ckaa"):
+    with pytest.raises(DatasetError, match=r"ckaa.jpeg and ckaa.jpg are both frame ckaa"):
         read(root)
 
 
 def test_a_folder_without_the_data_set_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match=r"no Kvasir-Instrument here; it holds nothing. Expected: images/NAME.jpg"):
+    with pytest.raises(
+        DatasetError, match=r"no Kvasir-Instrument in it \(it holds nothing\)\. Expected: images/NAME.jpg"
+    ):
         read(tmp_path)

@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.datasets.miniature import mask, picture
+from tests.datasets.written import mask, picture
 
 from cuemask.datasets.robustmis import read
 from cuemask.errors import DatasetError
@@ -91,9 +91,9 @@ def test_a_mask_of_another_size_than_its_frame_is_refused(root: Path) -> None:
     mask(root / RECTAL / "9" / "instrument_instances.png", 0, 1, size=(3, 4))
     truth = read(root).recordings[0].truth
     assert truth is not None
-    with pytest.raises(DatasetError, match=r"9/instrument_instances.png: 4x3 pixels, and its frame is 8x6") as error:
+    with pytest.raises(DatasetError, match=r"9/instrument_instances.png: 4x3 pixels; its frame has 8x6") as error:
         truth.labels("9")
-    assert "same copy" in error.value.remedy
+    assert "of one release" in error.value.remedy
 
 
 def test_stages_in_a_folder_of_their_own_are_found(root: Path) -> None:
@@ -110,6 +110,12 @@ def test_a_folder_around_the_data_set_is_looked_into(root: Path, tmp_path: Path)
 def test_a_folder_without_frames_is_refused_with_what_it_holds(tmp_path: Path) -> None:
     for root in (tmp_path, tmp_path / "Training"):
         (root / "Rectal").mkdir(parents=True)
-        with pytest.raises(DatasetError, match=r"no ROBUST-MIS 2019 here; it holds .*Rectal/") as error:
+        with pytest.raises(DatasetError, match=r"no ROBUST-MIS 2019 in it \(it holds .*Rectal/") as error:
             read(root)
-        assert error.value.remedy == "Give the folder that holds Training."
+        assert error.value.remedy == "Give the folder that holds Training, Stage_1, Stage_2 and Stage_3."
+
+
+def test_spaces_in_the_names_of_procedures_become_underscores(root: Path) -> None:
+    (root / "Stage_3" / "Sigmoid").rename(root / "Stage_3" / "Sigmoid resection")
+    recording = read(root).recordings[-1]
+    assert (recording.name, recording.number) == ("Stage_3_Sigmoid_resection_10", "Sigmoid_resection_10")

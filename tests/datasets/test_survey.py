@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.datasets.miniature import mask, picture, video
+from tests.datasets.written import mask, picture, video
 
 from cuemask.datasets import cholecseg8k, folders, kvasir
 from cuemask.datasets.survey import Source, survey
@@ -126,6 +126,7 @@ def test_progress_sees_every_picture_once_and_in_order(root: Path) -> None:
 
 
 def test_the_table_shows_it_all(root: Path) -> None:
+    clip = root / "video02" / "video02_00010"
     assert survey(cholecseg8k.read(root)).table().splitlines() == [
         f"cholecseg8k in {root}",
         "layout: videoXX/videoXX_NNNNN/frame_N_endo.png, frame_N_endo_watershed_mask.png",
@@ -149,7 +150,7 @@ def test_the_table_shows_it_all(root: Path) -> None:
         "2     L-hook       12.500 %       1",
         "",
         "oddities",
-        f"  {root / 'video02' / 'video02_00010'}: no mask for 1 of 1 pictures (frame_10_endo).",
+        f"  {clip}: no truth for any of the 1 frames of {clip}.",
         "",
         "problems: none",
     ]

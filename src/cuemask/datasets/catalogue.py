@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from cuemask.datasets import cholecseg8k, folders, isic2016, kvasir, robustmis
+from cuemask.datasets import cholecseg8k, endovis2017, folders, isic2016, kvasir, robustmis
 from cuemask.datasets.dataset import About, Dataset, Recording
 from cuemask.errors import DatasetError
 
 DATASETS: dict[str, About] = {
     about.name: about
     for about in (
-        # endovis2017.ABOUT,
+        endovis2017.ABOUT,
         # endovis2018.ABOUT,
         # endovis2015.ABOUT,
         isic2016.ABOUT,
@@ -43,9 +43,7 @@ def read_dataset(name: str, root: Path, videos: Sequence[str] = ()) -> Dataset:
     Raises
     ------
     DatasetError
-        If there is no data set of that name, it is not in `root`, or a video is not in it.
-    InputError
-        If there is no such folder.
+        If there is no data set of that name, no such folder, no such data in it, or no such video.
     """
     if name not in DATASETS:
         nearest = difflib.get_close_matches(name.lower(), DATASETS, n=1)
@@ -58,18 +56,26 @@ def read_dataset(name: str, root: Path, videos: Sequence[str] = ()) -> Dataset:
 
 
 def _chosen(dataset: Dataset, videos: Sequence[str]) -> tuple[Recording, ...]:
-    unknown = [video for video in videos if not any(_is_called(recording, video) for recording in dataset.recordings)]
+    names = {video: _names_of(dataset, video) for video in videos}
+    unknown = [video for video in names if not names[video]]
     if unknown:
         raise DatasetError(
             f"{dataset.root}: {dataset.name} there has no video {', '.join(unknown)}.", _what_there_is(dataset)
         )
-    return tuple(recording for recording in dataset.recordings if any(_is_called(recording, video) for video in videos))
+    wanted = set[str]().union(*names.values())
+    return tuple(recording for recording in dataset.recordings if recording.name in wanted)
+
+
+def _names_of(dataset: Dataset, video: str) -> set[str]:
+    """Names of the recordings called `video`; where none is, of those whose names begin with it."""
+    called = {recording.name for recording in dataset.recordings if _is_called(recording, video)}
+    return called or {recording.name for recording in dataset.recordings if recording.name.startswith(f"{video}_")}
 
 
 def _is_called(recording: Recording, video: str) -> bool:
     if video.isdecimal() and recording.number.isdecimal():
         return int(video) == int(recording.number)
-    return video in (recording.number, recording.name, recording.split) or recording.name.startswith(f"{video}_")
+    return video in (recording.number, recording.name, recording.split)
 
 
 def _what_there_is(dataset: Dataset) -> str:

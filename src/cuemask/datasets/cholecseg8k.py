@@ -6,12 +6,14 @@ import re
 from pathlib import Path
 
 from cuemask.datasets.dataset import About, Dataset, Kind, Recording
-from cuemask.datasets.finding import home, listed, named_pictures, nothing_found, subfolders, unmatched
+from cuemask.datasets.finding import home, nothing_found, pictures_named
+from cuemask.datasets.listing import folders_in, listed, mismatches
 from cuemask.datasets.mask_files import Codes, beside
 from cuemask.errors import DatasetError
 from cuemask.media.clips import ClipFiles
 
 LAYOUT = "videoXX/videoXX_NNNNN/frame_N_endo.png, frame_N_endo_watershed_mask.png"
+EXPECTED = "video01, or is such a folder, or one clip in it"
 MASK_SUFFIX = "_watershed_mask"
 FRAME = re.compile(r"frame_(\d+)_endo")
 
@@ -44,15 +46,11 @@ def read(root: Path) -> Dataset:
     Raises
     ------
     DatasetError
-        If no clip is found, or two of one name.
-    InputError
-        If there is no such folder.
+        If there is no such folder, no clip in it, or two of one name.
     """
-    found = home(root, lambda folder: bool(_clips(folder)))
+    found = home(root, lambda folder: bool(_clips(folder)), EXPECTED)
     if found is None:
-        raise nothing_found(
-            root, ABOUT.title, ABOUT.layouts, "Give the folder that holds video01, one such folder, or one clip in it."
-        )
+        raise nothing_found(root, ABOUT.title, LAYOUT, f"Give the folder that holds {EXPECTED}.")
     recordings, oddities = list[Recording](), _empty(found)
     for folder in _clips(found):
         recording, odd = _recording(folder)
@@ -91,7 +89,7 @@ def _is_clip(folder: Path) -> bool:
 
 
 def _videos(folder: Path) -> list[Path]:
-    return [path for path in subfolders(folder) if _number(path.name)]
+    return [path for path in folders_in(folder) if _number(path.name)]
 
 
 def _number(name: str) -> str:
@@ -102,12 +100,12 @@ def _number(name: str) -> str:
 
 def _recording(folder: Path) -> tuple[Recording, list[str]]:
     # Of the masks beside each frame, the watershed mask alone holds codes.
-    pictures = {name: path for name, path in named_pictures(folder, endings={".png"}).items() if FRAME.fullmatch(name)}
-    masks = named_pictures(folder, MASK_SUFFIX, {".png"})
+    pictures = {name: path for name, path in pictures_named(folder, {".png"}).items() if FRAME.fullmatch(name)}
+    masks = pictures_named(folder, {".png"}, MASK_SUFFIX)
     name = folder.resolve().name
     files = ClipFiles(name, tuple(pictures.values()))
     recording = Recording(files, _number(name) or name, "train", beside(pictures, masks, CODES))
-    return recording, unmatched(pictures, masks, folder) + _gaps(folder, list(pictures))
+    return recording, mismatches(folder, pictures, folder, masks) + _gaps(folder, list(pictures))
 
 
 def _gaps(folder: Path, names: list[str]) -> list[str]:

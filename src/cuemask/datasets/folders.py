@@ -10,9 +10,11 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt8
 
+from cuemask.datasets.codes import Shape, frame_size, read_labels, refuse_unknown_frame
 from cuemask.datasets.dataset import About, Dataset, Kind, Recording, Truth
-from cuemask.datasets.finding import listed, named_pictures, nothing_found, refuse_absent, subfolders, unmatched
-from cuemask.datasets.mask_files import ABOVE_ZERO, FROM_HALF, picture_size, read_labels
+from cuemask.datasets.finding import nothing_found
+from cuemask.datasets.listing import folders_in, listed, mismatches, pictures_by_stem, refuse_no_folder
+from cuemask.datasets.mask_files import ABOVE_ZERO, FROM_HALF
 from cuemask.media.clips import ClipFiles, open_clips
 
 VIDEOS = ("frames.mp4", "clip.mp4", "video.mp4")
@@ -29,6 +31,8 @@ class OwnMasks:
 
     Attributes
     ----------
+    folder
+        Where they lie.
     masks
         By frame name, in the recording's order.
     pictures
@@ -37,6 +41,7 @@ class OwnMasks:
         The frames, where they are a video; all its frames have one size.
     """
 
+    folder: Path
     masks: Mapping[str, Path]
     pictures: Mapping[str, Path]
     video: ClipFiles | None = None
@@ -55,14 +60,15 @@ class OwnMasks:
         PictureError, VideoError
             If the mask or its frame cannot be read.
         DatasetError
-            If the mask has not the frame's size.
+            If there is none of that name, or it has not the frame's size.
         """
+        refuse_unknown_frame(self.folder, self.masks, name, self.kinds, kind)
         path = self.masks[name]
-        codes = {"binary": FROM_HALF if path.suffix.lower() in LOSSY_ENDINGS else ABOVE_ZERO}[kind]
-        return read_labels(path, codes, picture_size(self.pictures[name]) if self.pictures else self._video_size)
+        codes = FROM_HALF if path.suffix.lower() in LOSSY_ENDINGS else ABOVE_ZERO
+        return read_labels(path, codes, frame_size(self.pictures[name]) if self.pictures else self._video_size)
 
     @cached_property
-    def _video_size(self) -> tuple[int, int]:
+    def _video_size(self) -> Shape:
         clips = open_clips([self.video] if self.video else [])
         return clips[0].height_px, clips[0].width_px
 
@@ -73,12 +79,10 @@ def read(root: Path) -> Dataset:
     Raises
     ------
     DatasetError
-        If neither it nor a folder in it holds frames.
-    InputError
-        If there is no such folder.
+        If there is no such folder, or neither it nor a folder in it holds frames.
     """
-    refuse_absent(root)
-    folders = [root] if _holds(root) else [folder for folder in subfolders(root) if _holds(folder)]
+    refuse_no_folder(root, "frames or a video, and masks")
+    folders = [root] if _holds(root) else [folder for folder in folders_in(root) if _holds(folder)]
     recordings, oddities = list[Recording](), list[str]()
     for folder in folders:
         recording, odd = _recording(folder)
@@ -86,7 +90,10 @@ def read(root: Path) -> Dataset:
         oddities += odd
     if not recordings:
         raise nothing_found(
-            root, "recordings", ABOUT.layouts, "Put the pictures into a folder called frames, the masks into masks."
+            root,
+            "recordings",
+            " or ".join(LAYOUTS),
+            "Put the pictures into a folder called frames, the masks into masks.",
         )
     layout = LAYOUTS[0] if folders == [root] else LAYOUTS[1]
     return Dataset("folders", root, layout, tuple(recordings), {"binary": {1: "instrument"}}, oddities=tuple(oddities))
@@ -115,10 +122,10 @@ def _video(folder: Path) -> Path | None:
 
 def _recording(folder: Path) -> tuple[Recording | None, list[str]]:
     name = folder.resolve().name or "folders"
-    masks = named_pictures(folder / "masks") if (folder / "masks").is_dir() else None
+    masks = pictures_by_stem(folder / "masks") if (folder / "masks").is_dir() else None
     odd = [f"{folder / 'masks'}: the folder is absent, so the frames have no truth."] if masks is None else []
     video = _video(folder)
-    pictures = named_pictures(folder / "frames") if (folder / "frames").is_dir() else {}
+    pictures = pictures_by_stem(folder / "frames")
     if pictures:
         files = ClipFiles(name, tuple(pictures.values()))
         truth, of_masks = _truth_of_pictures(pictures, masks or {}, folder / "masks")
@@ -135,7 +142,9 @@ def _truth_of_pictures(
     pictures: dict[str, Path], masks: dict[str, Path], folder: Path
 ) -> tuple[Truth | None, list[str]]:
     found = {name: masks[name] for name in pictures if name in masks}
-    return OwnMasks(found, pictures) if found else None, unmatched(pictures, masks, folder)
+    return OwnMasks(folder, found, pictures) if found else None, mismatches(
+        folder.with_name("frames"), pictures, folder, masks
+    )
 
 
 def _truth_of_video(files: ClipFiles, masks: dict[str, Path], folder: Path) -> tuple[Truth | None, list[str]]:
@@ -145,4 +154,4 @@ def _truth_of_video(files: ClipFiles, masks: dict[str, Path], folder: Path) -> t
     if stray:
         what = f"{len(stray)} of {len(masks)} masks are not named after a frame's number, 000000 on"
         odd.append(f"{folder}: {what} ({listed(stray)}).")
-    return OwnMasks(found, {}, files) if found else None, odd
+    return OwnMasks(folder, found, {}, files) if found else None, odd

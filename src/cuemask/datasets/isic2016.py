@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from cuemask.datasets.dataset import About, Dataset, Kind, Recording, Split
-from cuemask.datasets.finding import home, named_pictures, nothing_found, unmatched
+from cuemask.datasets.finding import home, nothing_found, pictures_named
+from cuemask.datasets.listing import mismatches
 from cuemask.datasets.mask_files import Codes, MaskFiles, beside
 from cuemask.errors import DatasetError
 from cuemask.media.clips import ClipFiles
@@ -14,6 +15,7 @@ LAYOUT = (
     "ISBI2016_ISIC_Part1_{Training,Test}_Data/ISIC_0000000.jpg, "
     "ISBI2016_ISIC_Part1_{Training,Test}_GroundTruth/ISIC_0000000_Segmentation.png"
 )
+EXPECTED = "ISBI2016_ISIC_Part1_Training_Data"
 SPLITS: dict[str, Split] = {"Training": "train", "Test": "test"}
 CODES: dict[Kind, Codes] = {"binary": {0: 0, 255: 1}}
 
@@ -24,11 +26,9 @@ def read(root: Path) -> Dataset:
     Raises
     ------
     DatasetError
-        If neither the training nor the test pictures are there.
-    InputError
-        If there is no such folder.
+        If there is no such folder, or neither the training nor the test pictures are in it.
     """
-    found = home(root, lambda folder: any(_data(folder, part).is_dir() for part in SPLITS))
+    found = home(root, lambda folder: any(_data(folder, part).is_dir() for part in SPLITS), EXPECTED)
     if found is None:
         raise _nothing_found(root)
     recordings, oddities = list[Recording](), list[str]()
@@ -58,20 +58,20 @@ def _recording(root: Path, part: str, split: Split) -> tuple[Recording | None, l
     data = _data(root, part)
     if not data.is_dir():
         return None, [f"{data}: the folder is absent."]
-    pictures = named_pictures(data, endings={".jpg", ".jpeg"})
+    pictures = pictures_named(data, {".jpg", ".jpeg"})
     if not pictures:
         return None, [f"{data}: no JPEG picture in it."]
-    truth, odd = _truth(root, part, pictures)
+    truth, odd = _truth(root, part, data, pictures)
     files = ClipFiles(part.lower(), tuple(pictures.values()), sizes_vary=True)
     return Recording(files, files.name, split, truth), odd
 
 
-def _truth(root: Path, part: str, pictures: dict[str, Path]) -> tuple[MaskFiles | None, list[str]]:
+def _truth(root: Path, part: str, data: Path, pictures: dict[str, Path]) -> tuple[MaskFiles | None, list[str]]:
     folder = root / f"ISBI2016_ISIC_Part1_{part}_GroundTruth"
     if not folder.is_dir():
         return None, [f"{folder}: the folder is absent, so the {part.lower()} pictures have no truth."]
-    masks = named_pictures(folder, "_Segmentation", {".png"})
-    return beside(pictures, masks, CODES), unmatched(pictures, masks, folder)
+    masks = pictures_named(folder, {".png"}, "_Segmentation")
+    return beside(pictures, masks, CODES), mismatches(data, pictures, folder, masks)
 
 
 def _data(root: Path, part: str) -> Path:
@@ -79,6 +79,5 @@ def _data(root: Path, part: str) -> Path:
 
 
 def _nothing_found(root: Path) -> DatasetError:
-    return nothing_found(
-        root, ABOUT.title, ABOUT.layouts, "Unpack the archives of part 1 side by side and give the folder around them."
-    )
+    remedy = "Unpack the archives of part 1 side by side and give the folder around them."
+    return nothing_found(root, ABOUT.title, LAYOUT, remedy)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from cuemask.datasets.dataset import About, Dataset, Kind, Recording, Split
-from cuemask.datasets.finding import home, listed, named_pictures, nothing_found, unmatched
+from cuemask.datasets.finding import home, nothing_found, pictures_named
+from cuemask.datasets.listing import listed, mismatches
 from cuemask.datasets.mask_files import FROM_HALF, Codes, beside
 from cuemask.errors import DatasetError
 from cuemask.media.clips import ClipFiles
 
 LAYOUT = "images/NAME.jpg, masks/NAME.png, and names in train.txt and test.txt"
+EXPECTED = "images, masks, train.txt and test.txt"
 SPLITS: tuple[Split, ...] = ("train", "test")
 # Masks are published resampled, so that their edges hold all values between 0 and 255.
 CODES: dict[Kind, Codes] = {"binary": FROM_HALF}
@@ -22,15 +24,13 @@ def read(root: Path) -> Dataset:
     Raises
     ------
     DatasetError
-        If there are no pictures, or neither list names any.
-    InputError
-        If there is no such folder.
+        If there is no such folder, no pictures in it, or neither list names any.
     """
-    found = home(root, _holds)
+    found = home(root, _holds, EXPECTED)
     if found is None or not (found / "images").is_dir():
-        raise nothing_found(found or root, ABOUT.title, ABOUT.layouts, _remedy(found or root))
-    pictures = named_pictures(found / "images", endings={".jpg", ".jpeg"})
-    masks = named_pictures(found / "masks", endings={".png"}) if (found / "masks").is_dir() else {}
+        raise nothing_found(found or root, ABOUT.title, LAYOUT, _remedy(found or root))
+    pictures = pictures_named(found / "images", {".jpg", ".jpeg"})
+    masks = pictures_named(found / "masks", {".png"})
     lists: dict[Split, list[str] | None] = {split: _names(found / f"{split}.txt") for split in SPLITS}
     recordings = [
         recording for split in SPLITS if (recording := _recording(split, lists[split] or [], pictures, masks))
@@ -40,7 +40,9 @@ def read(root: Path) -> Dataset:
             f"{found}: {len(pictures)} pictures, and none of them stands in train.txt or test.txt.",
             "Copy train.txt and test.txt from the data set's archive into that folder.",
         )
-    oddities = _oddities_of_lists(found, pictures, lists) + unmatched(pictures, masks, found / "masks")
+    oddities = _oddities_of_lists(found, pictures, lists) + mismatches(
+        found / "images", pictures, found / "masks", masks
+    )
     return Dataset("kvasir", found, LAYOUT, tuple(recordings), {"binary": {1: "instrument"}}, oddities=tuple(oddities))
 
 
@@ -66,7 +68,7 @@ def _holds(folder: Path) -> bool:
 def _remedy(root: Path) -> str:
     if (root / "images.tar.gz").is_file():
         return f"Run: cd {root} && tar xzf images.tar.gz && tar xzf masks.tar.gz"
-    return "Give the folder that holds images, masks, train.txt and test.txt."
+    return f"Give the folder that holds {EXPECTED}."
 
 
 def _names(path: Path) -> list[str] | None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from cuemask.datasets.dataset import Split
 from cuemask.errors import DatasetError
+from cuemask.media import missing
 from cuemask.media.pictures import is_picture, natural_order
 
 SHOWN = 5
@@ -118,9 +119,12 @@ def refuse_no_folder(root: Path, expected: str) -> None:
     DatasetError
         If it is a file or absent.
     """
+    if not root.exists():
+        raise DatasetError(
+            f"{root}: no such folder.", f"{missing.absent(str(root)).remedy} Expected is one that holds {expected}."
+        )
     if not root.is_dir():
-        what = "a file, not a folder" if root.exists() else "no such folder"
-        raise DatasetError(f"{root}: {what}.", f"Give the folder that holds {expected}.")
+        raise DatasetError(f"{root}: a file, not a folder.", f"Unpack it and give the folder that holds {expected}.")
 
 
 def nothing_usable(root: Path, title: str, expected: str) -> DatasetError:

@@ -6,12 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cuemask.datasets.dataset import About, Dataset, Kind, Recording, Split
-from cuemask.datasets.finding import home, listed, nothing_found, subfolders
+from cuemask.datasets.finding import home, nothing_found
+from cuemask.datasets.listing import folders_in, listed
 from cuemask.datasets.mask_files import ABOVE_ZERO, Codes, MaskFiles, beside
 from cuemask.media.clips import ClipFiles
 
 PICTURE, MASK = "raw.png", "instrument_instances.png"
 LAYOUT = f"{{Training,Stage_1,Stage_2,Stage_3}}/<procedure>/<number>/<frame>/{{{PICTURE},{MASK}}}"
+EXPECTED = "Training, Stage_1, Stage_2 and Stage_3"
 TESTING = "Testing"  # a folder that some copies have around the stages
 STAGES: dict[str, Split] = {"Training": "train", "Stage_1": "test", "Stage_2": "test", "Stage_3": "test"}
 CODES: dict[Kind, Codes] = {"binary": ABOVE_ZERO}
@@ -23,11 +25,9 @@ def read(root: Path) -> Dataset:
     Raises
     ------
     DatasetError
-        If no frame is found.
-    InputError
-        If there is no such folder.
+        If there is no such folder, or no frame in it.
     """
-    found = home(root, lambda folder: bool(_stages(folder)))
+    found = home(root, lambda folder: bool(_stages(folder)), EXPECTED)
     recordings, oddities = list[Recording](), list[str]()
     for stage in _stages(found) if found else ():
         for surgery in _surgeries(stage):
@@ -35,7 +35,7 @@ def read(root: Path) -> Dataset:
             recordings += [recording] if recording else []
             oddities += odd
     if found is None or not recordings:
-        raise nothing_found(found or root, ABOUT.title, ABOUT.layouts, "Give the folder that holds Training.")
+        raise nothing_found(found or root, ABOUT.title, LAYOUT, f"Give the folder that holds {EXPECTED}.")
     return Dataset(
         "robustmis", found, LAYOUT, tuple(recordings), {"binary": {1: "instrument"}}, oddities=tuple(oddities)
     )
@@ -60,12 +60,12 @@ def _stages(root: Path) -> list[Path]:
 
 
 def _surgeries(stage: Path) -> Iterator[Path]:
-    for procedure in subfolders(stage):
-        yield from subfolders(procedure)
+    for procedure in folders_in(stage):
+        yield from folders_in(procedure)
 
 
 def _recording(stage: Path, surgery: Path) -> tuple[Recording | None, list[str]]:
-    folders = {folder.name: folder for folder in subfolders(surgery)}
+    folders = {folder.name: folder for folder in folders_in(surgery)}
     pictures = {name: folder / PICTURE for name, folder in folders.items() if (folder / PICTURE).is_file()}
     if not pictures:
         return None, [f"{surgery}: no frame with {PICTURE} in it."]
@@ -73,7 +73,7 @@ def _recording(stage: Path, surgery: Path) -> tuple[Recording | None, list[str]]
     odd = _without(surgery, PICTURE, [name for name in folders if name not in pictures], len(folders))
     masked = truth.names if truth else ()
     odd += _without(surgery, MASK, [name for name in pictures if name not in masked], len(pictures))
-    number = f"{surgery.parent.name}_{surgery.name}"
+    number = f"{surgery.parent.name}_{surgery.name}".replace(" ", "_")
     files = ClipFiles(f"{stage.name}_{number}", tuple(pictures.values()), tuple(pictures))
     return Recording(files, number, STAGES[stage.name], truth), odd
 

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Int64
 
 from cuemask.datasets.dataset import Dataset, Kind, Recording, Split, Truth
-from cuemask.datasets.finding import listed
+from cuemask.datasets.listing import listed
 from cuemask.errors import InputError
 from cuemask.media.clips import open_clips
 from cuemask.media.pictures import is_picture, read_picture

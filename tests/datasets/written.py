@@ -1,4 +1,4 @@
-"""Small pictures and masks for data sets that fit into a test."""
+"""Small pictures, masks and videos, of which tests put data sets together."""
 
 from __future__ import annotations
 
