@@ -30,6 +30,17 @@ def write_mask(path: Path, mask: Bool[np.ndarray, "H W"]) -> None:
     _write_png(path, mask.view(np.uint8) * np.uint8(255), [cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_NONE])
 
 
+def write_codes(path: Path, codes: UInt8[np.ndarray, "H W"]) -> None:
+    """Write codes, 0 to 255, as they are: a PNG of one channel.
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be written.
+    """
+    _write_png(path, codes)
+
+
 def write_probability(path: Path, p: Float[np.ndarray, "H W"]) -> None:
     """Write probabilities in [0, 1] as an 8-bit PNG of one channel, rounded to the nearest of 0 to 255.
 

@@ -9,13 +9,9 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import cv2
-import numpy as np
-from jaxtyping import UInt8
-
-from cuemask.errors import OutputError, RecipeError
+from cuemask.errors import RecipeError
 from cuemask.media.files import make_folder, output_errors, write_bytes
-from cuemask.media.masks import write_mask, write_rgb
+from cuemask.media.masks import write_codes, write_mask, write_rgb
 from cuemask.media.overlay import OverlayWriter
 from cuemask.media.threads import in_threads
 from cuemask.phantom.scene import PhantomFrame, PhantomScene
@@ -141,11 +137,4 @@ def _write_frame(files: PhantomFiles, t: int, frame: PhantomFrame) -> None:
     name = f"{t:06}.png"
     write_rgb(files.frames / name, frame.rgb)
     write_mask(files.masks / name, frame.mask)
-    _write_codes(files.parts / name, frame.parts)
-
-
-def _write_codes(path: Path, codes: UInt8[np.ndarray, "H W"]) -> None:
-    encoded, data = cv2.imencode(".png", codes, [cv2.IMWRITE_PNG_COMPRESSION, 1])
-    if not encoded:
-        raise OutputError(f"{path}: the picture could not be encoded as PNG.", "Choose another folder with --out.")
-    write_bytes(path, data.tobytes())
+    write_codes(files.parts / name, frame.parts)
