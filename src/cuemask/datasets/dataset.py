@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import UInt8
@@ -16,6 +16,7 @@ Kind = Literal["binary", "parts", "type"]
 Split = Literal["train", "test"]
 
 
+@runtime_checkable
 class Truth(Protocol):
     """True masks of one recording, read when they are asked for."""
 

@@ -171,16 +171,17 @@ def _frame_lines(title: str, rows: list[tuple[str, Mapping[FigureName, float]]])
     spaces = {name: max(6, len(label)) for name, label in labels.items()}
     lines = [title.ljust(width) + "".join(f"  {label:>{spaces[name]}}" for name, label in labels.items())]
     for row, values in rows:
-        told = (f"  {_scaled(name, value):{spaces[name]}.2f}" for name, value in values.items())
+        told = (f"  {scaled(name, value):{spaces[name]}.2f}" for name, value in values.items())
         lines.append(row.ljust(width) + "".join(told))
     return lines
 
 
 def _spread(name: FigureName, figure: Figure) -> str:
-    told = f"{_scaled(name, figure.mean):.2f}"
-    told += "" if figure.deviation is None else f" +- {_scaled(name, figure.deviation):.2f}"
+    told = f"{scaled(name, figure.mean):.2f}"
+    told += "" if figure.deviation is None else f" +- {scaled(name, figure.deviation):.2f}"
     return f"{told} px" if name == "hd95_px" else told
 
 
-def _scaled(name: FigureName, value: float) -> float:
+def scaled(name: FigureName, value: float) -> float:
+    """A figure as people read it: in percent, `hd95_px` as it is."""
     return value if name == "hd95_px" else 100 * value
