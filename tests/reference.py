@@ -1,7 +1,7 @@
 """The paper's equations as literal loops over pixels, frames and channels, in Python floats.
 
 Written from the text (Liu et al., MICCAI 2020, sections 2.1 and 2.2) and from nothing of ours. At the end the boundary
-F-score, from that of Csurka et al. (BMVC 2013).
+F-score, from that of Csurka et al. (BMVC 2013), and the surface figures as MONAI defines them.
 """
 
 from __future__ import annotations
@@ -99,3 +99,31 @@ def share_near(pixels: list[tuple[int, int]], others: list[tuple[int, int]], rea
     for pixel in pixels:
         near += any(math.dist(pixel, other) <= reach + 1e-9 for other in others)
     return near / len(pixels)
+
+
+def surface_figures(predicted: Mask, truth: Mask, tolerance_px: float) -> tuple[float, float]:
+    """Normalised surface distance (Nikolov et al. 2021) and 95 % Hausdorff distance; neither mask is empty."""
+    found, true = rim(predicted), rim(truth)
+    there = sorted(min(math.dist(p, q) for q in true) for p in found)
+    back = sorted(min(math.dist(p, q) for p in found) for q in true)
+    near = sum(d <= tolerance_px + 1e-9 for d in there) + sum(d <= tolerance_px + 1e-9 for d in back)
+    return near / (len(there) + len(back)), max(percentile(there, 95), percentile(back, 95))
+
+
+def rim(mask: Mask) -> list[tuple[int, int]]:
+    """Pixels of the mask with a neighbour above, below, left or right outside the mask or outside the picture."""
+    height, width = len(mask), len(mask[0])
+
+    def holds(y: int, x: int) -> bool:
+        return 0 <= y < height and 0 <= x < width and bool(mask[y][x])
+
+    pixels = [(y, x) for y in range(height) for x in range(width) if mask[y][x]]
+    return [(y, x) for y, x in pixels if not all(map(holds, (y - 1, y + 1, y, y), (x, x, x - 1, x + 1)))]
+
+
+def percentile(ordered: Sequence[float], percent: float) -> float:
+    """Linear between the two values around it."""
+    place = (len(ordered) - 1) * percent / 100
+    low = int(place)
+    high = min(low + 1, len(ordered) - 1)
+    return ordered[low] + (place - low) * (ordered[high] - ordered[low])

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar
 
 import click
 
@@ -16,6 +16,8 @@ from cuemask.errors import CuemaskError, InstallationError
 
 if TYPE_CHECKING:
     from cuemask.datasets.dataset import Dataset
+    from cuemask.evaluation.results import Evaluation
+    from cuemask.evaluation.surfaces import Tolerance
     from cuemask.media.clips import ClipFiles
     from cuemask.runs.options import Options
 
@@ -80,6 +82,18 @@ def _codes(context: click.Context, parameter: click.Parameter, value: str | None
         return [int(part) for part in value.split(",")]
     except ValueError:
         raise click.BadParameter(f"{value!r} is not a list of whole numbers such as 10,20,30") from None
+
+
+def _tolerance(context: click.Context, parameter: click.Parameter, value: str | None) -> Tolerance | None:
+    del context, parameter
+    if value is None:
+        return None
+    from cuemask.evaluation.surfaces import Tolerance
+
+    try:
+        return Tolerance(float(value[:-1]) / 100, "diagonal") if value.endswith("%") else Tolerance(float(value))
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is neither pixels, such as 5, nor of the diagonal, such as 1%") from None
 
 
 def _inputs(command: F) -> F:
@@ -365,15 +379,90 @@ def anchors(inputs: tuple[str, ...], quiet: bool, **flags: Any) -> None:
 
 @main.command()
 @click.argument("predicted", type=click.Path(path_type=Path))
-@click.argument("truth", type=click.Path(path_type=Path))
+@click.argument("truth", type=click.Path(path_type=Path), required=False)
 @click.option("--positive", metavar="CODES", callback=_codes, help="Codes in TRUTH that are instrument [all above 0].")
+@click.option("--dataset", metavar="NAME", help="Take the truth of this data set, in the place of TRUTH.")
+@click.option("--data", type=click.Path(path_type=Path), metavar="DIR", help="Where the data set lies.")
+@click.option("--videos", metavar="LIST", help="Of the data set, only these, such as 1,3 [all].")
+@click.option("--only-predicted", is_flag=True, help="Of the data set, count only frames that PREDICTED holds.")
+@click.option(
+    "--protocol",
+    default="endovis2017",
+    show_default=True,
+    metavar="NAME",
+    help="endovis2017, with-truth, skip-both-empty, per-video, global or isic2016.",
+)
+@click.option("--surface", is_flag=True, help="Also NSD and HD95, how far outlines are off.")
+@click.option("--tolerance", metavar="PX|N%", help="Of NSD, in pixels or of the diagonal [1%].", callback=_tolerance)
+@click.option("--against", type=click.Path(path_type=Path), metavar="OTHER", help="Compare with another PREDICTED.")
+@click.option("--draw", type=click.Choice(["frames", "videos"]), help="What --against draws [frames].")
+@click.option("--csv", "csv", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write all frames.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def evaluate(predicted: Path, truth: Path, positive: list[int] | None, as_json: bool) -> None:
-    """IoU and Dice of a folder of masks against true masks of the same names."""
-    from cuemask.evaluation.folders import evaluate_folders
+def evaluate(
+    predicted: Path, against: Path | None, draw: Literal["frames", "videos"] | None, csv: Path | None, **flags: Any
+) -> None:
+    """IoU and Dice of a folder of masks against true masks of the same names.
 
-    result = evaluate_folders(predicted, truth, positive)
-    click.echo(json.dumps(result.as_json(), indent=2) if as_json else result.table())
+    PREDICTED: masks, or a folder that cuemask wrote. TRUTH: masks of the same names; or, with --dataset, the data set's
+    own. --against OTHER tells by how much PREDICTED is better than OTHER, with a bootstrap interval.
+    """
+    from dataclasses import asdict
+
+    from cuemask.evaluation.bootstrap import all_differences, difference_lines
+    from cuemask.evaluation.tables import json_of, write_rows
+
+    as_json = flags.pop("as_json")
+    judged = _judge(**flags)
+    result = judged(predicted)
+    differences = {} if against is None else all_differences(result, judged(against), unit=draw)
+    if csv is not None:
+        write_rows(csv, result.frame_rows())
+    if as_json:
+        told = {name: asdict(difference) for name, difference in differences.items()}
+        click.echo(json_of(result.as_json() | ({"difference": told} if differences else {})))
+        return
+    click.echo(result.table())
+    if differences:
+        click.echo("\n".join(["", *difference_lines(str(against), differences)]))
+
+
+def _judge(
+    *,
+    truth: Path | None,
+    positive: list[int] | None,
+    dataset: str | None,
+    data: Path | None,
+    videos: str | None,
+    only_predicted: bool,
+    protocol: str,
+    surface: bool,
+    tolerance: Tolerance | None,
+) -> Callable[[Path], Evaluation]:
+    """What evaluates a folder as the options say, once they are found to fit together."""
+    from cuemask.evaluation.folders import evaluate_folders
+    from cuemask.evaluation.sets import evaluate_dataset
+    from cuemask.evaluation.surfaces import TOLERANCE
+
+    if tolerance is not None and not surface:
+        raise click.UsageError("--tolerance is of --surface: give both.")
+    rule: dict[str, Any] = {"protocol": protocol, "surface": surface, "tolerance": tolerance or TOLERANCE}
+    if dataset is None:
+        if truth is None:
+            raise click.UsageError("Give TRUTH, a folder of true masks, or --dataset NAME --data DIR.")
+        if data is not None or videos is not None or only_predicted:
+            raise click.UsageError("--data, --videos and --only-predicted are for --dataset NAME.")
+        return partial(evaluate_folders, truth=truth, positive=positive, **rule)
+    if truth is not None:
+        raise click.UsageError("Give TRUTH or --dataset, not both.")
+    if data is None:
+        raise click.UsageError("--dataset needs to know where it lies: --data DIR.")
+    if positive is not None:
+        raise click.UsageError("--positive is for TRUTH; a data set knows its own codes.")
+    from cuemask.datasets.catalogue import read_dataset
+
+    found = read_dataset(dataset, data, videos.split(",") if videos else ())
+    bar = partial(_progress, "evaluate") if sys.stderr.isatty() else None
+    return partial(evaluate_dataset, dataset=found, only_predicted=only_predicted, progress=bar, **rule)
 
 
 @main.command()

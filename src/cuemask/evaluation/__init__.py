@@ -1,6 +1,23 @@
-"""Predicted masks against true ones: counts, figures, tables."""
+"""Predicted masks against true ones: counts, figures, protocols, tables."""
 
-from cuemask.evaluation.folders import Evaluation, FrameScore, evaluate_folders
+from cuemask.evaluation.bootstrap import paired_bootstrap
+from cuemask.evaluation.folders import evaluate_folders
+from cuemask.evaluation.frames import FrameScore
 from cuemask.evaluation.metrics import Counts, dice, iou
+from cuemask.evaluation.protocols import PROTOCOLS
+from cuemask.evaluation.results import Evaluation
+from cuemask.evaluation.sets import evaluate_dataset
+from cuemask.evaluation.surfaces import Tolerance
 
-__all__ = ["Counts", "Evaluation", "FrameScore", "dice", "evaluate_folders", "iou"]
+__all__ = [
+    "PROTOCOLS",
+    "Counts",
+    "Evaluation",
+    "FrameScore",
+    "Tolerance",
+    "dice",
+    "evaluate_dataset",
+    "evaluate_folders",
+    "iou",
+    "paired_bootstrap",
+]

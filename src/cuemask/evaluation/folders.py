@@ -4,101 +4,38 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, UInt8
 
 from cuemask.errors import EvaluationError
-from cuemask.evaluation.metrics import Counts, dice, iou
+from cuemask.evaluation.frames import FrameScore, listed, refuse_sizes, score
+from cuemask.evaluation.protocols import DEFAULT, protocol_named
+from cuemask.evaluation.results import Evaluation
+from cuemask.evaluation.surfaces import TOLERANCE, Tolerance
 from cuemask.media.masks import read_mask
 from cuemask.media.pictures import is_picture, natural_order
+from cuemask.media.threads import in_threads
 
-PROTOCOL = "all frames pooled, empty on empty is 1, population deviation"
-NAMES_SHOWN = 10
-LOWEST_SHOWN = 5
 LOSSY_ENDINGS = frozenset({".jpg", ".jpeg"})
 
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class FrameScore:
-    """Figures of one frame, 0 to 1; `name` is its path in the folder without the ending."""
-
-    name: str
-    iou: float
-    dice: float
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """Figures of a folder of predictions.
-
-    Attributes
-    ----------
-    frames
-        One entry a frame, in natural order; at least one.
-    protocol
-        How they were pooled, to be named with the figures. The default is the rule of the winners of
-        EndoVis 2017: every frame counts once, an empty prediction of an empty truth scores 1, and the
-        deviation is the population's.
-    """
-
-    frames: tuple[FrameScore, ...]
-    protocol: str = PROTOCOL
-
-    @property
-    def iou_mean(self) -> float:
-        """Mean intersection over union, 0 to 1."""
-        return float(np.mean([frame.iou for frame in self.frames]))
-
-    @property
-    def iou_deviation(self) -> float:
-        """Population standard deviation of the intersection over union."""
-        return float(np.std([frame.iou for frame in self.frames]))
-
-    @property
-    def dice_mean(self) -> float:
-        """Mean Dice coefficient, 0 to 1."""
-        return float(np.mean([frame.dice for frame in self.frames]))
-
-    @property
-    def dice_deviation(self) -> float:
-        """Population standard deviation of the Dice coefficient."""
-        return float(np.std([frame.dice for frame in self.frames]))
-
-    def table(self) -> str:
-        """The figures in percent, and the frames that score lowest, as lines of text."""
-        lines = [
-            f"frames  {len(self.frames)}",
-            f"IoU     {100 * self.iou_mean:.2f} +- {100 * self.iou_deviation:.2f}",
-            f"Dice    {100 * self.dice_mean:.2f} +- {100 * self.dice_deviation:.2f}",
-            f"({self.protocol})",
-        ]
-        lowest = sorted(self.frames, key=lambda frame: frame.iou)[:LOWEST_SHOWN]
-        width = max(len(name) for name in ("lowest", *(frame.name for frame in lowest)))
-        lines += ["", f"{'lowest':<{width}}     IoU    Dice"]
-        lines += [f"{frame.name:<{width}}  {100 * frame.iou:6.2f}  {100 * frame.dice:6.2f}" for frame in lowest]
-        return "\n".join(lines)
-
-    def as_json(self) -> dict[str, Any]:
-        """The same as plain values, 0 to 1, with every frame."""
-        return {
-            "protocol": self.protocol,
-            "frame_count": len(self.frames),
-            "iou": {"mean": self.iou_mean, "deviation": self.iou_deviation},
-            "dice": {"mean": self.dice_mean, "deviation": self.dice_deviation},
-            "frames": [{"name": frame.name, "iou": frame.iou, "dice": frame.dice} for frame in self.frames],
-        }
-
-
-def evaluate_folders(predicted: Path, truth: Path, positive: Collection[int] | None = None) -> Evaluation:
+def evaluate_folders(
+    predicted: Path,
+    truth: Path,
+    positive: Collection[int] | None = None,
+    *,
+    protocol: str = DEFAULT,
+    surface: bool = False,
+    tolerance: Tolerance = TOLERANCE,
+) -> Evaluation:
     """Compare each predicted mask with the true mask of the same name.
 
-    Subfolders are searched too; names are paths in the folder without the ending.
+    Subfolders are searched too; names are paths in the folder without the ending. A subfolder is a video.
 
     Parameters
     ----------
@@ -109,22 +46,34 @@ def evaluate_folders(predicted: Path, truth: Path, positive: Collection[int] | N
         128 on.
     positive
         Codes in the truth that count as instrument; by default every code above 0.
+    protocol
+        Name of the rule, one of `protocols.PROTOCOLS`.
+    surface
+        Whether to measure the outlines too, within `tolerance`.
 
     Raises
     ------
     EvaluationError
-        If a folder is absent or without masks, if names on the two sides differ, or if sizes differ.
+        If a folder is absent or without masks, if names on the two sides differ, if sizes differ, or if the protocol
+        is unknown or counts no frame.
     PictureError
         If a mask cannot be read.
     """
+    protocol_named(protocol)  # a misspelt one is told before the work
     predicted = predicted / "masks" if (predicted / "masks").is_dir() else predicted
     predictions = _named(predicted, {".png"}, "predicted")
     truths = _named(truth, None, "true")
     _refuse_unmatched(predicted, predictions.keys() - truths.keys(), truth, truths.keys() - predictions.keys())
     seen = _Codes()
-    scores = tuple(_score(name, path, truths[name], positive, seen) for name, path in predictions.items())
+    reach = tolerance if surface else None
+
+    def compare(name: str) -> FrameScore:
+        return _score(name, predictions[name], truths[name], positive, seen, reach)
+
+    with closing(in_threads(compare, predictions)) as scores:
+        frames = tuple(scores)
     seen.warn(positive, predicted, truth)
-    return Evaluation(scores)
+    return Evaluation(frames, protocol, reach)
 
 
 class _Codes:
@@ -148,17 +97,20 @@ class _Codes:
             _log.warning("%s: codes %s never occur; there are %s.", truth, ", ".join(map(str, absent)), found)
 
 
-def _score(name: str, prediction: Path, truth: Path, positive: Collection[int] | None, seen: _Codes) -> FrameScore:
+def _score(
+    name: str,
+    prediction: Path,
+    truth: Path,
+    positive: Collection[int] | None,
+    seen: _Codes,
+    tolerance: Tolerance | None,
+) -> FrameScore:
     predicted_codes, true_codes = read_mask(prediction), read_mask(truth)
-    if predicted_codes.shape != true_codes.shape:
-        raise EvaluationError(
-            f"{prediction} is {_size(predicted_codes)} and {truth} is {_size(true_codes)} pixels.",
-            "Compare masks of one size: predict again from the frames that the true masks were drawn on.",
-        )
+    refuse_sizes(prediction, predicted_codes, truth, true_codes)
     seen.predicted[predicted_codes] = True
     seen.true[true_codes] = True
-    counts = Counts.of(predicted_codes > 0, _instrument(true_codes, positive, truth))
-    return FrameScore(name, float(iou(counts)), float(dice(counts)))
+    video, _, frame = name.rpartition("/")
+    return score(video, frame, predicted_codes > 0, _instrument(true_codes, positive, truth), tolerance)
 
 
 def _instrument(
@@ -197,18 +149,9 @@ def _refuse_unmatched(predicted: Path, only_predicted: Iterable[str], truth: Pat
         (f"predictions in {predicted} without truth", sorted(only_predicted)),
         (f"true masks in {truth} without prediction", sorted(only_true)),
     ]
-    found = [f"{len(names)} {what}: {_listed(names)}." for what, names in sides if names]
+    found = [f"{len(names)} {what}: {listed(names)}." for what, names in sides if names]
     if found:
         raise EvaluationError(
             "\n".join(found),
             "Rename the files so that each prediction and its truth share a name; move the others away.",
         )
-
-
-def _listed(names: list[str]) -> str:
-    more = len(names) - NAMES_SHOWN
-    return ", ".join(names[:NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")
-
-
-def _size(codes: UInt8[np.ndarray, "H W"]) -> str:
-    return f"{codes.shape[1]}x{codes.shape[0]}"

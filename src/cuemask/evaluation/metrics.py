@@ -23,13 +23,13 @@ class Counts:
     predicted, truth
         Pixels that each mask holds.
     total
-        Pixels of the frame.
+        Pixels of a frame; an array where frames differ in size.
     """
 
     intersection: Int64[np.ndarray, "*frames"]
     predicted: Int64[np.ndarray, "*frames"]
     truth: Int64[np.ndarray, "*frames"]
-    total: int
+    total: int | Int64[np.ndarray, "*frames"]
 
     @classmethod
     def of(cls, predicted: Bool[np.ndarray, "*frames H W"], truth: Bool[np.ndarray, "*frames H W"]) -> Counts:
@@ -40,7 +40,7 @@ class Counts:
         ValueError
             If the masks differ in shape.
         """
-        _require_one_shape(predicted, truth)
+        require_one_shape(predicted, truth)
         return cls(
             _pixels(predicted & truth),
             _pixels(predicted),
@@ -51,14 +51,35 @@ class Counts:
 
 def iou(counts: Counts) -> Float64[np.ndarray, "*frames"]:
     """Intersection over union, 0 to 1: (I + 1e-15) / (U + 1e-15); empty on empty is 1."""
-    union = counts.predicted + counts.truth - counts.intersection
-    return np.asarray((counts.intersection + EPSILON) / (union + EPSILON), np.float64)
+    return _share(counts.intersection, counts.predicted + counts.truth - counts.intersection)
 
 
 def dice(counts: Counts) -> Float64[np.ndarray, "*frames"]:
     """Dice coefficient, 0 to 1: (2 I + 1e-15) / (P + T + 1e-15); empty on empty is 1."""
-    both = counts.predicted + counts.truth
-    return np.asarray((2 * counts.intersection + EPSILON) / (both + EPSILON), np.float64)
+    return _share(2 * counts.intersection, counts.predicted + counts.truth)
+
+
+def accuracy(counts: Counts) -> Float64[np.ndarray, "*frames"]:
+    """Share of the pixels on which prediction and truth agree, 0 to 1: (TP + TN) / (TP + FP + FN + TN)."""
+    return _share(counts.intersection + _true_negatives(counts), np.asarray(counts.total))
+
+
+def sensitivity(counts: Counts) -> Float64[np.ndarray, "*frames"]:
+    """Share of the true pixels that were found, 0 to 1: TP / (TP + FN); 1 where there are none to find."""
+    return _share(counts.intersection, counts.truth)
+
+
+def specificity(counts: Counts) -> Float64[np.ndarray, "*frames"]:
+    """Share of the background that was spared, 0 to 1: TN / (TN + FP); 1 where there is none to spare."""
+    return _share(_true_negatives(counts), counts.total - counts.truth)
+
+
+def _share(part: np.ndarray | np.integer, whole: np.ndarray | np.integer) -> Float64[np.ndarray, "*frames"]:
+    return np.asarray((part + EPSILON) / (whole + EPSILON), np.float64)
+
+
+def _true_negatives(counts: Counts) -> Int64[np.ndarray, "*frames"]:
+    return np.asarray(counts.total - counts.predicted - counts.truth + counts.intersection, np.int64)
 
 
 def boundary_f(
@@ -77,17 +98,24 @@ def boundary_f(
     ValueError
         If the masks differ in shape.
     """
-    _require_one_shape(predicted, truth)
+    require_one_shape(predicted, truth)
     found, true = boundary(predicted), boundary(truth)
     if not (found.any() and true.any()):
         return float(np.array_equal(predicted, truth))
     reach = tolerance * float(np.hypot(*truth.shape))
-    precision = float(_within(reach, true)[found].mean())
-    recall = float(_within(reach, found)[true].mean())
+    precision = float(within(reach, squared_distances(true)[found]).mean())
+    recall = float(within(reach, squared_distances(found)[true]).mean())
     return 2 * precision * recall / (precision + recall) if precision + recall > 0 else 0.0
 
 
-def _require_one_shape(predicted: np.ndarray, truth: np.ndarray) -> None:
+def require_one_shape(predicted: np.ndarray, truth: np.ndarray) -> None:
+    """Refuse masks that cannot be compared.
+
+    Raises
+    ------
+    ValueError
+        If the masks differ in shape.
+    """
     if predicted.shape != truth.shape:
         raise ValueError(f"masks of shapes {predicted.shape} and {truth.shape} cannot be compared")
 
@@ -101,11 +129,16 @@ def boundary(mask: Bool[np.ndarray, "H W"]) -> Bool[np.ndarray, "H W"]:
     return mask & (inner == 0)
 
 
-def _within(reach: float, pixels: Bool[np.ndarray, "H W"]) -> Bool[np.ndarray, "H W"]:
-    """Which pixels lie within `reach` px, straight, of one of `pixels`."""
+def squared_distances(pixels: Bool[np.ndarray, "H W"]) -> Float64[np.ndarray, "H W"]:
+    """Square of each pixel's straight distance to the nearest of `pixels`, of which there is one at least, in px^2."""
     distance = cv2.distanceTransform((~pixels).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     # Squares of distances between pixels are whole numbers, which single precision has not quite hit.
-    return np.rint(np.square(distance, dtype=np.float64)) <= reach**2 + 1e-9
+    return np.rint(np.square(distance, dtype=np.float64))
+
+
+def within(reach_px: float, squared: Float64[np.ndarray, "*pixels"]) -> Bool[np.ndarray, "*pixels"]:
+    """Which of the squared distances are no farther than `reach_px`; one that equals it is not."""
+    return squared <= reach_px**2 + 1e-9
 
 
 def _pixels(mask: Bool[np.ndarray, "*frames H W"]) -> Int64[np.ndarray, "*frames"]:
