@@ -253,6 +253,16 @@ def test_a_code_that_is_none_is_refused_with_its_place(tmp_path: Path) -> None:
     assert "allowed are 0, 10, 20, 30" in error.value.remedy
 
 
+def test_truth_of_16_bits_is_refused(tmp_path: Path) -> None:
+    root = miniature(tmp_path, "endovis2017")
+    path = root / "instrument_dataset_1" / "ground_truth" / "Other_labels" / "frame001.png"
+    write(path, codes_of(path).astype(np.uint16))
+    truth = read(root).recordings[0].truth
+    assert truth is not None
+    with pytest.raises(DatasetError, match="truth of type uint16"):
+        truth.labels("frame001", "type")
+
+
 def test_few_blended_pixels_of_a_truth_in_colours_take_the_nearest_code(tmp_path: Path) -> None:
     root = miniature(tmp_path, "endovis2017")
     path = root / "instrument_dataset_1" / "ground_truth" / "Maryland_Bipolar_Forceps_labels" / "frame001.png"

@@ -9,6 +9,7 @@ from tests.datasets.written import mask, picture, video
 
 from cuemask.datasets import cholecseg8k, folders, kvasir
 from cuemask.datasets.survey import Source, survey
+from cuemask.errors import VideoError
 
 
 @pytest.fixture
@@ -93,6 +94,19 @@ def test_a_damaged_video_is_a_problem(tmp_path: Path) -> None:
     found = survey(folders.read(tmp_path))
     assert len(found.problems) == 1
     assert found.frame_count == 0
+
+
+def test_truth_that_is_a_damaged_video_is_one_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_names(_: object) -> tuple[str, ...]:
+        raise VideoError("Segmentation.avi: no frame could be decoded.", "Copy it again.")
+
+    video(tmp_path / "clip.mp4", 3)
+    mask(tmp_path / "masks" / "000000.png", 0, 255, size=(64, 96))
+    dataset = folders.read(tmp_path)
+    monkeypatch.setattr(folders.OwnMasks, "names", property(no_names))
+    found = survey(dataset)
+    assert found.problems == ("Segmentation.avi: no frame could be decoded.",)
+    assert (found.frame_count, found.truth_count) == (3, 0)
 
 
 def test_pictures_of_one_clip_that_differ_in_size_are_a_problem(root: Path, tmp_path: Path) -> None:

@@ -7,7 +7,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from cuemask.datasets import cholecseg8k, endovis2017, folders, isic2016, kvasir, robustmis
+from cuemask.datasets import (
+    cholecseg8k,
+    endovis2015,
+    endovis2017,
+    endovis2018,
+    folders,
+    isic2016,
+    kvasir,
+    robustmis,
+)
 from cuemask.datasets.dataset import About, Dataset, Recording
 from cuemask.errors import DatasetError
 
@@ -15,8 +24,8 @@ DATASETS: dict[str, About] = {
     about.name: about
     for about in (
         endovis2017.ABOUT,
-        # endovis2018.ABOUT,
-        # endovis2015.ABOUT,
+        endovis2018.ABOUT,
+        endovis2015.ABOUT,
         isic2016.ABOUT,
         cholecseg8k.ABOUT,
         robustmis.ABOUT,

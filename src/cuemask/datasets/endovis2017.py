@@ -193,10 +193,10 @@ def _tool_parts(path: Path, tool: int, shape: Shape) -> UInt8[np.ndarray, "H W"]
     stored = cast("np.ndarray | None", cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED))
     if stored is None:
         raise undecodable(path, data)
+    if stored.dtype != np.uint8:
+        raise DatasetError(f"{path}: truth of type {stored.dtype}, not of 8 bits.", "Copy it again from its source.")
     refuse_other_size(path, stored, shape)
-    codes = cast("np.ndarray", cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE)).astype(
-        np.uint8, copy=False
-    )
+    codes = stored if stored.ndim == 2 else cv2.cvtColor(stored[..., :3], cv2.COLOR_BGR2GRAY)
     if tool == _OTHER:
         return (codes > 0).view(np.uint8)
     return decoded(path, codes if stored.ndim == 2 else _unblended(codes), _PART_OF_CODE)

@@ -288,9 +288,20 @@ def _look_at_video(source: Source, seen: _Seen) -> None:
     except InputError as error:
         seen.problems.append(error.what)
     seen.frame_count = len(names)
+    _look_at_truth_of_video(source, names, seen)
+
+
+def _look_at_truth_of_video(source: Source, names: set[str], seen: _Seen) -> None:
     truth = source.recording.truth
-    for name in truth.names if truth else ():
-        if truth and name in names:
+    if truth is None:
+        return
+    try:
+        named = truth.names
+    except InputError as error:  # truth that is a video is decoded for its names
+        seen.problems.append(error.what)
+        return
+    for name in named:
+        if name in names:
             _look_at_truth(truth, name, seen)
         else:
             seen.problems.append(f"{source.path}: there is truth of frame {name}, and no such frame.")
