@@ -103,7 +103,7 @@ def _inputs(command: F) -> F:
 
 
 def _of_dataset(command: F) -> F:
-    """Options that name a published data set."""
+    """Options that name a published data set, and some of its videos."""
     for option in reversed(
         [
             click.option("--dataset", metavar="NAME", help="A published data set; `cuemask datasets` lists them."),
@@ -381,16 +381,12 @@ def anchors(inputs: tuple[str, ...], quiet: bool, **flags: Any) -> None:
 @click.argument("predicted", type=click.Path(path_type=Path))
 @click.argument("truth", type=click.Path(path_type=Path), required=False)
 @click.option("--positive", metavar="CODES", callback=_codes, help="Codes in TRUTH that are instrument [all above 0].")
-@click.option("--dataset", metavar="NAME", help="Take the truth of this data set, in the place of TRUTH.")
-@click.option("--data", type=click.Path(path_type=Path), metavar="DIR", help="Where the data set lies.")
-@click.option("--videos", metavar="LIST", help="Of the data set, only these, such as 1,3 [all].")
+@_of_dataset
 @click.option("--only-predicted", is_flag=True, help="Of the data set, count only frames that PREDICTED holds.")
 @click.option(
     "--protocol",
-    default="endovis2017",
-    show_default=True,
     metavar="NAME",
-    help="endovis2017, with-truth, skip-both-empty, per-video, global or isic2016.",
+    help="endovis2017, with-truth, skip-both-empty, per-video, global or isic2016 [what is usual for the data set].",
 )
 @click.option("--surface", is_flag=True, help="Also NSD and HD95, how far outlines are off.")
 @click.option("--tolerance", metavar="PX|N%", help="Of NSD, in pixels or of the diagonal [1%].", callback=_tolerance)
@@ -432,50 +428,104 @@ def _judge(
     positive: list[int] | None,
     dataset: str | None,
     data: Path | None,
-    videos: str | None,
+    videos: tuple[str, ...],
     only_predicted: bool,
-    protocol: str,
+    protocol: str | None,
     surface: bool,
     tolerance: Tolerance | None,
 ) -> Callable[[Path], Evaluation]:
     """What evaluates a folder as the options say, once they are found to fit together."""
     from cuemask.evaluation.folders import evaluate_folders
+    from cuemask.evaluation.protocols import DEFAULT
     from cuemask.evaluation.sets import evaluate_dataset
     from cuemask.evaluation.surfaces import TOLERANCE
 
     if tolerance is not None and not surface:
         raise click.UsageError("--tolerance is of --surface: give both.")
-    rule: dict[str, Any] = {"protocol": protocol, "surface": surface, "tolerance": tolerance or TOLERANCE}
+    rule: dict[str, Any] = {"surface": surface, "tolerance": tolerance or TOLERANCE}
     if dataset is None:
         if truth is None:
-            raise click.UsageError("Give TRUTH, a folder of true masks, or --dataset NAME --data DIR.")
-        if data is not None or videos is not None or only_predicted:
+            raise click.UsageError("Give TRUTH, a folder of true masks, or --dataset NAME --data ROOT.")
+        if data is not None or videos or only_predicted:
             raise click.UsageError("--data, --videos and --only-predicted are for --dataset NAME.")
-        return partial(evaluate_folders, truth=truth, positive=positive, **rule)
+        return partial(evaluate_folders, truth=truth, positive=positive, protocol=protocol or DEFAULT, **rule)
     if truth is not None:
         raise click.UsageError("Give TRUTH or --dataset, not both.")
     if data is None:
-        raise click.UsageError("--dataset needs to know where it lies: --data DIR.")
+        raise click.UsageError("--dataset needs to know where it lies: --data ROOT.")
     if positive is not None:
         raise click.UsageError("--positive is for TRUTH; a data set knows its own codes.")
-    from cuemask.datasets.catalogue import read_dataset
+    from cuemask.datasets.catalogue import DATASETS, read_dataset
 
-    found = read_dataset(dataset, data, videos.split(",") if videos else ())
+    found = read_dataset(dataset, data, videos)
+    rule["protocol"] = protocol or DATASETS[dataset].protocol
     bar = partial(_progress, "evaluate") if sys.stderr.isatty() else None
     return partial(evaluate_dataset, dataset=found, only_predicted=only_predicted, progress=bar, **rule)
 
 
+@main.group(invoke_without_command=True)
+@click.pass_context
+def datasets(context: click.Context) -> None:
+    """List the published data sets that --dataset knows, with their terms and where to ask for them."""
+    if context.invoked_subcommand is None:
+        from cuemask.datasets.catalogue import listing
+
+        click.echo(listing())
+
+
+@datasets.command("check")
+@click.argument("name")
+@click.argument("root", type=click.Path(path_type=Path))
+@click.option("--videos", metavar="1,3", callback=_listed, help="Only these videos.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--quiet", is_flag=True, help="No progress.")
+def datasets_check(name: str, root: Path, videos: tuple[str, ...], as_json: bool, quiet: bool) -> None:
+    """Read the data set NAME in ROOT from end to end: counts, sizes, codes found, frames without truth, problems.
+
+    Exits 2 where a file cannot be used.
+    """
+    from cuemask.datasets.catalogue import read_dataset
+    from cuemask.datasets.survey import survey
+
+    def bar(items: Iterable[Any]) -> Iterable[Any]:
+        sources = list(items)
+        return sources if quiet else _progress(name, sources, len(sources))
+
+    found = survey(read_dataset(name, root, videos), bar)
+    click.echo(json.dumps(found.as_json(), indent=2) if as_json else found.table())
+    if found.problems:
+        sys.exit(2)
+
+
 @main.command()
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder of the results.")
-@click.option("--frames", type=int, default=40, show_default=True)
+@click.option("--frames", type=int, metavar="N", help="[40; with --layout 4 of each recording]")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option("--layout", metavar="NAME", help="Write a miniature in the layout of a published data set instead.")
+@click.option("--recordings", type=click.IntRange(min=1), metavar="N", help="Of --layout [2].")
+@click.option("--full-size", is_flag=True, help="Write --layout at the size that the set is published at.")
 @click.option("--quiet", is_flag=True)
-def phantom(out: Path, frames: int, seed: int, quiet: bool) -> None:
-    """Write a synthetic clip with exact masks: video, frames, masks and parts."""
+def phantom(
+    out: Path, frames: int | None, seed: int, layout: str | None, recordings: int | None, full_size: bool, quiet: bool
+) -> None:
+    """Write a synthetic clip with exact masks: video, frames, masks and parts; or a miniature of a data set.
+
+    Layouts: endovis2017, endovis2017-test, endovis2017-cropped, endovis2017-authors, endovis2018, endovis2015,
+    isic2016, cholecseg8k, robustmis, kvasir, folders.
+    """
+    if layout is not None:
+        from cuemask.phantom.layouts import write_layout
+
+        write_layout(layout, out, recordings=recordings or 2, frames=frames or 4, seed=seed, full_size=full_size)
+        if not quiet:
+            click.echo(f"{layout}: {out}\nnext: cuemask datasets check {layout.partition('-')[0]} {out}")
+        return
+    if recordings is not None or full_size:
+        raise click.UsageError("--recordings and --full-size are for --layout NAME.")
     from cuemask.phantom import write_phantom
 
     files = write_phantom(
-        out, frames, seed, lambda numbers, total: numbers if quiet else _progress("phantom", numbers, total)
+        out, frames or 40, seed, lambda numbers, total: numbers if quiet else _progress("phantom", numbers, total)
     )
     if not quiet:
         click.echo(f"video: {files.video}\nmasks: {files.masks}")

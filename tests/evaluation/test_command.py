@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 from tests.evaluation.memory import columns, dataset, predict, recording
 
 from cuemask.cli import main
+from cuemask.datasets.catalogue import DATASETS
 from cuemask.datasets.dataset import Dataset
 from cuemask.evaluation import PROTOCOLS
 from cuemask.media.masks import write_mask
@@ -58,6 +59,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
 
     catalogue = ModuleType("cuemask.datasets.catalogue")
     catalogue.read_dataset = read_dataset
+    catalogue.DATASETS = {"memory": DATASETS["folders"]}
     monkeypatch.setitem(sys.modules, "cuemask.datasets.catalogue", catalogue)
     return calls
 
@@ -124,7 +126,7 @@ def test_only_predicted_frames_count_on_request(good: Path, asked: list[object])
     [
         ((), "Give TRUTH"),
         (("truth", "--dataset", "memory", "--data", "root"), "not both"),
-        (("--dataset", "memory"), "--data DIR"),
+        (("--dataset", "memory"), "--data ROOT"),
         (("--dataset", "memory", "--data", "root", "--positive", "1"), "--positive is for TRUTH"),
         (("truth", "--data", "root"), "are for --dataset"),
         (("truth", "--only-predicted"), "are for --dataset"),

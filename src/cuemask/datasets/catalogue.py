@@ -64,6 +64,18 @@ def read_dataset(name: str, root: Path, videos: Sequence[str] = ()) -> Dataset:
     return replace(dataset, recordings=_chosen(dataset, videos)) if videos else dataset
 
 
+def listing() -> str:
+    """All data sets for a reader: what they hold, their layouts, terms of use, and where to ask for them."""
+    blocks: list[str] = []
+    for about in DATASETS.values():
+        lines = [f"{about.name}  {about.title}: {about.content}"]
+        lines += [f"  layout    {layout}" for layout in about.layouts]
+        lines += [f"  truth     {', '.join(about.kinds)}; usual protocol {about.protocol}"]
+        lines += [f"  terms     {about.terms}", f"  access    {about.access}"]
+        blocks.append("\n".join(lines))
+    return "\n\n".join([*blocks, "next: cuemask datasets check NAME ROOT"])
+
+
 def _chosen(dataset: Dataset, videos: Sequence[str]) -> tuple[Recording, ...]:
     names = {video: _names_of(dataset, video) for video in videos}
     unknown = [video for video in names if not names[video]]
