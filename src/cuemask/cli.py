@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from cuemask.datasets.dataset import Dataset
     from cuemask.evaluation.results import Evaluation
     from cuemask.evaluation.surfaces import Tolerance
+    from cuemask.experiments.benchmark import What
     from cuemask.media.clips import ClipFiles
-    from cuemask.runs.options import Options
+    from cuemask.runs.options import Label, Options
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -531,6 +532,39 @@ def phantom(
         click.echo(f"video: {files.video}\nmasks: {files.masks}")
 
 
+@main.command()
+@click.argument("what", type=click.Choice(["table1", "table2", "table3", "table4", "figure2"]))
+@click.option("--data", required=True, type=click.Path(path_type=Path), metavar="ROOT", help="Where the data set lies.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder of the results.")
+@click.option("--dataset", metavar="NAME", help="Another data set than the paper's [endovis2017; table4: isic2016].")
+@click.option("--videos", metavar="1,3", callback=_listed, help="Only these videos.")
+@click.option("--folds", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="A line a fold: 1,3")
+@_learned
+@click.option("--protocol", metavar="NAME", help="As in `cuemask evaluate` [what is usual for the data set].")
+@click.option("--every", type=int, default=1, metavar="N", help="Take every N-th frame.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@_device
+@click.option("--quick", "is_quick", is_flag=True, help="Try it out in seconds: the figures mean nothing.")
+@click.option("--quiet", is_flag=True, help="No progress, no closing lines.")
+def benchmark(what: What, out: Path, quiet: bool, **flags: Any) -> None:
+    """Make a table or figure of the paper: our figures beside those printed there, and the difference.
+
+    Broken off, the same command goes on. Tables that share an --out share the networks that they have in common.
+    """
+    from cuemask.experiments.benchmark import BenchmarkOptions
+    from cuemask.experiments.benchmark import benchmark as run
+    from cuemask.recipe import load_recipe
+    from cuemask.runs.options import silent, unsaid
+
+    recipe = load_recipe(flags.pop("recipe"), flags.pop("settings"))
+    progress, say = (silent, unsaid) if quiet else (_progress, partial(click.echo, err=True))
+    files = run(what, BenchmarkOptions(out=out, recipe=recipe, progress=progress, say=say, **flags))
+    if not quiet:
+        if files[0].suffix == ".md":
+            click.echo(files[0].read_text(encoding="utf-8"))
+        click.echo("\n".join(str(file) for file in files))
+
+
 def _job(
     inputs: tuple[str, ...],
     quiet: bool,
@@ -599,7 +633,7 @@ def _options(
     )
 
 
-def _progress(label: str, items: Iterable[Any], total: int | None) -> Iterator[Any]:
+def _progress(label: Label, items: Iterable[Any], total: int | None) -> Iterator[Any]:
     """A bar with count, speed and time left on standard error."""
     from rich.console import Console
     from rich.progress import (
@@ -610,6 +644,8 @@ def _progress(label: str, items: Iterable[Any], total: int | None) -> Iterator[A
         TimeElapsedColumn,
         TimeRemainingColumn,
     )
+
+    from cuemask.runs.options import label_at
 
     columns = (
         TextColumn("{task.description:28}"),
@@ -622,10 +658,10 @@ def _progress(label: str, items: Iterable[Any], total: int | None) -> Iterator[A
     )
     with Progress(*columns, console=Console(stderr=True)) as bars:
         first = items[0] if isinstance(items, range) and len(items) else 0
-        task = bars.add_task(label, total=total, completed=first)
+        task = bars.add_task(label_at(label, first), total=total, completed=first)
         for count, item in enumerate(items, first + 1):
             yield item
-            bars.update(task, completed=count)
+            bars.update(task, completed=count, description=label_at(label, count))
         bars.update(task, total=bars.tasks[0].completed)  # a header's count is only an estimate
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -152,7 +153,7 @@ def _trained(job: _Job, options: Options, record: RunRecord) -> list[KeptClip]:
         checkpoint = options.out / WORK / "checkpoint.pt"
 
         def steps(numbers: Iterable[int], total: int) -> Iterable[int]:
-            return options.progress("training", numbers, total)
+            return options.progress(partial(_epoch, len(order.pairs), recipe), numbers, total)
 
         net, progress = train_network(training, recipe, checkpoint, device=job.device, seed=options.seed, steps=steps)
     record.note(losses=progress.epochs)
@@ -169,6 +170,13 @@ def _training_clip(
     folder = options.out / WORK / kept.clip.name
     indices = options.progress(f"{kept.clip.name}: features", frames.tolist(), len(frames))
     return keep_for_training(kept, options.recipe, extract, folder, indices, frames, known)
+
+
+def _epoch(pairs: int, recipe: Recipe, step: int) -> str:
+    """Which pass over the pairs of frames a step belongs to."""
+    per_step, steps = recipe.training.pairs_per_step, recipe.training.steps
+    passes = math.ceil(steps * per_step / max(pairs, 1))
+    return f"training, epoch {min(step * per_step // max(pairs, 1) + 1, passes)}/{passes}"
 
 
 def _encoder(options: Options) -> Path | None:

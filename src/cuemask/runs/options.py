@@ -13,10 +13,17 @@ from cuemask.media.area import PictureArea, fixed_area, picture_area
 from cuemask.media.clips import Clip, Selection
 from cuemask.recipe import DEFAULT, Recipe
 
-Progress = Callable[[str, Iterable[Any], int | None], Iterator[Any]]
+# What is going on, or how to say so when so many items are done.
+Label = str | Callable[[int], str]
+Progress = Callable[[Label, Iterable[Any], int | None], Iterator[Any]]
 
 
-def silent(label: str, items: Iterable[Any], total: int | None) -> Iterator[Any]:
+def label_at(label: Label, count: int) -> str:
+    """What to show when `count` items are done."""
+    return label if isinstance(label, str) else label(count)
+
+
+def silent(label: Label, items: Iterable[Any], total: int | None) -> Iterator[Any]:
     """No progress shown."""
     del label, total
     yield from items

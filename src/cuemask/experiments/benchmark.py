@@ -1,0 +1,97 @@
+"""`cuemask benchmark`: a table or figure of the paper from a data set on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from cuemask.datasets.catalogue import DATASETS, read_dataset
+from cuemask.experiments.cells import Bench
+from cuemask.experiments.figure import figure2
+from cuemask.experiments.plan import USUAL, rows_of, split_of
+from cuemask.experiments.tables import run_table
+from cuemask.media.frames import Selection
+from cuemask.recipe import DEFAULT, Recipe
+from cuemask.runs.options import Progress, silent, unsaid
+
+What = Literal["table1", "table2", "table3", "table4", "figure2"]
+
+
+@dataclass(frozen=True)
+class BenchmarkOptions:
+    """The command line's flags of the same names.
+
+    Attributes
+    ----------
+    data
+        Where the data set lies.
+    out
+        Folder of the results; what lies there of the same command is not made again.
+    dataset
+        Its name; None for the one of the paper.
+    videos
+        Numbers or names of the recordings to take; empty for all.
+    folds
+        A text file, a line a fold with the recordings held out; None for the usual division.
+    protocol
+        Name of the rule by which figures are pooled; None for what is usual for the data set.
+    every
+        Take every so many-th frame.
+    is_quick
+        Tiny pictures and few steps, to try it out.
+    """
+
+    data: Path
+    out: Path
+    recipe: Recipe = DEFAULT
+    dataset: str | None = None
+    videos: tuple[str, ...] = ()
+    folds: Path | None = None
+    protocol: str | None = None
+    every: int = 1
+    seed: int = 0
+    device: str = "auto"
+    is_quick: bool = False
+    progress: Progress = silent
+    say: Callable[[str], None] = unsaid
+
+
+def benchmark(what: What, options: BenchmarkOptions) -> list[Path]:
+    """Make a table of the paper (Markdown, CSV, JSON) or its figure 2 (sheet, video).
+
+    Returns
+    -------
+    The files.
+
+    Raises
+    ------
+    CuemaskError
+        If the data set cannot be read or divided, or as the runs.
+    """
+    name = options.dataset or USUAL.get(what, USUAL["table1"])
+    dataset = read_dataset(name, options.data, options.videos)
+    for oddity in dataset.oddities:
+        options.say(f"note: {oddity}")
+    split = split_of(dataset, options.folds)
+    bench = Bench(
+        dataset,
+        options.out,
+        options.protocol or DATASETS[name].protocol,
+        Selection(options.every),
+        dataset.crop,
+        options.seed,
+        options.device,
+        options.progress,
+        options.say,
+    )
+    if what == "figure2":
+        (row,) = (r for r in rows_of("table1", split, options.recipe, is_quick=options.is_quick) if _is_whole(r.head))
+        return figure2(row.cells[0], bench)
+    rows = rows_of(what, split, options.recipe, is_quick=options.is_quick)
+    return run_table(what, rows, bench, is_quick=options.is_quick)
+
+
+def _is_whole(head: object) -> bool:
+    return isinstance(head, dict) and all(head.values())
