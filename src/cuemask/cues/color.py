@@ -16,6 +16,7 @@ Range = tuple[float, float]
 # What of a*, saturation and chroma, each 0 to 1, is grey, and what is as red and full as tissue.
 _GREY = (128 / 255, 0.0, 0.0)
 _TISSUE = (160 / 255, 0.6, 30 / 128)
+TRUE_GREY: tuple[Range, ...] = tuple(zip(_GREY, _TISSUE, strict=True))  # ranges by which a frame alone shows grey
 _TAILS_PERCENT = 1.0  # what of a channel's values, at either end, is left to noise and glare
 _SAMPLED = 61  # every so many values are looked at first
 
@@ -89,7 +90,7 @@ def true_grey(ranges: Sequence[Range]) -> tuple[list[Range], list[Range]]:
     Two of them, since neither finds every instrument: up to the end of `ranges`, and up to fixed ends.
     """
     own_end = [(min(low, grey), high) for (low, high), grey in zip(ranges, _GREY, strict=False)]
-    return own_end, list(zip(_GREY, _TISSUE, strict=True))[: len(ranges)]
+    return own_end, list(TRUE_GREY[: len(ranges)])
 
 
 def _channels(rgb: UInt8[np.ndarray, "H W 3"], channels: Channels) -> tuple[np.ndarray, list[np.ndarray]]:

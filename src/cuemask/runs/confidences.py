@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float32
+from jaxtyping import Bool, Float32, UInt8
 
 from cuemask.inference.confidence import confidence
+from cuemask.media.area import PictureArea
 from cuemask.media.files import make_folder, output_errors, write_bytes, written_aside
 
 FILE = "confidence.csv"
@@ -73,9 +74,12 @@ class Confidences:
         return [(frame, value) for value, frame in self._doubtful]
 
 
-def told_of(p: Float32[np.ndarray, "h2 w2"], mask: Bool[np.ndarray, "H W"]) -> Told:
-    """What there is to tell of a frame, to the four digits of the table."""
-    return Told(round(confidence(p), 4), round(float(mask.mean()), 4))
+def told_of(
+    p: Float32[np.ndarray, "h2 w2"], rgb: UInt8[np.ndarray, "H W 3"], mask: Bool[np.ndarray, "H W"], area: PictureArea
+) -> Told:
+    """What there is to tell of a frame whose endoscope's picture is `area`, to the four digits of the table."""
+    sure = confidence(p, area.crop(rgb), area.crop(mask), area.inside)
+    return Told(round(sure, 4), round(float(mask.mean()), 4))
 
 
 def _lines(log: Path) -> dict[str, Told]:

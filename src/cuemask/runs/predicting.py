@@ -85,13 +85,16 @@ def write_masks(model: Predictor, clip: Clip, area: PictureArea, options: Option
         return read_mask(mask) > 0 if whole else None
 
     def finish(frame: Frame, mask: np.ndarray, p: np.ndarray | None) -> _Finished:
-        if p is not None:
+        if p is None:
+            told = confidences.before[frame.name]
+        else:
+            height, width = mask.shape
+            own = area.of(height, width)
+            told = told_of(p, frame.rgb, mask, own)
             if options.save_probability:
-                height, width = mask.shape
-                full = full_probability(p, area.of(height, width), height, width)
+                full = full_probability(p, own, height, width)
                 write_probability(probabilities / f"{frame.name}.png", full)
             write_mask(masks / f"{frame.name}.png", mask)
-        told = confidences.before[frame.name] if p is None else told_of(p, mask)
         return _Finished(overlay(frame.rgb, mask) if draws else None, told)
 
     frames = options.progress(f"{clip.name}: masks", clip.frames(), clip.frame_count)
