@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import cv2
@@ -12,6 +15,7 @@ from click.testing import CliRunner
 from cuemask.cli import main
 from cuemask.evaluation.frames import FrameScore
 from cuemask.evaluation.metrics import Counts
+from cuemask.experiments import tables
 from cuemask.experiments.figure import chosen_frames
 from cuemask.media.masks import read_mask
 from cuemask.phantom.layouts import write_layout
@@ -38,11 +42,32 @@ def made(folder: Path, table: str) -> tuple[str | Path, ...]:
     return (*words, "--folds", folder / "folds.txt")
 
 
+@dataclass(frozen=True)
+class Made:
+    """A finished table: its folder, the words of its command, and what was said."""
+
+    folder: Path
+    words: tuple[str | Path, ...]
+    told: str
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Made]:
+    """Makes each table once."""
+
+    @cache
+    def finish(table: str) -> Made:
+        folder = tmp_path_factory.mktemp(table)
+        words = ("benchmark", table, *made(folder, table), "--out", folder / "out", "--quick")
+        return Made(folder, words, run(*words))
+
+    return finish
+
+
 @pytest.mark.parametrize("table", list(LAYOUTS))
-def test_every_table_is_made_from_a_miniature_and_not_made_twice(table, tmp_path):
-    words = ("benchmark", table, *made(tmp_path, table), "--out", tmp_path / "out", "--quick")
-    told = run(*words)
-    assert f"[{CELLS[table]}/{CELLS[table]}]" in told
+def test_every_table_is_made_from_a_miniature_and_not_made_twice(table, finished):
+    tmp_path, words = finished(table).folder, finished(table).words
+    assert f"[{CELLS[table]}/{CELLS[table]}]" in finished(table).told
     assert "figures mean nothing" in (tmp_path / "out" / f"{table}.md").read_text()
     content = json.loads((tmp_path / "out" / f"{table}.json").read_text())
     with (tmp_path / "out" / f"{table}.csv").open(newline="") as file:
@@ -58,20 +83,18 @@ def test_every_table_is_made_from_a_miniature_and_not_made_twice(table, tmp_path
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "out" / "cells").rglob("*.*")} == before
 
 
-def test_the_figures_of_a_row_are_those_of_evaluating_its_masks(tmp_path):
-    words = made(tmp_path, "table1")
-    run("benchmark", "table1", *words, "--out", tmp_path / "out", "--quick", "--quiet")
+def test_the_figures_of_a_row_are_those_of_evaluating_its_masks(finished):
+    tmp_path, words = finished("table1").folder, finished("table1").words
     masks = tmp_path / "out" / "cells" / "SS-0" / "run"
-    truth = json.loads(run("evaluate", masks, *words[:4], "--json"))
+    truth = json.loads(run("evaluate", masks, *words[2:6], "--json"))
     whole = json.loads((tmp_path / "out" / "table1.json").read_text())["rows"][-1]
     assert whole["iou_mean"] == pytest.approx(100 * truth["iou"]["mean"])
     assert whole["dice_deviation"] == pytest.approx(100 * truth["dice"]["deviation"])
     assert whole["frames"] == 6
 
 
-def test_held_out_recordings_are_not_learnt_from_and_all_are_scored(tmp_path):
-    words = made(tmp_path, "table3")
-    run("benchmark", "table3", *words, "--out", tmp_path / "out", "--quick", "--quiet")
+def test_held_out_recordings_are_not_learnt_from_and_all_are_scored(finished):
+    tmp_path = finished("table3").folder
     cells = tmp_path / "out" / "cells"
     for fold, (learnt, held_out) in enumerate([("seq_2", "seq_1"), ("seq_1", "seq_2")]):
         record = json.loads((cells / f"TT-50-fold{fold}" / "run" / "run.json").read_text())
@@ -82,14 +105,13 @@ def test_held_out_recordings_are_not_learnt_from_and_all_are_scored(tmp_path):
     assert {row["frames"] for row in rows} == {None, 6}
 
 
-def test_other_settings_in_the_same_folder_are_refused(tmp_path):
-    words = ("benchmark", "table1", *made(tmp_path, "table1"), "--out", tmp_path / "out", "--quick", "--quiet")
-    run(*words)
-    assert "training" in run(*words, "--set", "training.learning_rate=0.1", code=2)
+def test_other_settings_in_the_same_folder_are_refused(finished):
+    assert "training" in run(*finished("table1").words, "--set", "training.learning_rate=0.1", code=2)
 
 
-def test_figure_2_shows_the_best_and_the_worst_frames_and_every_frame_as_video(tmp_path):
-    run("benchmark", "figure2", *made(tmp_path, "table1"), "--out", tmp_path / "out", "--quick")
+def test_figure_2_shows_the_best_and_the_worst_frames_and_every_frame_as_video(finished):
+    tmp_path, (_, _, *words) = finished("table1").folder, finished("table1").words
+    run("benchmark", "figure2", *words)
     sheet = cv2.imread(str(tmp_path / "out" / "figure2.png"))
     assert sheet.shape[0] > 5 * 100
     video = cv2.VideoCapture(str(tmp_path / "out" / "figure2.mp4"))
@@ -98,8 +120,6 @@ def test_figure_2_shows_the_best_and_the_worst_frames_and_every_frame_as_video(t
 
 def test_a_broken_off_table_goes_on(tmp_path, monkeypatch):
     words = ("benchmark", "table1", *made(tmp_path, "table1"), "--out", tmp_path / "out", "--quick", "--quiet")
-    from cuemask.experiments import tables
-
     whole, calls = tables.run_cell, []
 
     def broken(cell, bench):
@@ -129,9 +149,8 @@ def test_frames_of_a_figure_come_from_as_many_recordings_as_can_be():
     assert len(chosen) == 5
 
 
-def test_masks_of_pictures_of_many_sizes_have_their_sizes(tmp_path):
-    words = made(tmp_path, "table4")
-    run("benchmark", "table4", *words, "--out", tmp_path / "out", "--quick", "--quiet")
+def test_masks_of_pictures_of_many_sizes_have_their_sizes(finished):
+    tmp_path = finished("table4").folder
     truth = {path.stem: path for path in (tmp_path / "set").rglob("*_Segmentation.png")}
     masks = list((tmp_path / "out" / "cells" / "SS-0" / "run" / "test" / "masks").iterdir())
     shapes = {read_mask(mask).shape for mask in masks}

@@ -90,7 +90,7 @@ def test_table_3_has_ours_at_every_supervision_and_quotes_the_others():
     assert list(ours) == [("100 %", "TT"), ("50 %", "TT"), ("0 %", "TT"), ("0 %", "SS")]
     assert [cell.labels for cell in ours["50 %", "TT"]] == [50, 50]
     assert [(cell.learn, cell.score) for cell in ours["0 %", "TT"]] == [(("a",), ("b",)), (("b",), ("a",))]
-    assert [row.head["setting"] for row in rows if not row.cells] == [
+    assert [row.head["method"] for row in rows if not row.cells] == [
         "U-Net",
         "TernausNet",
         "MF-TAPNet",
