@@ -26,7 +26,7 @@ def test_frames_and_masks_in_a_folder_are_one_recording_called_after_it(tmp_path
     assert [(it.name, it.number, it.split) for it in dataset.recordings] == [("case1", "case1", "train")]
     assert [path.name for path in dataset.recordings[0].files.paths] == ["f1.jpg", "f2.jpg", "f10.jpg"]
     assert dataset.classes == {"binary": {1: "instrument"}}
-    assert dataset.layout.startswith("frames/")
+    assert dataset.layout == "frames and masks"
 
 
 def test_each_folder_with_frames_is_a_recording_and_the_one_called_test_is_for_testing(tmp_path: Path) -> None:
@@ -39,7 +39,7 @@ def test_each_folder_with_frames_is_a_recording_and_the_one_called_test_is_for_t
         ("case10", "train"),
         ("test", "test"),
     ]
-    assert dataset.layout.startswith("one folder a recording")
+    assert dataset.layout == "a folder of frames and masks a recording"
 
 
 def test_frames_without_mask_are_told_and_have_no_truth(tmp_path: Path) -> None:

@@ -95,7 +95,7 @@ def read(root: Path) -> Dataset:
             " or ".join(LAYOUTS),
             "Put the pictures into a folder called frames, the masks into masks.",
         )
-    layout = LAYOUTS[0] if folders == [root] else LAYOUTS[1]
+    layout = "frames and masks" if folders == [root] else "a folder of frames and masks a recording"
     return Dataset("folders", root, layout, tuple(recordings), {"binary": {1: "instrument"}}, oddities=tuple(oddities))
 
 

@@ -63,7 +63,7 @@ def figure2(cell: Cell, bench: Bench) -> list[Path]:
                 if shown.true is not None:
                     rows[recording.name, shown.name] = ("", [*shown.cells, Picture("ground truth", shown.true)])
     titled = [
-        (f"{frame.video}/{frame.frame} IoU {frame.iou:.2f}", rows[frame.video, frame.frame][1]) for frame in chosen
+        (f"IoU {frame.iou:.2f} {frame.video}/{frame.frame}", rows[frame.video, frame.frame][1]) for frame in chosen
     ]
     write_rgb(files[0], contact_sheet(titled))
     return files

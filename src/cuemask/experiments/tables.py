@@ -15,7 +15,7 @@ from cuemask.evaluation.tables import Row as Figures
 from cuemask.evaluation.tables import json_of, write_rows
 from cuemask.experiments.cells import Bench, Scored, run_cell
 from cuemask.experiments.plan import Cell, Row
-from cuemask.experiments.published import Printed
+from cuemask.experiments.published import NEGATIVE, NETWORK, POSITIVE, Printed
 from cuemask.media.files import make_folder, write_bytes
 from cuemask.runs.options import Label, Progress, label_at
 
@@ -113,7 +113,8 @@ def _write(
 
 def _lines(row: Row, scored: Mapping[Cell, Scored], bench: Bench) -> list[dict[str, Any]]:
     """One a method: what stands at its left, ours, the paper's."""
-    methods = list(dict.fromkeys([*row.printed, *(m for cell in row.cells for m in scored[cell].frames)]))
+    known = {*row.printed, *(method for cell in row.cells for method in scored[cell].frames)}
+    methods = [method for method in (POSITIVE, NEGATIVE, NETWORK) if method in known]
     lines: list[dict[str, Any]] = []
     for method in methods:
         pooled = tuple(frame for cell in row.cells for frame in scored[cell].frames.get(method, ()))
