@@ -52,6 +52,7 @@ class CuesRecipe:
     # Exponents in the products: 1 is the paper's plain product, below 1 a cue has less say.
     color_weight: float = 1.0
     contour_weight: float = 1.0
+    contour_enough: float = 1.0  # contour from which on an outline counts as wholly sharp
     motion_weight: float = 1.0  # in frames where motion agrees with the other cues, less where it does not
     objectness_weight: float = 1.0
     location_weight: float = 1.0
@@ -173,6 +174,7 @@ def _check(recipe: Recipe) -> None:
         ("cues.color_weight", r.cues.color_weight, r.cues.color_weight > 0, "above 0"),
         ("cues.contour_weight", r.cues.contour_weight, r.cues.contour_weight > 0, "above 0"),
         ("cues.motion_weight", r.cues.motion_weight, r.cues.motion_weight > 0, "above 0"),
+        ("cues.contour_enough", r.cues.contour_enough, 0 < r.cues.contour_enough <= 1, "above 0, up to 1"),
         ("cues.dark", r.cues.dark, 0 <= r.cues.dark <= 100, "from 0 to 100"),
         ("anchors.least_contour", r.anchors.least_contour, 0 <= r.anchors.least_contour < 1, "from 0 to below 1"),
         ("anchors.smoothing", r.anchors.smoothing, r.anchors.smoothing >= 1, "at least 1"),
@@ -247,6 +249,8 @@ DEFAULT = Recipe(
         dark=10.0,
         location_scale="minmax",
         color_weight=0.5,
+        contour_weight=2.0,
+        contour_enough=0.7,
         motion_weight=0.5,
         objectness_weight=0.3,
         location_weight=0.3,
@@ -254,7 +258,7 @@ DEFAULT = Recipe(
     anchors=AnchorsRecipe(sharpness=4.0, threshold="clip", least_contour=0.525),
     network=NetworkRecipe(width=16, depth=3, normalization="batch", block_px=2),
     features=FeaturesRecipe(extractor="texture"),
-    losses=LossesRecipe(anchor_form="log", foreground_weight=0.5, background_weight=0.15),
+    losses=LossesRecipe(anchor_form="log", foreground_weight=0.0, background_weight=0.0),
     training=TrainingRecipe(steps=150, pairs_per_step=4, learning_rate=2e-3, schedule="cosine"),
     masks=MasksRecipe(height_px=512, threshold=0.5, smallest_blob=0.002, refinement="guided"),
 )
@@ -299,6 +303,7 @@ LESION = dataclasses.replace(
         location_weight=0.3,
     ),
     anchors=AnchorsRecipe(sharpness=4.0),
+    losses=LossesRecipe(anchor_form="log", foreground_weight=0.5, background_weight=0.15),
     training=dataclasses.replace(DEFAULT.training, pairing="random"),
 )
 

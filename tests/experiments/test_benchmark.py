@@ -87,7 +87,7 @@ def test_the_figures_of_a_row_are_those_of_evaluating_its_masks(finished):
     tmp_path, words = finished("table1").folder, finished("table1").words
     masks = tmp_path / "out" / "cells" / "SS-0" / "run"
     truth = json.loads(run("evaluate", masks, *words[2:6], "--json"))
-    whole = json.loads((tmp_path / "out" / "table1.json").read_text())["rows"][-1]
+    whole = json.loads((tmp_path / "out" / "table1.json").read_text())["rows"][0]
     assert whole["iou_mean"] == pytest.approx(100 * truth["iou"]["mean"])
     assert whole["dice_deviation"] == pytest.approx(100 * truth["dice"]["deviation"])
     assert whole["frames"] == 6

@@ -69,6 +69,14 @@ def test_table_1_takes_the_diffusion_losses_away_one_by_one():
     assert all(cell.learn == cell.score == ("b", "a") for row in rows for cell in row.cells)
 
 
+def test_a_recipe_without_diffusion_is_its_own_first_row_and_gets_the_papers_weights_in_the_others():
+    rows = rows_of("table1", SPLIT, DEFAULT)
+    weights = [(r.cells[0].recipe.losses.foreground_weight, r.cells[0].recipe.losses.background_weight) for r in rows]
+    assert weights == [(0, 0), (1, 0), (0, 1), (1, 1)]
+    assert [row.cells[0].key == "SS-0" for row in rows] == [True, False, False, False]
+    assert rows[0].cells[0].recipe == DEFAULT
+
+
 def test_table_2_has_the_seven_cue_sets_and_the_recipes_own():
     paper = rows_of("table2", SPLIT, PAPER)
     assert len({row.cells[0].recipe.cues.use for row in paper}) == len(paper) == 7

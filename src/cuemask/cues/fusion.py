@@ -67,15 +67,25 @@ def fused(
     0.3 on. A moving camera, breath or jumps between frames make flow say nothing or the contrary.
     """
     looks: np.ndarray | None = None
-    for cue, weight in (("color", recipe.color_weight), ("contour", recipe.contour_weight)):
+    for cue, weight, enough in (
+        ("color", recipe.color_weight, 1.0),
+        ("contour", recipe.contour_weight, recipe.contour_enough),
+    ):
         if cue in recipe.use:
-            values = getattr(maps, cue) ** np.float32(weight) if weight != 1 else getattr(maps, cue)
+            values = _weighed(getattr(maps, cue), weight, enough)
             looks = values if looks is None else looks * values
     if "motion" in recipe.use:
         say = 1.0 if looks is None else float(np.clip(agreement(maps.motion, looks, inside) / _AGREES, 0, 1))
         moved = maps.motion ** np.float32(say * recipe.motion_weight)
         looks = moved if looks is None else looks * moved
     return looks
+
+
+def _weighed(cue: Float32[np.ndarray, "H W"], weight: float, enough: float) -> Float32[np.ndarray, "H W"]:
+    """A cue as it enters the product: 1 from `enough` on, to the power `weight`."""
+    if enough < 1:
+        cue = np.minimum(cue / np.float32(enough), np.float32(1))
+    return cue if weight == 1 else cue ** np.float32(weight)
 
 
 def judged(recipe: Recipe) -> bool:

@@ -10,7 +10,7 @@ from typing import Literal
 from cuemask.datasets.catalogue import DATASETS, read_dataset
 from cuemask.experiments.cells import Bench
 from cuemask.experiments.figure import figure2
-from cuemask.experiments.plan import USUAL, rows_of, split_of
+from cuemask.experiments.plan import USUAL, WHOLE, rows_of, split_of
 from cuemask.experiments.tables import run_table
 from cuemask.media.frames import Selection
 from cuemask.recipe import DEFAULT, Recipe
@@ -87,11 +87,8 @@ def benchmark(what: What, options: BenchmarkOptions) -> list[Path]:
         options.say,
     )
     if what == "figure2":
-        (row,) = (r for r in rows_of("table1", split, options.recipe, is_quick=options.is_quick) if _is_whole(r.head))
-        return figure2(row.cells[0], bench)
+        rows = rows_of("table1", split, options.recipe, is_quick=options.is_quick)
+        (whole,) = (cell for row in rows for cell in row.cells if cell.key == WHOLE)
+        return figure2(whole, bench)
     rows = rows_of(what, split, options.recipe, is_quick=options.is_quick)
     return run_table(what, rows, bench, is_quick=options.is_quick)
-
-
-def _is_whole(head: object) -> bool:
-    return isinstance(head, dict) and all(head.values())

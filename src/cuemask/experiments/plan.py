@@ -25,7 +25,7 @@ from cuemask.recipe import Cue, Recipe, load_recipe
 TABLES = ("table1", "table2", "table3", "table4")
 USUAL = {"table1": "endovis2017", "table2": "endovis2017", "table3": "endovis2017", "table4": "isic2016"}
 _MOST_LEFT_OUT = 10  # recordings, each a fold of its own
-_WHOLE = "SS-0"  # the network of the whole recipe without labels, in the single-stage setting
+WHOLE = "SS-0"  # the network of the whole recipe without labels, in the single-stage setting
 
 
 @dataclass(frozen=True)
@@ -165,14 +165,19 @@ def without_color(recipe: Recipe) -> Recipe:
 
 def _losses(split: Split, recipe: Recipe) -> list[Row]:
     rows: list[Row] = []
+    terms = recipe.losses
+    # Terms that the recipe does without weigh what they do in the paper.
+    both = dataclasses.replace(
+        terms, foreground_weight=terms.foreground_weight or 1.0, background_weight=terms.background_weight or 1.0
+    )
     for (foreground, background), printed in LOSSES.items():
-        losses = recipe.losses
+        losses = both
         if not foreground:
             losses = dataclasses.replace(losses, foreground_weight=0.0)
         if not background:
             losses = dataclasses.replace(losses, background_weight=0.0)
-        is_whole = foreground and background  # the recipe as it is, which other tables have too
-        name = _WHOLE if is_whole else "anchor" + "+foreground" * foreground + "+background" * background
+        is_whole = losses == terms  # the recipe as it is, which other tables have too
+        name = WHOLE if is_whole else "anchor" + "+foreground" * foreground + "+background" * background
         cell = Cell(name, dataclasses.replace(recipe, losses=losses), split.scored, split.scored)
         head = {"anchor loss": "yes", "foreground": _yes(foreground), "background": _yes(background)}
         rows.append(Row(head, (cell,), {NETWORK: printed}))
@@ -187,7 +192,7 @@ def _cues(split: Split, recipe: Recipe) -> list[Row]:
     for use, printed in sets.items():
         chosen = dataclasses.replace(recipe, cues=dataclasses.replace(recipe.cues, use=use))
         cell = Cell(
-            _WHOLE if use == recipe.cues.use else "+".join(use), chosen, split.scored, split.scored, anchors=True
+            WHOLE if use == recipe.cues.use else "+".join(use), chosen, split.scored, split.scored, anchors=True
         )
         rows.append(Row({"cues": ", ".join(use)}, (cell,), printed))
     return rows
