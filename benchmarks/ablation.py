@@ -37,15 +37,15 @@ class Change:
 
 CHANGES = (
     Change("contour", "contour", ("cues.color_weight=1.0",)),
+    Change("sharp_contour", settings=("cues.contour_weight=1.0", "cues.contour_enough=1.0")),
     Change("motion", "motion"),
     Change("dark", settings=("cues.dark=0.0",)),
     Change("clip", settings=("anchors.threshold=frame", "anchors.least_contour=0.0")),
     Change("half", settings=("masks.threshold=otsu",)),
-    Change("weak_diffusion", settings=("losses.foreground_weight=1.0", "losses.background_weight=1.0")),
+    Change("no_diffusion", settings=("losses.foreground_weight=1.0", "losses.background_weight=1.0")),
     Change("objectness", "objectness", part_of_plain=True),
     Change("location", "location", part_of_plain=True),
     Change("sharpness", settings=("anchors.sharpness=0.0",), part_of_plain=True),
-    Change("diffusion", settings=("losses.foreground_weight=0.0", "losses.background_weight=0.0"), part_of_plain=True),
     Change("refinement", settings=("masks.refinement=none",), part_of_plain=True),
 )
 
@@ -105,8 +105,8 @@ def table(cells: Sequence[Cell]) -> str:
     lines = [
         "# What each change is worth",
         "",
-        "IoU of the masks; `- x` is `default` less x, `plain` is `default` less all of contour, motion, dark, "
-        f"clip, half and weak_diffusion. Seeds {', '.join(map(str, seeds))}. What undoes each stands in "
+        "IoU of the masks; `- x` is `default` less x, `plain` is `default` less all of contour, sharp_contour, "
+        f"motion, dark, clip, half and no_diffusion. Seeds {', '.join(map(str, seeds))}. What undoes each stands in "
         "benchmarks/ablation.py.",
         "",
         f"| recipe | {' | '.join(clips)} |",
