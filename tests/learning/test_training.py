@@ -58,7 +58,11 @@ def weights(net: torch.nn.Module) -> list[np.ndarray]:
 
 def test_training_spreads_from_the_anchors_to_the_whole_square(tmp_path):
     clip = square_clip(tmp_path)
-    recipe = dataclasses.replace(TINY, training=dataclasses.replace(TINY.training, steps=120, learning_rate=0.01))
+    recipe = dataclasses.replace(
+        TINY,
+        training=dataclasses.replace(TINY.training, steps=120, learning_rate=0.01),
+        losses=dataclasses.replace(TINY.losses, foreground_weight=0.5, background_weight=0.15),
+    )
     net, progress = train([clip], recipe, tmp_path / "c.pt")
     rgb = torch.from_numpy(clip.rgb[2])[None].permute(0, 3, 1, 2) / 255
     with torch.inference_mode():
