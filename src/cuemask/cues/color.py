@@ -100,7 +100,10 @@ def _channels(rgb: UInt8[np.ndarray, "H W 3"], channels: Channels) -> tuple[np.n
     lightness, a, b = cv2.split(cv2.cvtColor(scaled, cv2.COLOR_RGB2LAB))
     chosen = [cv2.extractChannel(cv2.cvtColor(scaled, cv2.COLOR_RGB2HSV, dst=scaled), 1)]
     if channels == "a*saturation*chroma":
-        chroma = cv2.magnitude(a, b, b)
+        # Not cv2.magnitude, whose last digit depends on where in memory its arrays lie.
+        chroma = np.multiply(b, b, out=b)
+        chroma += a * a
+        np.sqrt(chroma, out=chroma)
         chroma /= 128
         chosen.append(np.minimum(chroma, 1, out=chroma))
     a += 128

@@ -78,7 +78,8 @@ def _gradient(cue: Float32[np.ndarray, "H W"]) -> Float32[np.ndarray, "H W"]:
     """Length of the gradient at a small scale, the largest of each pixel's neighbourhood."""
     smooth = cv2.GaussianBlur(cue, (0, 0), max(0.5, _SIGMA * cue.shape[0]))
     across, down = (cv2.Sobel(smooth, cv2.CV_32F, *order, scale=1 / 8) for order in ((1, 0), (0, 1)))
-    return cv2.dilate(cv2.magnitude(across, down), np.ones((3, 3), np.uint8)).astype(np.float32)
+    length = np.sqrt(across * across + down * down)  # cv2.magnitude rounds by where in memory its arrays lie
+    return cv2.dilate(length, np.ones((3, 3), np.uint8)).astype(np.float32)
 
 
 def _core(inside: Bool[np.ndarray, "H W"], height: int) -> np.ndarray:
