@@ -26,7 +26,7 @@ from benchmarks.cells import Cell, kept_cell, load_cells, run_cell
 from benchmarks.clips import PHANTOMS, Case, endovis_together, phantom_case, real_cases
 from benchmarks.machine import data_place, machine
 from cuemask.errors import CuemaskError, WeightsError
-from cuemask.learning.features import extractor
+from cuemask.learning.features import extractor_for
 from cuemask.learning.training import encoder_weights
 from cuemask.learning.weights import weights_folders
 from cuemask.media.files import make_folder, write_bytes
@@ -154,7 +154,7 @@ def able(contestants: Iterable[Contestant]) -> list[Contestant]:
     for one in contestants:
         network = one.recipe.network
         try:
-            extractor(one.recipe.features)
+            extractor_for(one.recipe)
             if network.architecture == "resnet18_unet" and network.weights != "random":
                 encoder_weights(one.recipe)
         except WeightsError as error:

@@ -111,6 +111,11 @@ class LossesRecipe:
     background_weight: float = 1.0
     label_weight: float = 1.0  # of the pixels of labelled frames, beside those of anchors
 
+    @property
+    def diffuses(self) -> bool:
+        """Whether a diffusion loss counts; where none does, features are neither computed nor needed."""
+        return self.foreground_weight != 0 or self.background_weight != 0
+
 
 @dataclass(frozen=True)
 class TrainingRecipe:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cuemask.cues.clip import keep_clip
-from cuemask.learning.features import Texture
+from cuemask.learning.features import Texture, extractor_for
 from cuemask.learning.kept import FILES, keep_for_training, remove_kept
 from cuemask.learning.pairs import frames_met, schedule
 from cuemask.learning.training import train
@@ -46,6 +46,19 @@ def test_training_from_the_frames_it_meets_is_training_from_all(kept, tmp_path):
         nets.append(train([clip], RECIPE, folder / "c.pt", seed=3)[0].state_dict())
     assert all(np.array_equal(nets[0][name], nets[1][name]) for name in nets[0])
     assert (tmp_path / "met" / "anchors.npy").stat().st_size < (tmp_path / "all" / "anchors.npy").stat().st_size
+
+
+def test_without_diffusion_losses_the_network_is_the_same_whatever_the_features(kept, tmp_path):
+    assert not RECIPE.losses.diffuses
+    nets = []
+    for extract in (Texture(), extractor_for(RECIPE)):
+        folder = tmp_path / type(extract).__name__
+        folder.mkdir()
+        clip = keep_for_training(kept, RECIPE, extract, folder, range(20))
+        nets.append(train([clip], RECIPE, folder / "c.pt", seed=3)[0].state_dict())
+    assert all(np.array_equal(nets[0][name], nets[1][name]) for name in nets[0])
+    sizes = [(tmp_path / name / "features.npy").stat().st_size for name in ("Texture", "Unread")]
+    assert sizes[1] < sizes[0] / 20
 
 
 def test_a_clip_of_which_training_meets_nothing_keeps_nothing(kept, tmp_path):

@@ -12,9 +12,9 @@ from safetensors.torch import save_file
 from cuemask.errors import WeightsError
 from cuemask.learning import weights
 from cuemask.learning.backbones import ResNet18, VGG16Relu53
-from cuemask.learning.features import Texture, extractor
+from cuemask.learning.features import Texture, extractor, extractor_for
 from cuemask.learning.weights import Published, read_state, weights_file
-from cuemask.recipe import FeaturesRecipe
+from cuemask.recipe import FeaturesRecipe, load_recipe
 
 ASK = {"setting": "features.weights", "instead": "use texture"}
 
@@ -154,3 +154,10 @@ def test_texture_tells_grey_from_red_and_smooth_from_rough():
     assert cosine(grey, grey) == pytest.approx(1)
     assert cosine(grey, red) < 0.6
     assert cosine(grey, rough) < 0.9
+
+
+def test_without_diffusion_losses_no_weights_are_asked_for():
+    with pytest.raises(WeightsError):
+        extractor_for(load_recipe("paper"))
+    recipe = load_recipe("paper", ["losses.foreground_weight=0.0", "losses.background_weight=0.0"])
+    assert extractor_for(recipe)(np.full((32, 48, 3), 99, np.uint8)).size == 1

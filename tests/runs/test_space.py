@@ -20,7 +20,7 @@ from safetensors import safe_open
 from cuemask.cli import main
 from cuemask.errors import OutputError
 from cuemask.learning.backbones import ResNet18, VGG16Relu53
-from cuemask.learning.features import Texture
+from cuemask.learning.features import Texture, extractor_for
 from cuemask.media.clips import open_clips
 from cuemask.media.files import output_errors
 from cuemask.recipe import load_recipe
@@ -193,12 +193,14 @@ def test_kept_pictures_are_known_to_the_byte(phantom, tmp_path):
 
 
 def test_the_features_are_as_large_as_their_extractors_make_them():
-    texture = load_recipe("default", ["input.height_px=52", "input.width_px=68"])
+    texture = load_recipe("lesion", ["input.height_px=52", "input.width_px=68"])
     assert space.feature_bytes(texture) == 2 * Texture()(np.zeros((52, 68, 3), np.uint8)).size
     with torch.device("meta"):
         for name, net in (("vgg16", VGG16Relu53()), ("resnet18", ResNet18(layers=3))):
             recipe = load_recipe("paper", [f"features.extractor={name}", "input.height_px=96", "input.width_px=128"])
             assert space.feature_bytes(recipe) == 2 * net(torch.zeros(1, 3, 96, 128)).numel()
+    unread = load_recipe("paper", ["losses.foreground_weight=0", "losses.background_weight=0"])
+    assert space.feature_bytes(unread) == 2 * extractor_for(unread)(np.zeros((52, 68, 3), np.uint8)).size
 
 
 def test_what_training_keeps_ends_to_grow_where_its_steps_meet_no_more_frames(phantom):

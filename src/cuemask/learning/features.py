@@ -17,7 +17,7 @@ from torch import Tensor
 
 from cuemask.learning.backbones import IMAGENET_MEAN, IMAGENET_STD, ResNet18, VGG16Relu53, folded, placed
 from cuemask.learning.weights import RESNET18, VGG16, load_into, read_state, weights_file
-from cuemask.recipe import FeaturesRecipe
+from cuemask.recipe import FeaturesRecipe, Recipe
 
 _TEXTURE_INSTEAD = "use the built-in features: --set features.extractor=texture"
 
@@ -76,7 +76,28 @@ class Texture:
         return normalized(torch.from_numpy(grid)).numpy() if self._normalize else grid
 
 
-Extractor = Pretrained | Texture
+class Unread:
+    """In the place of features where no diffusion loss reads any: one zero a frame."""
+
+    weights: Path | None = None
+
+    def __call__(self, rgb: UInt8[np.ndarray, "H W 3"]) -> Float32[np.ndarray, "1 1 1"]:
+        """A zero."""
+        return np.zeros((1, 1, 1), np.float32)
+
+
+Extractor = Pretrained | Texture | Unread
+
+
+def extractor_for(recipe: Recipe, device: str = "cpu") -> Extractor:
+    """The extractor of a recipe's features, or none's where no diffusion loss reads them.
+
+    Raises
+    ------
+    WeightsError
+        As `extractor`.
+    """
+    return extractor(recipe.features, device) if recipe.losses.diffuses else Unread()
 
 
 def extractor(recipe: FeaturesRecipe, device: str = "cpu") -> Extractor:

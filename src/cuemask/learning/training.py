@@ -161,7 +161,7 @@ def full_loss(logits: Float[Tensor, "N 1 H W"], batch: Batch, recipe: Recipe) ->
         negative_weight=terms.negative_weight,
     )
     foreground, background = (torch.zeros((), device=logits.device) for _ in range(2))
-    if terms.foreground_weight or terms.background_weight:
+    if terms.diffuses:
         now, then = _regions(torch.sigmoid(logits), batch)
         foreground, background = _diffusion(now, then, terms)
     return Losses(anchor + foreground + background, anchor, foreground, background)

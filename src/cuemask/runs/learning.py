@@ -15,7 +15,7 @@ from jaxtyping import Int64
 from cuemask.cues.clip import KeptClip
 from cuemask.errors import TrainingError
 from cuemask.inference.model import FILE, chosen_device, load_model, save_model
-from cuemask.learning.features import Extractor, extractor
+from cuemask.learning.features import Extractor, extractor_for
 from cuemask.learning.kept import TrainingClip, keep_for_training, remove_kept
 from cuemask.learning.pairs import frames_met, schedule
 from cuemask.learning.supervision import Supervision
@@ -105,7 +105,7 @@ def _opened(command: str, inputs: Sequence[str | Path | ClipFiles], options: Opt
     """Look first at what may be refused, so that a refused command leaves no trace; then begin the record."""
     recipe, device = options.recipe, chosen_device(options.device)
     clips = open_clips(inputs, options.selection)
-    areas, extract = [area_of(clip, options) for clip in clips], extractor(recipe.features, device)
+    areas, extract = [area_of(clip, options) for clip in clips], extractor_for(recipe, device)
     need = require_space(partial(_need, command, clips, options, _model_bytes(recipe)), clips, options)
     known = supervisions(clips, options)
     job = _Job(clips, areas, known, extract, device, need)

@@ -157,6 +157,8 @@ def size(count: int) -> str:
 
 def feature_bytes(recipe: Recipe) -> int:
     """What the features of one frame take, in half precision (`learning.features`)."""
+    if not recipe.losses.diffuses:
+        return 2
     height, width = recipe.input.height_px, recipe.input.width_px
     if recipe.features.extractor == "texture":
         return 2 * 40 * max(1, height // 8) * max(1, width // 8)
