@@ -92,14 +92,14 @@ def test_fast_reads_less_than_a_quarter_of_the_default_s_pixels():
     assert set(FAST.cues.use) < set(DEFAULT.cues.use)
 
 
-def test_best_is_the_default_on_a_larger_picture_with_a_wider_network_and_more_steps():
+def test_best_is_the_default_on_a_larger_picture_with_the_papers_anchor_loss():
     assert BEST.input.height_px > DEFAULT.input.height_px
-    assert BEST.network.width > DEFAULT.network.width
-    assert BEST.training.steps > DEFAULT.training.steps
-    assert (BEST.cues, BEST.anchors, BEST.losses, BEST.masks) == (
+    assert (BEST.losses.anchor_form, DEFAULT.losses.anchor_form) == (PAPER.losses.anchor_form, "log")
+    assert (BEST.cues, BEST.anchors, BEST.network, BEST.training, BEST.masks) == (
         DEFAULT.cues,
         DEFAULT.anchors,
-        DEFAULT.losses,
+        DEFAULT.network,
+        DEFAULT.training,
         DEFAULT.masks,
     )
 
