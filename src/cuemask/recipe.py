@@ -1,10 +1,9 @@
 """Recipes: every choice the method leaves open, as one value that is written down with each run.
 
 A recipe is a frozen dataclass of sections. Five have names: `default` (ours), `fast` (the same in a quarter of the
-time), `best` (twice the time), `paper` (the text to the letter) and `released` (the settings of
-the authors' published code). Where the paper is silent, `paper` takes the released setting. Two more are for skin
-lesions: `isic` (the paper's section 3.5) and `lesion` (ours). Every field that differs is explained in
-docs/deviations.md.
+time), `best` (in twice the time), `paper` (the text to the letter) and `released` (the settings of the authors'
+published code). Where the paper is silent, `paper` takes the released setting. Two more are for skin lesions: `isic`
+(the paper's section 3.5) and `lesion` (ours). Every field that differs is explained in docs/deviations.md.
 """
 
 from __future__ import annotations
@@ -277,7 +276,7 @@ FAST = dataclasses.replace(
     training=dataclasses.replace(DEFAULT.training, steps=80, pairs_per_step=2, learning_rate=4e-3),
 )
 
-# At twice the default's time: a larger picture, and the paper's linear anchor loss, which doubtful anchors mislead less.
+# In twice the default's time: a larger picture, and the paper's linear loss, which wrong anchors mislead less.
 BEST = dataclasses.replace(
     DEFAULT,
     name="best",

@@ -293,7 +293,7 @@ def test_reduced_recipes_say_so_unless_they_are_run_whole():
 
 
 def test_a_recipe_without_its_weights_is_left_out_and_why_is_printed(capsys, tmp_path):
-    absent = contestant("default", ["features.extractor=resnet18", f"features.weights={tmp_path / 'absent'}"])
+    absent = contestant("lesion", ["features.extractor=resnet18", f"features.weights={tmp_path / 'absent'}"])
     assert [one.label for one in able([absent, contestant("fast")])] == ["fast"]
     assert "absent: no such file of weights" in capsys.readouterr().out
 

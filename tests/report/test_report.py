@@ -22,6 +22,18 @@ def test_a_sheet_has_a_row_a_frame_and_shows_maps_in_grey():
     assert (two[-20, 400] == 255).all()
 
 
+@pytest.mark.parametrize("name", ["frame045", "endovis18_sequence_frames/" * 4 + "frame045"])
+def test_names_of_any_length_end_within_their_cell(name):
+    written = (contact_sheet([row(name, 0.0)])[26 + 4 :, :240] != (200, 30, 30)).any((0, 2)).nonzero()[0]
+    assert written.min() >= 4
+    assert 50 < written.max() <= 236
+
+
+def test_of_a_long_name_the_end_is_read():
+    first, second = (contact_sheet([row("case/" * 20 + end, 0.0)]) for end in ("frame045", "frame046"))
+    assert not np.array_equal(first, second)
+
+
 def test_an_empty_sheet_is_refused():
     with pytest.raises(ValueError, match="at least one row"):
         contact_sheet([])

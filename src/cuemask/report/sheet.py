@@ -13,6 +13,7 @@ _CELL_WIDTH_PX = 240
 _GAP_PX = 4
 _TITLE_PX = 26
 _WHITE = (255, 255, 255)
+_TEXT_SIZES = (0.5, 0.45, 0.4, 0.35)
 
 
 class Cell(NamedTuple):
@@ -64,8 +65,19 @@ def _titles(titles: Sequence[str]) -> UInt8[np.ndarray, "h W 3"]:
 
 
 def _write(picture: np.ndarray, text: str, place: tuple[int, int]) -> None:
-    for color, thickness in (((0, 0, 0), 3), (_WHITE, 1)):
-        cv2.putText(picture, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.5, color, thickness, cv2.LINE_AA)
+    """White with a black rim; what is too long is written smaller and, if need be, without its beginning."""
+    room = picture.shape[1] - 2 * place[0]
+    size = next((s for s in _TEXT_SIZES if _width(text, s) <= room), _TEXT_SIZES[-1])
+    while _width(text, size) > room:
+        text = "..." + text.removeprefix("...")[1:]
+    # Not a thicker stroke below: newer OpenCV then takes wider letters, which lie beside the white ones.
+    for x, y, color in (*((x, y, (0, 0, 0)) for x in (-1, 0, 1) for y in (-1, 0, 1)), (0, 0, _WHITE)):
+        where = (place[0] + x, place[1] + y)
+        cv2.putText(picture, text, where, cv2.FONT_HERSHEY_SIMPLEX, size, color, 1, cv2.LINE_AA)
+
+
+def _width(text: str, size: float) -> int:
+    return cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, size, 1)[0][0]
 
 
 def _joined(pictures: Sequence[np.ndarray], axis: int) -> np.ndarray:
