@@ -216,7 +216,8 @@ def test_an_unknown_recipe_key_suggests_the_nearest(phantom, out):
 def test_features_without_weights_name_the_file_and_texture(phantom, quick, out, monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr("urllib.request.urlopen", _no_network)
-    text = refused("segment", phantom.frames, "--out", out, *quick, "--set", "features.extractor=vgg16")
+    flags = (*quick, "--set", "features.extractor=vgg16", "--set", "losses.background_weight=1")
+    text = refused("segment", phantom.frames, "--out", out, *flags)
     assert "vgg16-397923af.pth" in text
     assert "features.extractor=texture" in text
 
