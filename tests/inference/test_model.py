@@ -15,7 +15,7 @@ from cuemask.inference.thresholds import finished_probability, full_probability
 from cuemask.learning.unet import network
 from cuemask.media.area import PictureArea
 from cuemask.media.frames import Frame
-from cuemask.recipe import load_recipe
+from cuemask.recipe import load_recipe, recipe_as_mapping
 
 TINY = load_recipe(
     "default",
@@ -61,6 +61,33 @@ def test_files_that_are_no_models_are_refused(tmp_path):
         load_model(tmp_path)
 
 
+@pytest.mark.parametrize("architecture", ["unet", "resnet18_unet"])
+def test_models_of_before_load_with_the_wiring_that_they_were_trained_with(architecture, tmp_path):
+    """Their recipes do not name what could not be chosen then."""
+    settings = [f"network.architecture={architecture}", "network.weights=random", "network.skips=before"]
+    if architecture == "resnet18_unet":
+        settings.append("network.normalization=none")
+    recipe = load_recipe("default", [*settings, "network.width=4", "network.depth=2"])
+    torch.manual_seed(0)
+    net = network(recipe.network).eval()
+    values = recipe_as_mapping(recipe)
+    for name in ("skips", "scaling", "dropout", "mirror_px"):
+        del values["network"][name]
+    values["network"]["normalization"] = "batch"  # which then said nothing of an encoder
+    for section, name in (
+        ("training", "frames"),
+        ("cues", "superpixel_cost"),
+        ("masks", "otsu_range"),
+        ("masks", "blob_connectivity"),
+    ):
+        del values[section][name]
+    save_file(net.state_dict(), tmp_path / FILE, {"cuemask": "0.1.0", "recipe": json.dumps(values)})
+    loaded = load_model(tmp_path)
+    rgb = torch.rand(1, 3, 64, 64)
+    assert torch.allclose(loaded.network(rgb), net(rgb), atol=1e-5)
+    assert (loaded.recipe.masks.otsu_range, loaded.recipe.masks.blob_connectivity) == ("unit", 8)
+
+
 def nothing(*_):
     return None
 
@@ -90,6 +117,27 @@ def test_known_masks_are_passed_on_without_a_probability(one_core):
     assert [r.finished[2] for r in results] == [False, True, True, False, False]
     assert results[1].finished == (1, True, True)
     assert results[1].mask is known
+
+
+def test_known_frames_leave_the_others_in_their_places_of_as_many_pictures():
+    """Else a resumed run would round otherwise than an unbroken one: sums depend on how many pictures go together."""
+    batches = []
+
+    class Counting:
+        recipe, device, one_core = TINY, "cpu", False
+
+        def working_probability(self, pictures):
+            batches.append(pictures)
+            return np.zeros(pictures.shape[:3], np.float32)
+
+    area, mask = PictureArea(0, 0, 48, 60, None), np.ones((48, 60), bool)
+    list(segmented(Counting(), frames(11), area, nothing))
+    unbroken = [batches.pop(0) for _ in range(3)]
+    list(segmented(Counting(), frames(11), area, nothing, known=lambda frame: mask if frame.index < 6 else None))
+    assert [len(pictures) for pictures in batches] == [4, 3]
+    assert not batches[0][:2].any()
+    assert np.array_equal(batches[0][2:], unbroken[1][2:])
+    assert np.array_equal(batches[1], unbroken[2])
 
 
 def test_each_frame_of_a_model_on_one_core_goes_through_it_alone():

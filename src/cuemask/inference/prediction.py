@@ -118,7 +118,11 @@ def _through_network(
     model: Predictor, jobs: Iterator[_Job], at_once: int
 ) -> Iterator[tuple[_Job, Float32[np.ndarray, "h w"] | None]]:
     while chunk := list(islice(jobs, at_once)):
-        pictures = [job.picture for job in chunk if job.picture is not None]
-        results = iter(model.working_probability(np.stack(pictures)) if pictures else ())
-        for job in chunk:
-            yield job, None if job.picture is None else next(results)
+        some = next((job.picture for job in chunk if job.picture is not None), None)
+        if some is None:
+            yield from ((job, None) for job in chunk)
+            continue
+        # Black stands in for known frames: the last digit of a probability depends on how many pictures go together.
+        pictures = [np.zeros_like(some) if job.picture is None else job.picture for job in chunk]
+        for job, p in zip(chunk, model.working_probability(np.stack(pictures)), strict=True):
+            yield job, None if job.picture is None else p
