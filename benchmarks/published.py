@@ -1,11 +1,14 @@
-"""The training step as it was published, written by us from its description: what ours is measured against.
+"""What was published, written by us from its description: what ours is measured against and held to.
 
-The feature network runs on every augmented frame; its 512 channels are scaled to length 1 at each cell and
-carried bicubically, corners aligned, to half the picture's size, where they meet the probability; everything is
-in float32 and stored channels first. docs/deviations.md has its settings beside the paper's.
+The training step: the feature network runs on every augmented frame; its 512 channels are scaled to length 1 at each
+cell and carried bicubically, corners aligned, to half the picture's size, where they meet the probability; everything
+is in float32 and stored channels first. The network, one operation after the other, from a dictionary of its weights.
+What is done to anchors and probabilities. docs/deviations.md has the settings beside the paper's.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 import torch
 import torch.nn.functional as F
@@ -33,7 +36,8 @@ def random_vgg16() -> VGG16Relu53:
 def cell_features(vgg: nn.Module, rgb: Float[Tensor, "N 3 H W"]) -> Float[Tensor, "N 512 h w"]:
     """relu5_3 of pictures in [0, 1], each cell's vector scaled to length 1."""
     mean, std = (rgb.new_tensor(values)[:, None, None] for values in (IMAGENET_MEAN, IMAGENET_STD))
-    return F.normalize(vgg((rgb - mean) / std), dim=1, eps=1e-6)
+    features = vgg((rgb - mean) / std)
+    return features / torch.sqrt((features**2).sum(1, keepdim=True) + 1e-6)
 
 
 def published_loss(
@@ -67,6 +71,53 @@ def published_loss(
 def weighted_mean(weights: Float[Tensor, "N 1 H W"], features: Float[Tensor, "N D H W"]) -> Float[Tensor, "N D"]:
     """Features averaged over the picture with these weights."""
     return (weights * features).sum((-1, -2)) / (weights.sum((-1, -2)) + 1e-10)
+
+
+def published_logits(
+    weights: Mapping[str, Tensor], rgb: Float[Tensor, "N 3 H W"], *, trains: bool
+) -> Float[Tensor, "N 1 H W"]:
+    """The network of the published code for pictures whose sides are multiples of 32.
+
+    An ImageNet ResNet-18, with `trains` by the batch's own means and deviations, else by the running ones. Its stem,
+    pooled, and its first three stages are kept. Five times: enlarged to the nearest neighbour by 2, 2, 2, 1 and 4; two
+    3x3 convolutions with ReLU; beside what comes out stage 3, 2, 1, the stem, the normalised picture. A linear head.
+
+    Parameters
+    ----------
+    weights
+        By the names of `cuemask.learning.unet.ResNet18UNet`.
+    """
+
+    def norm(name: str, x: Tensor) -> Tensor:
+        running = (weights[f"encoder.{name}.running_{k}"].clone() for k in ("mean", "var"))
+        weight, bias = weights[f"encoder.{name}.weight"], weights[f"encoder.{name}.bias"]
+        return F.batch_norm(x, *running, weight, bias, training=trains)
+
+    def convolved(name: str, x: Tensor, stride: int = 1) -> Tensor:
+        weight = weights[f"{name}.weight"]
+        return F.conv2d(x, weight, weights.get(f"{name}.bias"), stride, weight.shape[-1] // 2)
+
+    mean, std = (rgb.new_tensor(values)[:, None, None] for values in (IMAGENET_MEAN, IMAGENET_STD))
+    picture = (rgb - mean) / std
+    x = F.max_pool2d(F.relu(norm("bn1", convolved("encoder.conv1", picture, 2))), 3, 2, 1)
+    skips = [x]
+    for stage, first_stride in enumerate((1, 2, 2, 2), 1):
+        for block, stride in enumerate((first_stride, 1)):
+            name = f"layer{stage}.{block}"
+            y = F.relu(norm(f"{name}.bn1", convolved(f"encoder.{name}.conv1", x, stride)))
+            y = norm(f"{name}.bn2", convolved(f"encoder.{name}.conv2", y))
+            if stride == 2:
+                x = norm(f"{name}.downsample.1", convolved(f"encoder.{name}.downsample.0", x, 2))
+            x = F.relu(y + x)
+        skips.append(x)
+    stem, stage1, stage2, stage3, x = skips
+    for block, (enlarge, skip) in enumerate(zip((2, 2, 2, 1, 4), (stage3, stage2, stage1, stem, picture), strict=True)):
+        x = x.repeat_interleave(enlarge, 2).repeat_interleave(enlarge, 3)
+        x = F.relu(convolved(f"up.{block}.0", x))
+        x = F.relu(convolved(f"up.{block}.2", x))
+        x = torch.cat([x, skip], 1)
+    head, bias = weights["head.weight"][0, :, 0, 0], weights["head.bias"]
+    return (x * head[:, None, None]).sum(1, keepdim=True) + bias
 
 
 def published_step(

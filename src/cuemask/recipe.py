@@ -47,6 +47,7 @@ class CuesRecipe:
     location: Literal["mean", "gaussian"] = "mean"  # the clip's mean colour map, or a fixed centre prior
     location_scale: Literal["fixed", "minmax"] = "fixed"  # the mean as it is, or stretched per clip
     objectness_windows: int = 1000
+    superpixel_cost: float = 450.0  # of objectness: k of Felzenszwalb and Huttenlocher; the smaller, the finer
     dark: float = 0.0  # LAB lightness, 0 to 100, below which the colour cue fades, to nothing at 0
     # Exponents in the products: 1 is the paper's plain product, below 1 a cue has less say.
     color_weight: float = 1.0
@@ -63,7 +64,9 @@ class AnchorsRecipe:
 
     # given: anchors that come with the data set take the place of computed ones.
     source: Literal["cues", "given"] = "cues"
-    smoothing: int = 1  # reduce by this factor and enlarge again; 1 leaves the product as it is
+    # Reduce by this factor and enlarge again, in a picture of 1024 rows; in smaller ones by as much less, so that the
+    # same details go. 1 leaves the product as it is. Given anchors are smoothed too, at the size that they have.
+    smoothing: int = 1
     # 0: the plain product. Above: colour, with contour and motion, first goes through a logistic curve centred at its
     # own Otsu threshold, this steep per standard deviation.
     sharpness: float = 0.0
@@ -82,7 +85,13 @@ class NetworkRecipe:
     architecture: Literal["unet", "resnet18_unet"] = "unet"
     width: int = 64  # channels of the first level; doubled at each level below
     depth: int = 4  # times that the size is halved
+    # unet: no norms, or batch norm after each convolution. resnet18_unet: the encoder's batch norms folded into its
+    # convolutions, or trained on.
     normalization: Literal["none", "batch"] = "none"
+    scaling: Literal["signed", "imagenet"] = "imagenet"  # unet: RGB in [-1, 1], or by ImageNet's mean and deviation
+    dropout: float = 0.0  # unet: share dropped in training at the end of the contracting path; 0.5 in the original
+    mirror_px: int = 0  # unet: the picture continued by its mirror image on each side; 96 for unpadded convolutions
+    skips: Literal["before", "after"] = "after"  # resnet18_unet: joined before a block's convolutions or after them
     block_px: int = 1  # unet: side of the square of pixels taken as one; 2 does a quarter of the work
     weights: str = ""  # resnet18_unet: encoder file; "" looks in the weights folders, "random" starts from chance
 
@@ -122,7 +131,10 @@ class TrainingRecipe:
 
     steps: int = 1800  # 6 epochs of the 1,800 frames of EndoVis 2017 in batches of 6 pairs
     pairs_per_step: int = 6
-    pairing: Literal["adjacent", "random"] = "adjacent"
+    pairing: Literal["adjacent", "random"] = "adjacent"  # random: each pass over the frames draws partners anew
+    # The network sees both frames of the pairs as one batch, or all first frames and then all second ones: the same but
+    # for batch norms.
+    frames: Literal["together", "apart"] = "together"
     labelled_share: float = 0.25  # of the pairs, at least, hold a labelled frame, where there are any
     learning_rate: float = 5e-4
     schedule: Literal["constant", "cosine"] = "constant"
@@ -142,7 +154,9 @@ class MasksRecipe:
 
     height_px: int = 0  # at which probabilities are refined and thresholded, then enlarged; 0: the picture's own
     threshold: Literal["otsu"] | float = "otsu"
+    otsu_range: Literal["own", "unit"] = "own"  # Otsu's 256 levels: over the values that the map has, or 0 to 1
     smallest_blob: float = 0.0  # of the picture's area; smaller connected parts are dropped
+    blob_connectivity: int = 8  # pixels of one part touch at sides or corners (8), or at sides (4)
     refinement: Literal["none", "guided"] = "none"  # guided filter, the frame as its guide
     refinement_radius: float = 0.01  # of the picture's diagonal
 
@@ -173,6 +187,7 @@ def _check(recipe: Recipe) -> None:
         ("input.width_px", r.input.width_px, 32 <= r.input.width_px <= 4096, "from 32 to 4096"),
         ("cues.use", r.cues.use, 0 < len(r.cues.use) == len(set(r.cues.use)), "one or more cues, each once"),
         ("cues.objectness_windows", r.cues.objectness_windows, r.cues.objectness_windows >= 1, "at least 1"),
+        ("cues.superpixel_cost", r.cues.superpixel_cost, r.cues.superpixel_cost > 0, "above 0"),
         ("cues.objectness_weight", r.cues.objectness_weight, r.cues.objectness_weight > 0, "above 0"),
         ("cues.location_weight", r.cues.location_weight, r.cues.location_weight > 0, "above 0"),
         ("cues.color_weight", r.cues.color_weight, r.cues.color_weight > 0, "above 0"),
@@ -185,6 +200,13 @@ def _check(recipe: Recipe) -> None:
         ("anchors.sharpness", r.anchors.sharpness, r.anchors.sharpness >= 0, "at least 0"),
         ("network.width", r.network.width, 1 <= r.network.width <= 512, "from 1 to 512"),
         ("network.depth", r.network.depth, 1 <= r.network.depth <= 6, "from 1 to 6"),
+        ("network.dropout", r.network.dropout, 0 <= r.network.dropout < 1, "from 0 to below 1"),
+        (
+            "network.mirror_px",
+            r.network.mirror_px,
+            0 <= r.network.mirror_px < min(r.input.height_px, r.input.width_px),
+            "from 0 to below the picture's height and width",
+        ),
         ("network.block_px", r.network.block_px, 1 <= r.network.block_px <= 8, "from 1 to 8"),
         ("training.steps", r.training.steps, r.training.steps >= 1, "at least 1"),
         ("training.pairs_per_step", r.training.pairs_per_step, r.training.pairs_per_step >= 1, "at least 1"),
@@ -205,6 +227,7 @@ def _check(recipe: Recipe) -> None:
         ("training.hue", r.training.hue, 0 <= r.training.hue <= 0.5, "from 0 to 0.5"),
         ("masks.height_px", r.masks.height_px, r.masks.height_px >= 0, "at least 0"),
         ("masks.smallest_blob", r.masks.smallest_blob, 0 <= r.masks.smallest_blob < 1, "from 0 to below 1"),
+        ("masks.blob_connectivity", r.masks.blob_connectivity, r.masks.blob_connectivity in (4, 8), "of 4 or 8"),
         (
             "masks.threshold",
             r.masks.threshold,
@@ -229,7 +252,7 @@ RELEASED = Recipe(
     input=InputRecipe(height_px=512, width_px=640),
     cues=CuesRecipe(color_scale="minmax", location_scale="minmax"),
     anchors=AnchorsRecipe(smoothing=4),
-    network=NetworkRecipe(architecture="resnet18_unet"),
+    network=NetworkRecipe(architecture="resnet18_unet", normalization="batch"),
     features=FeaturesRecipe(normalize_pixels=True, interpolation="cubic"),
     losses=LossesRecipe(
         anchor_form="log",
@@ -240,7 +263,9 @@ RELEASED = Recipe(
         foreground_weight=0.25,
         background_weight=1.0,
     ),
-    masks=MasksRecipe(threshold=0.6, smallest_blob=10_000 / (1024 * 1280)),
+    training=TrainingRecipe(frames="apart"),
+    # Theirs is floor(255 p) > 153; the number of single precision below 154 / 255 says the same with `>`.
+    masks=MasksRecipe(threshold=154 / 255 - 5e-8, smallest_blob=10_000 / (1024 * 1280), blob_connectivity=4),
 )
 
 DEFAULT = Recipe(
@@ -252,6 +277,7 @@ DEFAULT = Recipe(
         color_scale="clip",
         dark=10.0,
         location_scale="minmax",
+        superpixel_cost=75.0,
         color_weight=0.5,
         contour_weight=2.0,
         contour_enough=0.7,
@@ -260,7 +286,7 @@ DEFAULT = Recipe(
         location_weight=0.3,
     ),
     anchors=AnchorsRecipe(sharpness=4.0, threshold="clip", least_contour=0.525),
-    network=NetworkRecipe(width=16, depth=3, normalization="batch", block_px=2),
+    network=NetworkRecipe(width=16, depth=3, normalization="batch", scaling="signed", block_px=2),
     features=FeaturesRecipe(extractor="texture"),
     losses=LossesRecipe(anchor_form="log", foreground_weight=0.0, background_weight=0.0),
     training=TrainingRecipe(steps=150, pairs_per_step=4, learning_rate=2e-3, schedule="cosine"),
@@ -288,7 +314,7 @@ BEST = dataclasses.replace(
 ISIC = dataclasses.replace(
     PAPER,
     name="isic",
-    input=InputRecipe(height_px=256, width_px=320, area="full"),
+    input=dataclasses.replace(PAPER.input, area="full"),
     cues=CuesRecipe(use=("objectness", "location"), location="gaussian"),
     training=TrainingRecipe(pairing="random"),
 )
@@ -302,6 +328,7 @@ LESION = dataclasses.replace(
         use=("color", "objectness", "location"),
         color_channels="lesion",
         location="gaussian",
+        superpixel_cost=75.0,
         objectness_weight=0.3,
         location_weight=0.3,
     ),
@@ -357,6 +384,24 @@ def recipe_from_mapping(values: Mapping[str, Any], base: Recipe = DEFAULT) -> Re
                 f"Write [{key}] on a line of its own and its keys below it.",
             )
     return dataclasses.replace(base, **changes)
+
+
+def recipe_of_model(values: Mapping[str, Any]) -> Recipe:
+    """The recipe in a model's file; what its version of cuemask did not let choose is as it was then.
+
+    Raises
+    ------
+    RecipeError
+        As `load_recipe`.
+    """
+    filled = {name: dict(section) if isinstance(section, Mapping) else section for name, section in values.items()}
+    network = filled.setdefault("network", {})
+    if "skips" not in network:
+        network |= {"skips": "before", "scaling": "signed"}
+        if network.get("architecture") == "resnet18_unet":
+            network["normalization"] = "none"
+        filled.setdefault("masks", {})["otsu_range"] = "unit"
+    return recipe_from_mapping(filled)
 
 
 def recipe_as_mapping(recipe: Recipe) -> dict[str, Any]:

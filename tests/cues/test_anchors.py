@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from skimage.filters import threshold_otsu
 
-from cuemask.cues.anchors import Usual, anchors, sharpen, smooth, spread_of
+from cuemask.cues.anchors import Usual, anchors, sharpen, smooth, smoothing_factor, spread_of
 from cuemask.cues.location import MeanMap, gaussian_location
 from cuemask.cues.otsu import otsu_threshold
 
@@ -37,7 +37,7 @@ def test_inverting_all_cues_swaps_the_anchors(seed):
     assert one.negative == pytest.approx(other.positive, abs=1e-6)
 
 
-@given(SEEDS, st.integers(1, 4))
+@given(SEEDS, st.floats(1, 4))
 @settings(max_examples=40)
 def test_anchors_stay_probabilities_that_do_not_exceed_one_together(seed, smoothing):
     positive, negative = anchors(maps(seed), smoothing=smoothing)
@@ -61,7 +61,7 @@ def test_each_cue_needs_its_weight():
 def test_outside_the_picture_there_are_no_anchors():
     inside = np.zeros((8, 10), bool)
     inside[2:6, 2:8] = True
-    for anchor in anchors(maps(1), inside, smoothing=2):
+    for anchor in anchors(maps(1), inside, smoothing=2.0):
         assert (anchor[~inside] == 0).all()
         assert anchor[inside].any()
 
@@ -156,11 +156,26 @@ def test_a_frame_of_a_constant_clip_decides_nothing():
     assert (sharpen(np.full((4, 4), 0.1, np.float32), 4.0, usual=flat) == 0.5).all()
 
 
-def test_smoothing_reduces_and_enlarges():
-    product = maps(0, 1, (16, 16))[0]
-    expected = cv2.resize(cv2.resize(product, (4, 4)), (16, 16))
-    assert smooth(product, 4) == pytest.approx(expected)
-    assert smooth(product, 1) is product
+@pytest.mark.parametrize("factor", [2.0, 4.0])
+def test_smoothing_takes_means_under_triangles_and_enlarges_again(factor):
+    product = maps(0, 1, (16, 24))[0]
+    reduced = np.zeros((int(16 / factor), int(24 / factor)), np.float32)
+    for row, column in np.ndindex(reduced.shape):
+        total = weight = 0.0
+        for y, x in np.ndindex(product.shape):
+            near_y = 1 - abs(y + 0.5 - (row + 0.5) * factor) / factor
+            near_x = 1 - abs(x + 0.5 - (column + 0.5) * factor) / factor
+            if near_y > 0 and near_x > 0:
+                total += near_y * near_x * product[y, x]
+                weight += near_y * near_x
+        reduced[row, column] = total / weight
+    assert smooth(product, factor) == pytest.approx(cv2.resize(reduced, (24, 16)), abs=1e-5)
+    assert smooth(product, 1.0) is product
+
+
+def test_smoothing_is_meant_for_1024_rows_and_less_in_smaller_pictures():
+    assert [smoothing_factor(4, rows) for rows in (1024, 512, 256, 64, 2048)] == [4, 2, 1, 1, 8]
+    assert [smoothing_factor(1, rows) for rows in (64, 2048)] == [1, 1]
 
 
 @given(SEEDS)
@@ -177,8 +192,28 @@ def test_otsu_agrees_with_scikit_image(seed):
 @pytest.mark.parametrize("level", [0.0, 0.5, 1.0])
 def test_otsu_leaves_nothing_of_a_constant(level):
     values = np.full(10, level, np.float32)
-    assert not (values > otsu_threshold(values)).any()
-    assert otsu_threshold(np.empty(0, np.float32)) == 1
+    for own_range in (False, True):
+        assert not (values > otsu_threshold(values, own_range=own_range)).any()
+        assert otsu_threshold(np.empty(0, np.float32), own_range=own_range) == 1
+
+
+@given(SEEDS, st.sampled_from([1e-6, 0.004, 0.05, 1.0]), st.floats(0, 0.5))
+def test_on_its_own_range_otsu_splits_a_dim_map_as_a_bright_one(seed, scale, shift):
+    rng = np.random.default_rng(seed)
+    bright = np.concatenate([rng.normal(0.3, 0.1, 500), rng.normal(0.7, 0.08, 200)]).clip(0, 1).astype(np.float32)
+    dim = (np.float32(scale) * bright).astype(np.float32)
+    theirs = threshold_otsu(bright, nbins=256)  # scikit-image takes the range of the values
+    for values in (dim, dim + np.float32(shift) if scale == 0.05 else dim):
+        split = values > otsu_threshold(values, own_range=True)
+        assert abs(int(split.sum()) - int((bright > theirs).sum())) <= 0.01 * bright.size
+
+
+def test_from_0_to_1_a_dim_map_has_few_levels_left():
+    dim = np.linspace(0, 0.05, 500, dtype=np.float32)
+    assert len(np.unique(np.rint(dim * 255))) == 14
+    dim[:450] = np.linspace(0, 0.0018, 450, dtype=np.float32)  # within the lowest level
+    dim[450:] = np.linspace(0.0019, 0.0021, 50, dtype=np.float32)
+    assert (dim > otsu_threshold(dim, own_range=True)).sum() != (dim > otsu_threshold(dim)).sum()
 
 
 def test_the_location_cue_is_the_mean_in_any_order():

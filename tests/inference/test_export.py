@@ -87,8 +87,9 @@ def test_any_number_of_frames_of_any_size_gives_what_torch_gives(exported, count
     [
         load_recipe("released", [*SMALL, "network.weights=random", "input.height_px=60"]),
         load_recipe("paper", [*SMALL, "network.width=3", "network.depth=3", "input.width_px=70"]),
+        load_recipe("paper", [*SMALL, "network.width=3", "network.normalization=none", "network.mirror_px=20"]),
     ],
-    ids=["resnet18_unet", "unet without norms"],
+    ids=["resnet18_unet", "unet with ImageNet's scaling", "unet without norms, mirrored"],
 )
 def test_other_networks_and_sizes_that_need_padding_export_too(recipe, tmp_path):
     model = trained(recipe)
@@ -113,6 +114,14 @@ def test_the_file_is_whole_in_itself_and_says_what_it_is(exported):
     assert (gives.name, gives.type.tensor_type.elem_type) == ("probability", TensorProto.FLOAT)
     assert [d.dim_param or d.dim_value for d in given.type.tensor_type.shape.dim] == ["frames", "height", "width", 3]
     assert [d.dim_param or d.dim_value for d in gives.type.tensor_type.shape.dim] == ["frames", 48, 64]
+
+
+def test_batch_norms_of_the_encoder_are_folded_too(tmp_path):
+    recipe = load_recipe("released", [*SMALL, "network.weights=random", "input.height_px=64"])
+    write_onnx(trained(recipe), tmp_path / "m.onnx")
+    kinds = [node.op_type for node in onnx.load(tmp_path / "m.onnx").graph.node]
+    assert "BatchNormalization" not in kinds
+    assert kinds.count("Conv") == 20 + 10 + 2  # encoder, decoder, the head in two parts
 
 
 def test_batch_norms_are_folded_into_the_convolutions(exported):

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from cuemask.inference.thresholds import finished_probability, full_mask, mask_of, refined, without_small_blobs
 from cuemask.media.area import PictureArea
-from cuemask.recipe import MasksRecipe, Recipe
+from cuemask.recipe import RELEASED, MasksRecipe, Recipe
 
 
 def soft_disc(size: int = 64) -> np.ndarray:
@@ -28,6 +30,33 @@ def test_a_constant_map_gives_an_empty_mask_under_otsu(level):
     assert not mask_of(np.full((8, 8), level, np.float32), None, MasksRecipe()).any()
 
 
+@pytest.mark.parametrize("scale", [1.0, 0.05, 0.004])
+def test_a_dim_map_is_split_as_a_bright_one_under_the_papers_otsu(scale):
+    expected = mask_of(soft_disc(), None, MasksRecipe()).sum()
+    mask = mask_of(np.float32(scale) * soft_disc(), None, MasksRecipe())
+    assert abs(int(mask.sum()) - int(expected)) <= 0.01 * expected
+
+
+def test_the_threshold_of_released_is_153_of_the_whole_levels():
+    """Theirs: the map times 255, cut to whole levels, above 0.6 times 255."""
+    rng = np.random.default_rng(0)
+    near = np.float32(154 / 255)
+    around = [near]
+    for towards in (0, 1):
+        for _ in range(40):
+            around.append(np.nextafter(around[-1], np.float32(towards)))
+        around.append(near)
+    values = [
+        *around,
+        *np.float32(np.arange(256) / 255),
+        *rng.random(20_000, np.float32),
+        *rng.uniform(0.6, 0.608, 20_000),
+    ]
+    p = np.array([values], np.float32)
+    theirs = (p * np.float32(255)).astype(np.uint8) > 255 * 0.6
+    assert np.array_equal(mask_of(p, None, dataclasses.replace(RELEASED.masks, smallest_blob=0.0)), theirs)
+
+
 def test_the_mask_stays_inside_the_picture():
     inside = np.zeros((64, 64), bool)
     inside[:, :32] = True
@@ -48,6 +77,17 @@ def test_small_blobs_go_and_large_ones_stay():
 def test_diagonal_neighbours_are_one_blob():
     mask = np.eye(10, dtype=bool)
     assert without_small_blobs(mask, 0.1).sum() == 10
+    assert not without_small_blobs(mask, 0.1, connectivity=4).any()
+    assert (MasksRecipe().blob_connectivity, RELEASED.masks.blob_connectivity) == (8, 4)
+
+
+def test_the_recipe_says_which_pixels_are_one_blob():
+    p = np.eye(10, dtype=np.float32)
+    recipe = MasksRecipe(threshold=0.5, smallest_blob=0.1)
+    assert mask_of(p, None, recipe).sum() == 10
+    corners_apart = dataclasses.replace(recipe, blob_connectivity=4)
+    assert not mask_of(p, None, corners_apart).any()
+    assert not full_mask(p, PictureArea(0, 0, 10, 10, None), 10, 10, corners_apart).any()
 
 
 def test_refinement_sharpens_a_blurred_edge_where_the_picture_has_one():

@@ -36,6 +36,37 @@ def test_random_pairs_are_of_two_frames_of_one_clip(lengths, seed):
     assert all(p.first != p.second and max(p.first, p.second) < lengths[p.clip] for p in pairs)
 
 
+def passes(order: Schedule, count: int) -> list[list[Pair]]:
+    """The pairs of so many passes over all of them, each in the order of its first frames."""
+    drawn = [pair for step in range(count * len(order.pairs)) for pair in step_pairs(order, step)]
+    size = len(order.pairs)
+    return [sorted(drawn[k * size : (k + 1) * size]) for k in range(count)]
+
+
+def test_each_pass_draws_random_partners_anew():
+    met = passes(schedule([30, 2], TrainingRecipe(pairing="random", pairs_per_step=1), 4), 20)
+    firsts = [(0, t) for t in range(30)] + [(1, 0), (1, 1)]
+    assert all([pair[:2] for pair in one] == firsts for one in met)
+    for first in firsts[:30]:
+        partners = {pair.second for one in met for pair in one if pair[:2] == first}
+        assert len(partners) > 9  # of 29, in 20 draws; 14.6 are expected
+        assert first[1] not in partners
+    assert all(pair.second == 1 - pair.first for one in met for pair in one if pair.clip == 1)
+
+
+def test_random_partners_follow_from_the_seed():
+    runs = [passes(schedule([30], TrainingRecipe(pairing="random"), seed), 3) for seed in (0, 0, 1)]
+    assert runs[0] == runs[1] != runs[2]
+
+
+def test_the_first_frame_of_random_pairs_of_labelled_frames_is_labelled():
+    recipe = TrainingRecipe(pairing="random", pairs_per_step=2, labelled_share=0.5)
+    order = schedule([50], recipe, 0, [frozenset({3, 9})])
+    drawn = [step_pairs(order, step) for step in range(40)]
+    assert all(any(pair.first in (3, 9) for pair in pairs) for pairs in drawn)
+    assert len({pair.second for pairs in drawn for pair in pairs if pair.first == 3}) > 8
+
+
 @given(st.integers(1, 30), st.integers(1, 7), st.integers(0, 5))
 def test_every_pass_meets_each_pair_once(count, per_step, seed):
     pairs = [Pair(0, t, t + 1) for t in range(count)]

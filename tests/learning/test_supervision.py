@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
+from cuemask.cues.anchors import smooth
 from cuemask.cues.clip import KeptClip, keep_clip
 from cuemask.datasets.dataset import GivenAnchors
 from cuemask.errors import InputError
@@ -83,6 +84,25 @@ def test_anchors_that_came_with_the_data_are_taken_where_the_recipe_says_so(tmp_
     recipe: Recipe = dataclasses.replace(SMALL, anchors=dataclasses.replace(SMALL.anchors, source=source))
     both = Supervision(given=given).anchors(kept, 0, recipe)
     assert (np.allclose(both.positive, 0.2) and np.allclose(both.negative, 0.8)) is replaced
+
+
+def test_given_anchors_are_smoothed_at_their_own_size_as_the_authors_do_with_these_files(tmp_path):
+    """1024 rows, reduced by 4: the size of the authors' crops."""
+    kept = kept_frames(tmp_path, fixed_area(0, 0, 1024, 80, 1024, 80), 1024, 80)
+    rng = np.random.default_rng(1)
+    given = GivenAnchors({"f0": tmp_path / "pos.png"}, {"f0": tmp_path / "neg.png"})
+    on_disk = rng.integers(0, 256, (2, 1024, 80), np.uint8)
+    for path, values in zip(("pos.png", "neg.png"), on_disk, strict=True):
+        cv2.imwrite(str(tmp_path / path), values)
+    settings = ["input.height_px=512", "input.width_px=40", "anchors.source=given"]
+    plain, smoothed = (load_recipe("released", [*settings, f"anchors.smoothing={k}"]) for k in (1, 4))
+    for recipe, factor in ((plain, 1.0), (smoothed, 4.0)):
+        both = Supervision(given=given).anchors(kept, 0, recipe)
+        for found, values in zip(both, on_disk, strict=True):
+            expected = cv2.resize(
+                smooth(values.astype(np.float32) / 255, factor), (40, 512), interpolation=cv2.INTER_AREA
+            )
+            assert found == pytest.approx(expected, abs=1e-6)
 
 
 def test_a_true_mask_goes_before_anchors_that_came_with_the_data(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import cv2
@@ -10,6 +11,8 @@ import numpy as np
 from jaxtyping import Bool, Float32
 
 from cuemask.cues.otsu import otsu_threshold
+
+SMOOTHING_ROWS = 1024  # of the picture that `anchors.smoothing` is meant for
 
 
 class Anchors(NamedTuple):
@@ -24,7 +27,7 @@ def anchors(
     inside: Bool[np.ndarray, "H W"] | None = None,
     *,
     weights: Sequence[float] | None = None,
-    smoothing: int = 1,
+    smoothing: float = 1.0,
 ) -> Anchors:
     """The product of the cues and the product of the inverted cues.
 
@@ -103,10 +106,28 @@ def sharpen(
     return (1 / (1 + np.exp(-centred))).astype(np.float32)
 
 
-def smooth(product: Float32[np.ndarray, "H W"], factor: int) -> Float32[np.ndarray, "H W"]:
-    """`product` reduced by `factor` and enlarged again, both bilinear."""
+def smoothing_factor(smoothing: int, height_px: int) -> float:
+    """By how much to reduce a picture of so many rows where one of 1024 is reduced by `smoothing`; at least 1."""
+    return 1.0 if smoothing == 1 else max(1.0, smoothing * height_px / SMOOTHING_ROWS)
+
+
+def smooth(product: Float32[np.ndarray, "H W"], factor: float) -> Float32[np.ndarray, "H W"]:
+    """`product` reduced by `factor` and enlarged again, both bilinear.
+
+    Reduced without aliasing, as the published code's library does it: each of the fewer pixels is a mean under a
+    triangle that reaches the centres of its neighbours.
+    """
     if factor == 1:
         return product
     height, width = product.shape
-    small = cv2.resize(product, (max(1, width // factor), max(1, height // factor)), interpolation=cv2.INTER_LINEAR)
-    return cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR).astype(np.float32)
+    rows, columns = (_triangles(max(1, int(size / factor)), size) for size in (height, width))
+    return cv2.resize(rows @ product @ columns.T, (width, height), interpolation=cv2.INTER_LINEAR)
+
+
+@lru_cache(maxsize=8)
+def _triangles(count: int, size: int) -> Float32[np.ndarray, "count size"]:
+    """Row i: the weights of `size` samples in the i-th of `count`; each row sums to 1."""
+    step = size / count
+    centres = (np.arange(count)[:, None] + 0.5) * step
+    weights = np.maximum(0, 1 - np.abs(np.arange(size) + 0.5 - centres) / max(step, 1))
+    return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)

@@ -243,7 +243,8 @@ def frame_color(
 def _objectness(rgb: np.ndarray, inside: np.ndarray | None, recipe: Recipe, seed: int) -> np.ndarray:
     if "objectness" not in recipe.cues.use:
         return np.zeros(rgb.shape[:2], np.float32)
-    cue = objectness_cue(rgb, windows=recipe.cues.objectness_windows, seed=seed)
+    chosen = recipe.cues
+    cue = objectness_cue(rgb, windows=chosen.objectness_windows, seed=seed, superpixel_cost=chosen.superpixel_cost)
     return cue if inside is None else stretch(np.where(inside, cue, np.float32(0)), inside) * inside
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float32
 
-from cuemask.cues.anchors import Anchors, Usual, anchors, sharpen
+from cuemask.cues.anchors import Anchors, Usual, anchors, sharpen, smoothing_factor
 from cuemask.cues.motion import agreement
 from cuemask.recipe import CuesRecipe, Recipe
 
@@ -54,7 +54,8 @@ def anchors_of(maps: CueMaps, inside: Bool[np.ndarray, "H W"] | None, recipe: Re
     if "location" in cues.use:
         chosen.append((maps.location, cues.location_weight))
     weights = [weight for _, weight in chosen]
-    both = anchors([cue for cue, _ in chosen], inside, weights=weights, smoothing=wanted.smoothing)
+    factor = smoothing_factor(wanted.smoothing, recipe.input.height_px)
+    both = anchors([cue for cue, _ in chosen], inside, weights=weights, smoothing=factor)
     return both if clipwide.evidence == 1 else _doubted(both, clipwide.evidence, inside)
 
 

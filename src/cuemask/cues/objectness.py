@@ -13,8 +13,8 @@ Windows are rows of whole pixels (top, left, bottom, right), bottom and right ex
 not empty. Every window costs the same, whatever its size: all sums come from summed-area tables.
 
 Where the papers leave room or we differ: the likelihood ratios are smooth curves through points of the
-published ones; superpixels are finer (`SUPERPIXEL_COST`); a window's saliency is that of its best colour
-channel; edge density counts in a way that does not depend on the picture's size.
+published ones; a window's saliency is that of its best colour channel; edge density counts in a way that does not
+depend on the picture's size.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ SUPERPIXEL_LEAST_AREA_PX = 200.0
 
 SUPERPIXEL_BLUR_PX = 0.5
 
-SUPERPIXEL_COST = 75.0
-"""Felzenszwalb and Huttenlocher's k. The papers' 450 leaves 10 to 25 superpixels in a surgical picture, whose
+SUPERPIXEL_COST = 450.0
+"""Felzenszwalb and Huttenlocher's k, as published. It leaves 10 to 25 superpixels in a surgical picture, whose
 contrast is low; whether one of them merges, which differs between sizes of one picture, then moves the whole
 heat map. With 75 there are 40 to 80."""
 
@@ -86,6 +86,7 @@ def objectness_cue(
     candidates: int = 5_000,
     seed: int = 0,
     working_height_px: int = 128,
+    superpixel_cost: float = SUPERPIXEL_COST,
 ) -> Float32[np.ndarray, "H W"]:
     """How likely each pixel is covered by whole objects: a blurred map, high where many good windows overlap.
 
@@ -107,6 +108,8 @@ def objectness_cue(
         Of the draw. The same seed gives the same map.
     working_height_px
         Height of the picture in which windows are looked for; time and memory grow with its square.
+    superpixel_cost
+        As `superpixels` takes it; above 0, and the smaller, the finer.
 
     Returns
     -------
@@ -137,7 +140,9 @@ def objectness_cue(
         raise RecipeError(f"working_height_px = {working_height_px} is too small.", "Choose 16 or more.")
     height_px, width_px = rgb.shape[:2]
     working = _resized(rgb, working_height_px, _working_width_px(height_px, width_px, working_height_px))
-    found, p = objectness_windows(working, cues=cues, windows=windows, candidates=candidates, seed=seed)
+    found, p = objectness_windows(
+        working, cues=cues, windows=windows, candidates=candidates, seed=seed, superpixel_cost=superpixel_cost
+    )
     heat = heat_map(found, p, working.shape[0], working.shape[1])
     return _min_max(cv2.resize(heat, (width_px, height_px), interpolation=cv2.INTER_LINEAR))
 
@@ -149,6 +154,7 @@ def objectness_windows(
     windows: int = 1000,
     candidates: int = 5_000,
     seed: int = 0,
+    superpixel_cost: float = SUPERPIXEL_COST,
 ) -> tuple[Int[np.ndarray, "N 4"], Float32[np.ndarray, " N"]]:
     """The picture's most object-like windows and the probability of each, best first.
 
@@ -158,7 +164,7 @@ def objectness_windows(
     ----------
     rgb
         The picture, 0 to 255.
-    cues, windows, candidates, seed
+    cues, windows, candidates, seed, superpixel_cost
         As for `objectness_cue`.
 
     Returns
@@ -183,7 +189,7 @@ def objectness_windows(
     if "edges" in cues:
         log_odds += log_ratio("edges", edge_scores(edge_map(rgb), found))
     if "straddling" in cues:
-        log_odds += log_ratio("straddling", straddling_scores(superpixels(rgb), found))
+        log_odds += log_ratio("straddling", straddling_scores(superpixels(rgb, superpixel_cost), found))
     p = np.float32(1) / (1 + np.exp(-log_odds))
     best = suppress_overlaps(found, p, windows)
     return found[best], p[best]
@@ -434,8 +440,14 @@ def edge_scores(edges: Bool[np.ndarray, "H W"], windows: Int[np.ndarray, "N 4"])
     return (count / ring_area * sides.mean(axis=1)).astype(np.float32)
 
 
-def superpixels(rgb: UInt8[np.ndarray, "H W 3"]) -> Int[np.ndarray, "H W"]:
+def superpixels(rgb: UInt8[np.ndarray, "H W 3"], cost: float = SUPERPIXEL_COST) -> Int[np.ndarray, "H W"]:
     """Segments of like colour, after Felzenszwalb and Huttenlocher (IJCV 2004), numbered from 0.
+
+    Parameters
+    ----------
+    cost
+        Their k: two segments merge where the edge between them is weaker than what is within each, by up to k over its
+        size.
 
     Raises
     ------
@@ -444,7 +456,7 @@ def superpixels(rgb: UInt8[np.ndarray, "H W 3"]) -> Int[np.ndarray, "H W"]:
     """
     require_contrib()
     least_area_px = max(1, round(SUPERPIXEL_LEAST_AREA_PX * _side_scale(rgb) ** 2))
-    segmenter = cv2.ximgproc.segmentation.createGraphSegmentation(SUPERPIXEL_BLUR_PX, SUPERPIXEL_COST, least_area_px)
+    segmenter = cv2.ximgproc.segmentation.createGraphSegmentation(SUPERPIXEL_BLUR_PX, cost, least_area_px)
     return segmenter.processImage(np.ascontiguousarray(rgb))
 
 

@@ -19,6 +19,8 @@ from cuemask import __version__
 from cuemask.errors import InstallationError, WeightsError
 from cuemask.inference.model import Model
 from cuemask.inference.runtime import INPUT, OUTPUT, load_onnx
+from cuemask.learning.backbones import without_norms
+from cuemask.learning.unet import ResNet18UNet
 from cuemask.media.files import written_aside
 from cuemask.recipe import Recipe, recipe_as_mapping
 
@@ -142,6 +144,8 @@ def _metadata(recipe: Recipe) -> dict[str, str]:
 def _without_norms(net: nn.Module) -> nn.Module:
     """A copy in which each batch norm is folded into the convolution before it."""
     net = copy.deepcopy(net)
+    if isinstance(net, ResNet18UNet):
+        net.encoder = without_norms(net.encoder)
     for sequence in [m for m in net.modules() if isinstance(m, nn.Sequential)]:
         for index, layer in enumerate(sequence):
             before = sequence[index - 1]

@@ -20,7 +20,7 @@ from cuemask.learning.training import autocast
 from cuemask.learning.unet import network
 from cuemask.learning.weights import load_into
 from cuemask.media.files import write_bytes
-from cuemask.recipe import Recipe, recipe_as_mapping, recipe_from_mapping
+from cuemask.recipe import Recipe, recipe_as_mapping, recipe_of_model
 
 FILE = "model.safetensors"
 
@@ -74,7 +74,7 @@ def load_model(path: Path, device: str = "cpu") -> Model:
         with safe_open(file, "pt") as opened:
             metadata = opened.metadata() or {}
             state = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 - not a dictionary
-        recipe = recipe_from_mapping(json.loads(metadata["recipe"]))
+        recipe = recipe_of_model(json.loads(metadata["recipe"]))
     except (SafetensorError, OSError, KeyError, json.JSONDecodeError) as error:
         raise WeightsError(
             f"{file}: not a model that cuemask wrote ({error}).",

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 
 from cuemask.errors import InstallationError, RecipeError, WeightsError
-from cuemask.recipe import Recipe, recipe_from_mapping
+from cuemask.recipe import Recipe, recipe_of_model
 
 INPUT, OUTPUT = "rgb", "probability"
 PROVIDERS = {
@@ -76,7 +76,7 @@ def load_onnx(path: Path, provider: str = "auto", *, one_core: bool = False) -> 
             f"Install the libraries that its message above names, or choose: --provider {started}",
         )
     try:
-        recipe = recipe_from_mapping(json.loads(metadata["recipe"]))
+        recipe = recipe_of_model(json.loads(metadata["recipe"]))
     except (KeyError, json.JSONDecodeError, RecipeError) as error:
         why = error.what if isinstance(error, RecipeError) else error
         raise WeightsError(f"{path}: an ONNX file, but not one that cuemask wrote ({why}).", _EXPORT_ONE) from error

@@ -52,7 +52,8 @@ def full_mask(
     threshold = threshold_of(p, inside, recipe)
     if recipe.smallest_blob > 0:
         above = p > threshold
-        p = np.where(above & ~without_small_blobs(above, recipe.smallest_blob), np.float32(0), p)
+        kept = without_small_blobs(above, recipe.smallest_blob, recipe.blob_connectivity)
+        p = np.where(above & ~kept, np.float32(0), p)
     mask = _enlarged(p, area) > threshold
     return area.paste(mask if area.inside is None else mask & area.inside, height_px, width_px)
 
@@ -62,24 +63,33 @@ def mask_of(
 ) -> Bool[np.ndarray, "H W"]:
     """Threshold a probability map within the endoscope's picture and drop small blobs."""
     mask = p > threshold_of(p, inside, recipe)
-    return without_small_blobs(mask if inside is None else mask & inside, recipe.smallest_blob)
+    mask = mask if inside is None else mask & inside
+    return without_small_blobs(mask, recipe.smallest_blob, recipe.blob_connectivity)
 
 
 def threshold_of(p: Float32[np.ndarray, "H W"], inside: Bool[np.ndarray, "H W"] | None, recipe: MasksRecipe) -> float:
     """The recipe's threshold, to be compared with `>`.
 
-    Otsu's is taken on the map's own 8-bit histogram (paper, section 3); of a map of one level it leaves nothing.
+    Otsu's is taken on the map's own histogram (paper, section 3); of a map of one level it leaves nothing.
     """
     if recipe.threshold == "otsu":
-        return otsu_threshold(p if inside is None else p[inside])
+        return otsu_threshold(p if inside is None else p[inside], own_range=recipe.otsu_range == "own")
     return float(recipe.threshold)
 
 
-def without_small_blobs(mask: Bool[np.ndarray, "H W"], smallest: float) -> Bool[np.ndarray, "H W"]:
-    """`mask` without its 8-connected parts of fewer pixels than `smallest` times the picture's area."""
+def without_small_blobs(
+    mask: Bool[np.ndarray, "H W"], smallest: float, connectivity: int = 8
+) -> Bool[np.ndarray, "H W"]:
+    """`mask` without its connected parts of fewer pixels than `smallest` times the picture's area.
+
+    Parameters
+    ----------
+    connectivity
+        8: pixels that touch at a corner are of one part; 4: only those that share a side.
+    """
     if smallest <= 0 or not mask.any():
         return mask
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=connectivity)
     keep: np.ndarray = stats[:, cv2.CC_STAT_AREA] >= smallest * mask.size
     if keep[1:].all():
         return mask

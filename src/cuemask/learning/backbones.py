@@ -1,10 +1,12 @@
 """ResNet-18 and VGG16 as plain modules with torchvision's parameter names.
 
-ResNet-18 is kept with its batch norms folded into the convolutions, which is how a frozen network runs
-fastest; files with batch norms apart are folded as they are read.
+ResNet-18 comes in two forms: with its batch norms, to be trained on, and with them folded into the convolutions,
+which is how a frozen network runs fastest.
 """
 
 from __future__ import annotations
+
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -16,45 +18,57 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 
 _VGG16_CHANNELS = (64, 64, 0, 128, 128, 0, 256, 256, 256, 0, 512, 512, 512, 0, 512, 512, 512)
 
+Normalization = Literal["none", "batch"]
+
 
 class Block(nn.Module):
     """Two 3x3 convolutions and a shortcut (He et al. 2016)."""
 
-    def __init__(self, before: int, after: int, stride: int) -> None:
+    def __init__(self, before: int, after: int, stride: int, normalization: Normalization) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(before, after, 3, stride, 1)
-        self.conv2 = nn.Conv2d(after, after, 3, 1, 1)
-        self.downsample = nn.Sequential(nn.Conv2d(before, after, 1, stride)) if stride > 1 else None
+        self.conv1, self.bn1 = _normalised(before, after, 3, stride, normalization)
+        self.conv2, self.bn2 = _normalised(after, after, 3, 1, normalization)
+        shortcut = _normalised(before, after, 1, stride, normalization)
+        self.downsample = nn.Sequential(*shortcut) if stride > 1 else None
 
     def forward(self, x: Tensor) -> Tensor:
-        """`relu(conv2(relu(conv1 x)) + shortcut x)`."""
+        """`relu(conv2(relu(conv1 x)) + shortcut x)`, each convolution with its norm."""
         shortcut = x if self.downsample is None else self.downsample(x)
-        return F.relu(self.conv2(F.relu(self.conv1(x), inplace=True)) + shortcut, inplace=True)
+        x = F.relu(self.bn1(self.conv1(x)), inplace=True)
+        return F.relu(self.bn2(self.conv2(x)) + shortcut, inplace=True)
 
 
 class ResNet18(nn.Module):
-    """ResNet-18 without its classifier, batch norms folded; `layers` of its four stages.
+    """ResNet-18 without its classifier; `layers` of its four stages.
 
     Input: RGB normalised by IMAGENET_MEAN and IMAGENET_STD.
+
+    Parameters
+    ----------
+    normalization
+        `none`: batch norms are folded into the convolutions, which have biases. `batch`: they stand apart.
     """
 
-    def __init__(self, layers: int = 4) -> None:
+    def __init__(self, layers: int = 4, normalization: Normalization = "none") -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(3, 64, 7, 2, 3)
+        self.conv1, self.bn1 = _normalised(3, 64, 7, 2, normalization)
         self.layers = layers
+        self.normalization = normalization
         before = 64
         for index, after in enumerate((64, 128, 256, 512)[:layers], 1):
             stride = 1 if index == 1 else 2
-            self.add_module(f"layer{index}", nn.Sequential(Block(before, after, stride), Block(after, after, 1)))
+            blocks = Block(before, after, stride, normalization), Block(after, after, 1, normalization)
+            self.add_module(f"layer{index}", nn.Sequential(*blocks))
             before = after
-        for block in (m for m in self.modules() if isinstance(m, Block)):
-            nn.init.kaiming_normal_(block.conv1.weight, nonlinearity="relu")
-            nn.init.zeros_(block.conv2.weight)  # a fresh block starts as its shortcut, since no norm tames it
-        nn.init.kaiming_normal_(self.conv1.weight, nonlinearity="relu")
+        if normalization == "none":
+            self._initialise_without_norms()
+        else:
+            for layer in (m for m in self.modules() if isinstance(m, nn.Conv2d)):
+                nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
 
     def levels(self, x: Float[Tensor, "B 3 H W"]) -> list[Tensor]:
         """The pooled stem (stride 4) and each stage's output (strides 4, 8, 16, 32)."""
-        x = F.max_pool2d(F.relu(self.conv1(x), inplace=True), 3, 2, 1)
+        x = F.max_pool2d(F.relu(self.bn1(self.conv1(x)), inplace=True), 3, 2, 1)
         levels = [x]
         for index in range(1, self.layers + 1):
             x = self.get_submodule(f"layer{index}")(x)
@@ -64,6 +78,12 @@ class ResNet18(nn.Module):
     def forward(self, x: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B D h w"]:
         """The last stage's output."""
         return self.levels(x)[-1]
+
+    def _initialise_without_norms(self) -> None:
+        for block in (m for m in self.modules() if isinstance(m, Block)):
+            nn.init.kaiming_normal_(block.conv1.weight, nonlinearity="relu")
+            nn.init.zeros_(block.conv2.weight)  # a fresh block starts as its shortcut, since no norm tames it
+        nn.init.kaiming_normal_(self.conv1.weight, nonlinearity="relu")
 
 
 class VGG16Relu53(nn.Module):
@@ -95,6 +115,13 @@ def placed(module: nn.Module, device: str) -> nn.Module:
     return module.to(device=device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
 
+def without_norms(encoder: ResNet18) -> ResNet18:
+    """The same function, in evaluation, with each batch norm folded into the convolution before it."""
+    plain = ResNet18(encoder.layers)
+    plain.load_state_dict(folded(encoder.state_dict()))
+    return plain.eval()
+
+
 def folded(state: dict[str, Tensor]) -> dict[str, Tensor]:
     """A ResNet's parameters with each batch norm folded into the convolution before it (eps 1e-5).
 
@@ -109,6 +136,15 @@ def folded(state: dict[str, Tensor]) -> dict[str, Tensor]:
         out[f"{conv}.weight"] = state[f"{conv}.weight"] * scale[:, None, None, None]
         out[f"{conv}.bias"] = state[f"{norm}.bias"] - state[f"{norm}.running_mean"] * scale
     return out
+
+
+def _normalised(
+    before: int, after: int, side: int, stride: int, normalization: Normalization
+) -> tuple[nn.Conv2d, nn.Module]:
+    """A convolution and what follows it: its batch norm, or nothing where that is folded into it."""
+    folds = normalization == "none"
+    convolution = nn.Conv2d(before, after, side, stride, side // 2, bias=folds)
+    return convolution, nn.Identity() if folds else nn.BatchNorm2d(after)
 
 
 def _is_norm(name: str) -> bool:

@@ -11,7 +11,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, Float32, UInt8
 from torch import Tensor
 
@@ -131,5 +130,5 @@ def gradient_energy(lightness: Float32[np.ndarray, "H W"]) -> list[Float32[np.nd
 
 
 def normalized(features: Float[Tensor, "D h w"]) -> Float[Tensor, "D h w"]:
-    """Each cell's vector scaled to length 1 (eps 1e-6, as published)."""
-    return F.normalize(features, dim=0, eps=1e-6)
+    """Each cell's vector over its length, whose square is taken as at least 1e-6 more than it is, as published."""
+    return features / (features.square().sum(0) + 1e-6).sqrt()

@@ -36,19 +36,23 @@ class View:
 
 
 def frame_pairs(lengths: Sequence[int], pairing: Literal["adjacent", "random"], seed: int) -> list[Pair]:
-    """All pairs (t, t + 1) of each clip, or each frame with a random other one of its clip.
+    """All pairs (t, t + 1) of each clip, or each frame with a random other one of its clip, as in the first pass.
 
     Clips of fewer than two frames give none.
     """
-    pairs: list[Pair] = []
-    rng = np.random.default_rng(seed)
-    for clip, length in enumerate(lengths):
-        if pairing == "adjacent":
-            pairs += [Pair(clip, t, t + 1) for t in range(length - 1)]
-        elif length > 1:
-            others = rng.integers(1, length, size=length)
-            pairs += [Pair(clip, t, int((t + d) % length)) for t, d in enumerate(others)]
-    return pairs
+    if pairing == "adjacent":
+        return [Pair(clip, t, t + 1) for clip, length in enumerate(lengths) for t in range(length - 1)]
+    return [
+        Pair(clip, t, _partner(clip, t, length, 0, seed))
+        for clip, length in enumerate(lengths)
+        if length > 1
+        for t in range(length)
+    ]
+
+
+def _partner(clip: int, frame: int, length: int, turn: int, seed: int) -> int:
+    """The other frame that a frame meets in pass `turn`; a function of its arguments alone."""
+    return (frame + int(np.random.default_rng([seed, 2, turn, clip, frame]).integers(1, length))) % length
 
 
 class Schedule(NamedTuple):
@@ -59,11 +63,14 @@ class Schedule(NamedTuple):
     pairs
         All of them.
     labelled
-        Those that hold a labelled frame; empty where none or all do.
+        Those that hold a labelled frame, with random partners those whose first frame is labelled; empty where none or
+        all do.
     per_step, share
         Pairs a step, and the share of them that is drawn from `labelled`.
     seed
         Of the orders.
+    lengths
+        Of the clips, where each pass draws the second frames anew; None where pairs stay as they are.
     """
 
     pairs: list[Pair]
@@ -71,6 +78,7 @@ class Schedule(NamedTuple):
     per_step: int
     share: float
     seed: int
+    lengths: tuple[int, ...] | None = None
 
 
 def schedule(
@@ -83,27 +91,35 @@ def schedule(
     labelled
         Of each clip the numbers of its labelled frames.
     """
-    pairs = frame_pairs(lengths, recipe.pairing, seed)
-    held = [p for p in pairs if labelled and not labelled[p.clip].isdisjoint((p.first, p.second))]
+    pairs, is_random = frame_pairs(lengths, recipe.pairing, seed), recipe.pairing == "random"
+    held = [p for p in pairs if labelled and not labelled[p.clip].isdisjoint(p[1 : 2 if is_random else 3])]
     if len(held) == len(pairs):
         held = []
-    return Schedule(pairs, held, recipe.pairs_per_step, recipe.labelled_share if held else 0.0, seed)
+    share = recipe.labelled_share if held else 0.0
+    return Schedule(pairs, held, recipe.pairs_per_step, share, seed, tuple(lengths) if is_random else None)
 
 
 def step_pairs(schedule: Schedule, step: int) -> list[Pair]:
     """The pairs of step `step`: passes over all pairs, each in its own shuffled order, cut into batches.
 
+    Random partners are drawn anew in each pass, so that over the passes a frame meets many others.
+
     Where few frames are labelled, every so many places are kept for pairs that hold one, in passes of their own.
     A function of its arguments alone, so that a resumed run meets the same pairs.
     """
-    pairs, labelled, per_step, share, seed = schedule
+    pairs, labelled, per_step, share, seed, lengths = schedule
     chosen: list[Pair] = []
     for position in range(step * per_step, (step + 1) * per_step):
         taken = math.floor(position * share)  # places before this one that were kept for labelled pairs
         is_labelled = math.floor((position + 1) * share) > taken
         source, place = (labelled, taken) if is_labelled else (pairs, position - taken)
         turn, place = divmod(place, len(source))
-        chosen.append(source[_order(len(source), turn, seed)[place]])
+        pair = source[_order(len(source), turn, seed)[place]]
+        if lengths is not None:
+            # Passes over labelled pairs draw for themselves: their turns are another count.
+            own_turn = 2 * turn + is_labelled
+            pair = pair._replace(second=_partner(pair.clip, pair.first, lengths[pair.clip], own_turn, seed))
+        chosen.append(pair)
     return chosen
 
 

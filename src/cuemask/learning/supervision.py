@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Float32
 
-from cuemask.cues.anchors import Anchors
+from cuemask.cues.anchors import Anchors, smooth, smoothing_factor
 from cuemask.cues.clip import KeptClip, resized
 from cuemask.datasets.dataset import GivenAnchors
 from cuemask.errors import InputError
@@ -63,7 +63,7 @@ class Supervision:
         name = kept.names[index]
         if name in self.labels.names:
             mask = self.labels.read(name).astype(np.float32)
-            positive = _at_working_size(mask, kept, recipe, f"the label of frame {name}")
+            positive = _working(_cut_out(mask, kept, f"the label of frame {name}"), kept, recipe)
             inside = np.ones_like(positive) if kept.inside is None else kept.inside.astype(np.float32)
             weight = np.float32(recipe.losses.label_weight)
             return Anchors(weight * positive, weight * (inside - positive))
@@ -73,13 +73,13 @@ class Supervision:
 
 
 def _given(path: Path, kept: KeptClip, recipe: Recipe) -> Float32[np.ndarray, "h w"]:
-    return _at_working_size(read_mask(path).astype(np.float32) / 255, kept, recipe, str(path))
+    """Smoothed at the picture's own size, as the authors do with the very files that they released."""
+    anchor = _cut_out(read_mask(path).astype(np.float32) / 255, kept, str(path))
+    return _working(smooth(anchor, smoothing_factor(recipe.anchors.smoothing, len(anchor))), kept, recipe)
 
 
-def _at_working_size(
-    values: Float32[np.ndarray, "H W"], kept: KeptClip, recipe: Recipe, what: str
-) -> Float32[np.ndarray, "h w"]:
-    """Cut out and resized as the frames are; 0 outside the endoscope's picture."""
+def _cut_out(values: Float32[np.ndarray, "H W"], kept: KeptClip, what: str) -> Float32[np.ndarray, "h w"]:
+    """The part within the endoscope's picture, at the frame's own size."""
     expected = (kept.clip.height_px, kept.clip.width_px)
     if values.shape != expected and not kept.clip.sizes_vary:
         raise InputError(
@@ -87,8 +87,12 @@ def _at_working_size(
             f"{expected[1]}x{expected[0]}.",
             "Give masks of the frames' own size.",
         )
-    area = kept.area.of(*values.shape)
-    small = resized(area.crop(values), recipe.input.width_px, recipe.input.height_px)
+    return kept.area.of(*values.shape).crop(values)
+
+
+def _working(values: Float32[np.ndarray, "H W"], kept: KeptClip, recipe: Recipe) -> Float32[np.ndarray, "h w"]:
+    """Resized as the frames are; 0 outside the endoscope's picture."""
+    small = resized(values, recipe.input.width_px, recipe.input.height_px)
     return small if kept.inside is None else small * kept.inside
 
 

@@ -18,7 +18,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from cuemask.errors import TrainingError, WeightsError
-from cuemask.learning.backbones import folded, placed
+from cuemask.learning.backbones import ResNet18, folded, placed
 from cuemask.learning.kept import TrainingClip
 from cuemask.learning.losses import Regions, anchor_loss, diffusion_loss, region_means
 from cuemask.learning.pairs import Pair, Schedule, View, jitter, random_view, schedule, seen, step_pairs
@@ -105,6 +105,8 @@ def train(
     for step, batch in zip(
         steps(remaining, recipe.training.steps), batches(clips, order, recipe, remaining), strict=True
     ):
+        if recipe.network.dropout:
+            torch.manual_seed(int(np.random.default_rng([seed, 2, step]).integers(2**63)))  # as in an unbroken run
         for group in optimiser.param_groups:
             group["lr"] = learning_rate(recipe, step)
         losses = training_step(net, optimiser, moved(batch, device), recipe)
@@ -132,7 +134,7 @@ def training_step(net: nn.Module, optimiser: torch.optim.Optimizer, batch: Batch
         If the loss is no longer a number.
     """
     with autocast(recipe, batch.rgb.device.type):
-        logits = net(batch.rgb)  # N 1 H W
+        logits = pair_logits(net, batch.rgb, recipe)  # N 1 H W
     losses = full_loss(logits.float(), batch, recipe)
     optimiser.zero_grad(set_to_none=True)
     losses.total.backward()
@@ -144,6 +146,13 @@ def training_step(net: nn.Module, optimiser: torch.optim.Optimizer, batch: Batch
             f"Lower the learning rate: --set training.learning_rate={recipe.training.learning_rate / 5:g}",
         )
     return losses
+
+
+def pair_logits(net: nn.Module, rgb: Float[Tensor, "N 3 H W"], recipe: Recipe) -> Float[Tensor, "N 1 H W"]:
+    """Logits of a batch's pictures, as `training.frames` has the network see them."""
+    if recipe.training.frames == "together":
+        return net(rgb)
+    return torch.cat([net(half) for half in rgb.chunk(2)])
 
 
 def full_loss(logits: Float[Tensor, "N 1 H W"], batch: Batch, recipe: Recipe) -> Losses:
@@ -186,10 +195,22 @@ def untrained_network(recipe: Recipe) -> nn.Module:
     net = network(recipe.network)
     if isinstance(net, ResNet18UNet) and recipe.network.weights != "random":
         path = encoder_weights(recipe)
-        missing = load_into(net.encoder, folded(read_state(path)), path, may_lack="layer4.")
+        missing = load_into(net.encoder, _encoder_state(net.encoder, path), path, may_lack="layer4.")
         if missing and not recipe.network.weights:
             raise WeightsError(f"{path}: has no layer4.", "Give a whole ResNet-18: --set network.weights=FILE")
     return net
+
+
+def _encoder_state(encoder: ResNet18, path: Path) -> dict[str, Tensor]:
+    state = read_state(path)
+    if encoder.normalization == "none":
+        return folded(state)
+    if not any(name.endswith("running_var") for name in state):
+        raise WeightsError(
+            f"{path}: its batch norms are folded into the convolutions, and the recipe trains on them.",
+            "Give a file with batch norms, or train without: --set network.normalization=none",
+        )
+    return state
 
 
 def encoder_weights(recipe: Recipe) -> Path:

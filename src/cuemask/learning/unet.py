@@ -5,24 +5,34 @@ Both take RGB in [0, 1] of any size and give logits of the same size; padding to
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from cuemask.learning.backbones import IMAGENET_MEAN, IMAGENET_STD, ResNet18
+from cuemask.learning.backbones import IMAGENET_MEAN, IMAGENET_STD, Normalization, ResNet18
 from cuemask.recipe import NetworkRecipe
 
 
 def network(recipe: NetworkRecipe) -> UNet | ResNet18UNet:
     """The network that a recipe describes, with untrained weights drawn from torch's generator."""
-    if recipe.architecture == "unet":
-        return UNet(recipe.width, recipe.depth, recipe.normalization, recipe.block_px)
-    return ResNet18UNet()
+    if recipe.architecture == "resnet18_unet":
+        return ResNet18UNet(recipe.normalization, recipe.skips)
+    return UNet(
+        recipe.width,
+        recipe.depth,
+        recipe.normalization,
+        recipe.block_px,
+        scaling=recipe.scaling,
+        dropout=recipe.dropout,
+        mirror_px=recipe.mirror_px,
+    )
 
 
 class UNet(nn.Module):
-    """Ronneberger, Fischer, Brox (2015), with padded convolutions.
+    """Ronneberger, Fischer, Brox (2015), with convolutions that are padded, so that every pixel has a logit.
 
     Parameters
     ----------
@@ -36,12 +46,36 @@ class UNet(nn.Module):
         Side of the square of pixels that the first level takes as one, colours beside each other, and that the
         head gives back as one (Shi et al. 2016, sub-pixel convolution); 1 in the original, 2 does a quarter of
         the work at every level.
+    scaling
+        What the first convolution gets: `signed`, RGB in [-1, 1], or `imagenet`, normalised by ImageNet's mean and
+        deviation.
+    dropout
+        Share of the channels' values set to 0 in training at the end of the contracting path, its two lowest levels
+        (0.5 in the original's published code).
+    mirror_px
+        The picture is continued by its mirror image by so many pixels on each side, and the logits cut back. With 96
+        at depth 4 no padded zero reaches a logit: the original's unpadded convolutions with its overlap-tile strategy.
     """
 
-    def __init__(self, width: int = 64, depth: int = 4, normalization: str = "none", block_px: int = 1) -> None:
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self,
+        width: int = 64,
+        depth: int = 4,
+        normalization: Normalization = "none",
+        block_px: int = 1,
+        *,
+        scaling: Literal["signed", "imagenet"] = "signed",
+        dropout: float = 0.0,
+        mirror_px: int = 0,
+    ) -> None:
         super().__init__()
         channels = [width * 2**level for level in range(depth + 1)]
         self.block_px = block_px
+        self.dropout = dropout
+        self.mirror_px = mirror_px
         self.stride = block_px * 2**depth
         self.down = nn.ModuleList(
             _double(before, after, normalization)
@@ -54,24 +88,38 @@ class UNet(nn.Module):
         self.up = nn.ModuleList(_double(2 * above, above, normalization) for above in channels[-2::-1])
         self.head = nn.Conv2d(width, block_px**2, 1)
         _initialise(self)
+        mean, std = (IMAGENET_MEAN, IMAGENET_STD) if scaling == "imagenet" else ((0.5,) * 3, (0.5,) * 3)
+        _add_normalisation(self, mean, std)
 
     def forward(self, rgb: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B 1 H W"]:
         """Logits for RGB in [0, 1]."""
-        x = F.pixel_unshuffle(_padded(rgb * 2 - 1, self.stride), self.block_px)
+        mirrored = F.pad(rgb, (self.mirror_px,) * 4, mode="reflect") if self.mirror_px else rgb
+        x = F.pixel_unshuffle(_padded((mirrored - self.mean) / self.std, self.stride), self.block_px)
         skips: list[Tensor] = []
         for level, convolve in enumerate(self.down):
             x = convolve(x if level == 0 else F.max_pool2d(x, 2))
+            if self.dropout and level >= len(self.down) - 2:
+                x = F.dropout(x, self.dropout, self.training)
             skips.append(x)
         for rise, convolve, skip in zip(self.rise, self.up, skips[-2::-1], strict=True):
             x = convolve(torch.cat([skip, rise(x)], 1))
-        return _cut(F.pixel_shuffle(self.head(x), self.block_px), rgb)
+        return _cut(F.pixel_shuffle(self.head(x), self.block_px), rgb, self.mirror_px)
 
 
 class ResNet18UNet(nn.Module):
     """The network of the published code: ResNet-18 encoder, decoder of 64, 32, 16, 16 and 8 channels.
 
-    Nearest-neighbour enlargement by 2, 2, 2, 1 and 4, two 3x3 convolutions with ReLU each, skips by
-    concatenation; the head is linear on the last 8 channels and the raw RGB.
+    Each block enlarges by 2, 2, 2, 1 and 4 (nearest neighbour) and convolves twice (3x3, ReLU); then a skip is put
+    beside what it gives: the encoder's stages 3, 2 and 1, its stem, and at last the normalised picture, on which, and
+    on the last 8 channels, the head is linear.
+
+    Parameters
+    ----------
+    normalization
+        Of the encoder: `batch`, trained on as published, or `none`, folded into its convolutions.
+    skips
+        `after` the convolutions of a block, as published; `before` them, and the raw picture at last, as in cuemask's
+        models before this could be chosen.
     """
 
     stride = 32
@@ -81,32 +129,36 @@ class ResNet18UNet(nn.Module):
     _CHANNELS = (64, 32, 16, 16, 8)
     _SKIPS = (256, 128, 64, 64, 0)
 
-    def __init__(self) -> None:
+    def __init__(self, normalization: Normalization = "batch", skips: Literal["before", "after"] = "after") -> None:
         super().__init__()
-        self.encoder = ResNet18()
-        before = (512, *self._CHANNELS[:-1])
+        self.encoder = ResNet18(normalization=normalization)
+        self.skips = skips
+        given = (512, *self._CHANNELS[:-1])
+        beside = self._SKIPS if skips == "before" else (0, *self._SKIPS[:-1])
         self.up = nn.ModuleList(
-            _double(b + s, c, "none") for b, s, c in zip(before, self._SKIPS, self._CHANNELS, strict=True)
+            _double(g + b, c, "none") for g, b, c in zip(given, beside, self._CHANNELS, strict=True)
         )
         self.head = nn.Conv2d(self._CHANNELS[-1] + 3, 1, 1)
-        _initialise(self.up)
-        self.register_buffer("mean", torch.tensor(IMAGENET_MEAN)[:, None, None], persistent=False)
-        self.register_buffer("std", torch.tensor(IMAGENET_STD)[:, None, None], persistent=False)
+        if skips == "before":
+            _initialise(self.up)  # as published, the decoder starts from PyTorch's own initialisation
+        _add_normalisation(self, IMAGENET_MEAN, IMAGENET_STD)
 
     def forward(self, rgb: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B 1 H W"]:
         """Logits for RGB in [0, 1]."""
         raw = _padded(rgb, self.stride)
-        *skips, x = self.encoder.levels((raw - self.mean) / self.std)  # strides 4, 4, 8, 16; 32
+        picture = (raw - self.mean) / self.std
+        *skips, x = self.encoder.levels(picture)  # strides 4, 4, 8, 16; 32
         for convolve, enlarge in zip(self.up, self._ENLARGE, strict=True):
             x = x if enlarge == 1 else F.interpolate(x, scale_factor=enlarge, mode="nearest")
-            x = convolve(torch.cat([x, skips.pop()], 1) if skips else x)
-        # The head on [x, raw], without putting them together: at full size that cost as much as a convolution.
-        own, beside = self.head.weight.split([x.shape[1], raw.shape[1]], dim=1)
-        logits = F.conv2d(x, own, self.head.bias) + F.conv2d(raw, beside)
+            x = _joined(convolve(x), skips) if self.skips == "after" else convolve(_joined(x, skips))
+        # The head on [x, beside], without putting them together: at full size that cost as much as a convolution.
+        beside = picture if self.skips == "after" else raw
+        own, other = self.head.weight.split([x.shape[1], beside.shape[1]], dim=1)
+        logits = F.conv2d(x, own, self.head.bias) + F.conv2d(beside, other)
         return _cut(logits, rgb)
 
 
-def _double(before: int, after: int, normalization: str) -> nn.Sequential:
+def _double(before: int, after: int, normalization: Normalization) -> nn.Sequential:
     layers: list[nn.Module] = []
     for channels in (before, after):
         layers.append(nn.Conv2d(channels, after, 3, padding=1, bias=normalization == "none"))
@@ -116,17 +168,29 @@ def _double(before: int, after: int, normalization: str) -> nn.Sequential:
     return nn.Sequential(*layers)
 
 
+def _joined(x: Tensor, skips: list[Tensor]) -> Tensor:
+    """`x` with the last of `skips` beside it, which is taken off the list; `x` itself where none is left."""
+    return torch.cat([x, skips.pop()], 1) if skips else x
+
+
 def _padded(x: Tensor, stride: int) -> Tensor:
     """Edges repeated at the bottom and right up to whole strides."""
     below, right = -x.shape[-2] % stride, -x.shape[-1] % stride
     return F.pad(x, (0, right, 0, below), mode="replicate") if below or right else x
 
 
-def _cut(logits: Tensor, rgb: Tensor) -> Tensor:
-    """What is left of `logits` without the padding; untouched where there was none, since a cut costs a copy."""
+def _cut(logits: Tensor, rgb: Tensor, margin_px: int = 0) -> Tensor:
+    """What is left of `logits` without what was added to `rgb`; untouched where nothing was: a cut costs a copy."""
     if logits.shape[-2:] == rgb.shape[-2:]:
         return logits
-    return logits[..., : rgb.shape[-2], : rgb.shape[-1]]
+    height, width = rgb.shape[-2:]
+    return logits[..., margin_px : margin_px + height, margin_px : margin_px + width]
+
+
+def _add_normalisation(module: nn.Module, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
+    """`module.mean` and `module.std`, of RGB in [0, 1]."""
+    for name, values in (("mean", mean), ("std", std)):
+        module.register_buffer(name, torch.tensor(values)[:, None, None], persistent=False)
 
 
 def _initialise(module: nn.Module) -> None:
