@@ -554,8 +554,8 @@ def phantom(
 def benchmark(what: What, out: Path, quiet: bool, **flags: Any) -> None:
     """Make a table or figure of the paper: our figures beside those printed there, and the difference.
 
-    What it costs is said first: with the paper's recipe a network takes hours or days on a processor. Broken off, the
-    same command goes on. Tables that share an --out share the networks that they have in common, and no others.
+    What it costs is said first: with the paper's recipe a network takes days on a processor. Broken off, the same
+    command goes on. Tables that share an --out share the networks that they have in common, and no others.
     """
     from cuemask.experiments.benchmark import BenchmarkOptions
     from cuemask.experiments.benchmark import benchmark as run

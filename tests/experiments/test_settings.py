@@ -80,6 +80,7 @@ def test_rows_beside_the_papers_figures_are_told_together_and_the_recipe_as_it_i
     assert (beside, own) == (("rows beside the paper's figures",), ("default as it is",))
     assert of_paper["anchors"] == "plain products"
     assert "exponents color 0.5" in of_own["anchors"]
+    assert told.shared["threshold of anchors"] == "Otsu"
     assert "cues" not in of_paper  # they stand at the left of each row
     assert "  - anchors: plain products" in told.lines()
 

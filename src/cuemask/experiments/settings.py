@@ -51,6 +51,8 @@ def settings_of_rows(rows: Sequence[Row]) -> RowSettings:
         for name, text in settings.items():
             texts.setdefault(name, set()).update([text] if text else [])
     shared = {name: text for name, found in texts.items() if len(found) == 1 for text in found}
+    if any(cell.anchors for row, _ in of_rows for cell in row.cells):
+        shared["threshold of anchors"] = "Otsu"  # `anchors.mask_under_otsu`
     groups: dict[tuple[tuple[str, str], ...], list[Row]] = {}
     for row, settings in of_rows:
         own = tuple((name, text) for name, text in settings.items() if text and name not in {*shared, *row.head})
