@@ -1,7 +1,7 @@
 """Tables 1 and 2 of the paper on the small real EndoVis clips at hand, by `cuemask benchmark`'s own code.
 
-    python -m benchmarks.paper_tables [--recipes paper,default] [--set key=value ...] [--tables table1,table2] [--seed 0]
-        [--out build/paper_tables] [--results benchmarks/results/paper_tables.md]
+    python -m benchmarks.paper_tables [--recipes paper,default] [--set key=value ...] [--tables table1,table2]
+        [--seed 0] [--out build/paper_tables] [--results benchmarks/results/paper_tables.md]
 
 The clips are 12 frames with truth of 31; they stand for themselves, not for EndoVis 2017. `paper` and `released` run
 reduced, as in benchmarks.accuracy, unless --full is given. Networks that are there are not run again.
