@@ -1,10 +1,10 @@
 """Tables 1 and 2 of the paper on the small real EndoVis clips at hand, by `cuemask benchmark`'s own code.
 
-    python -m benchmarks.paper_tables [--recipes default,paper] [--tables table1,table2] [--seed 0]
-        [--out build/paper_tables] [--results benchmarks/results/paper_tables.md]
+    python -m benchmarks.paper_tables [--recipes paper,default] [--set key=value ...] [--tables table1,table2]
+        [--seed 0] [--out build/paper_tables] [--results benchmarks/results/paper_tables.md]
 
 The clips are 12 frames with truth of 31; they stand for themselves, not for EndoVis 2017. `paper` and `released` run
-reduced, as in benchmarks.accuracy, unless --full is given. What is there is not run again.
+reduced, as in benchmarks.accuracy, unless --full is given. Networks that are there are not run again.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def main() -> None:
     data = laid_out(data_place(), arguments.out / "data")
     texts = [HEAD]
     for name in arguments.recipes.split(","):
-        one = contestant(name, (), arguments.full)
+        one = contestant(name, arguments.set, arguments.full)
         for what in arguments.tables.split(","):
             out = arguments.out / f"{name}-{arguments.seed}"
             options = BenchmarkOptions(
@@ -44,7 +44,8 @@ HEAD = """# The paper's tables 1 and 2 on the EndoVis clips at hand
 
 endovis17_dataset4 (5 frames with truth), endovis17_dataset3_clip (1 of 20) and endovis18_sequence (6), learnt from
 together in the single-stage setting. Twelve frames cannot reproduce figures of 1,800: what can be looked at is whether
-the order of the rows holds. Made by `python -m benchmarks.paper_tables`.
+the order of the rows holds. What the rows of a table were made with stands above its figures. Made by
+`python -m benchmarks.paper_tables`.
 """
 
 
@@ -70,7 +71,8 @@ def _what(name: str) -> What:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--recipes", default="default,paper")
+    parser.add_argument("--recipes", default="paper,default")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="in every recipe")
     parser.add_argument("--tables", default="table1,table2")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--full", action="store_true", help="paper and released whole: not for 2 cores")

@@ -149,20 +149,25 @@ def _common(command: F) -> F:
     return command
 
 
-def _learned(command: F) -> F:
-    """Options of what follows a recipe."""
-    command = click.option("--set", "settings", multiple=True, metavar="SECTION.KEY=VALUE", help="Set one field.")(
-        command
-    )
-    return click.option(
-        "--recipe",
-        default="default",
-        show_default=True,
-        metavar="NAME|FILE.toml",
-        help="default, fast, best, paper, released, isic, lesion or a file.",
-    )(command)
+def _follows(usual: str) -> Callable[[F], F]:
+    """Options of what follows a recipe, and the one it follows unless told."""
+
+    def decorated(command: F) -> F:
+        command = click.option("--set", "settings", multiple=True, metavar="SECTION.KEY=VALUE", help="Set one field.")(
+            command
+        )
+        return click.option(
+            "--recipe",
+            default=usual,
+            show_default=True,
+            metavar="NAME|FILE.toml",
+            help="default, fast, best, paper, released, isic, lesion or a file.",
+        )(command)
+
+    return decorated
 
 
+_learned = _follows("default")
 _supervised = click.option(
     "--labels",
     metavar="0|50|100|DIR|FILE",
@@ -539,7 +544,7 @@ def phantom(
 @click.option("--dataset", metavar="NAME", help="Another data set than the paper's [endovis2017; table4: isic2016].")
 @click.option("--videos", metavar="1,3", callback=_listed, help="Only these videos.")
 @click.option("--folds", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="A line a fold: 1,3")
-@_learned
+@_follows("paper")
 @click.option("--protocol", metavar="NAME", help="As in `cuemask evaluate` [what is usual for the data set].")
 @click.option("--every", type=int, default=1, metavar="N", help="Take every N-th frame.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
@@ -549,7 +554,8 @@ def phantom(
 def benchmark(what: What, out: Path, quiet: bool, **flags: Any) -> None:
     """Make a table or figure of the paper: our figures beside those printed there, and the difference.
 
-    Broken off, the same command goes on. Tables that share an --out share the networks that they have in common.
+    What it costs is said first: with the paper's recipe a network takes days on a processor. Broken off, the same
+    command goes on. Tables that share an --out share the networks that they have in common, and no others.
     """
     from cuemask.experiments.benchmark import BenchmarkOptions
     from cuemask.experiments.benchmark import benchmark as run

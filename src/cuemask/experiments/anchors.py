@@ -13,6 +13,16 @@ from cuemask.recipe import MasksRecipe
 OTSU = MasksRecipe()
 
 
+def inverted(
+    negative: Float32[np.ndarray, "h w"], inside: Bool[np.ndarray, "h w"] | None
+) -> Float32[np.ndarray, "h w"]:
+    """1 - the negative anchor within the endoscope's picture, and like the positive anchor 0 outside it.
+
+    Else 1 would flow in from outside where the map is enlarged, and a single cue's two masks would differ at the rim.
+    """
+    return 1 - negative if inside is None else np.where(inside, 1 - negative, np.float32(0))
+
+
 def mask_under_otsu(
     values: Float32[np.ndarray, "h w"], kept: KeptClip, height_px: int, width_px: int
 ) -> Bool[np.ndarray, "H W"]:

@@ -9,11 +9,12 @@ from typing import Literal
 
 from cuemask.datasets.catalogue import DATASETS, read_dataset
 from cuemask.experiments.cells import Bench
+from cuemask.experiments.cost import cost_lines
 from cuemask.experiments.figure import figure2
-from cuemask.experiments.plan import USUAL, WHOLE, rows_of, split_of
+from cuemask.experiments.plan import USUAL, rows_of, split_of
 from cuemask.experiments.tables import run_table
 from cuemask.media.frames import Selection
-from cuemask.recipe import DEFAULT, Recipe
+from cuemask.recipe import PAPER, Recipe
 from cuemask.runs.options import Progress, silent, unsaid
 
 What = Literal["table1", "table2", "table3", "table4", "figure2"]
@@ -28,7 +29,10 @@ class BenchmarkOptions:
     data
         Where the data set lies.
     out
-        Folder of the results; what lies there of the same command is not made again.
+        Folder of the results. Networks of the same settings that lie there are not made again, whichever table or
+        figure they were made for.
+    recipe
+        What all rows have in common; rows beside a printed figure are what that figure is (`plan.rows_of`).
     dataset
         Its name; None for the one of the paper.
     videos
@@ -41,11 +45,14 @@ class BenchmarkOptions:
         Take every so many-th frame.
     is_quick
         Tiny pictures and few steps, to try it out.
+    say
+        Given lines as it goes on. Before anything is trained it is told the cost, which is measured for it in some ten
+        seconds; where nobody listens, nothing is measured.
     """
 
     data: Path
     out: Path
-    recipe: Recipe = DEFAULT
+    recipe: Recipe = PAPER
     dataset: str | None = None
     videos: tuple[str, ...] = ()
     folds: Path | None = None
@@ -59,7 +66,7 @@ class BenchmarkOptions:
 
 
 def benchmark(what: What, options: BenchmarkOptions) -> list[Path]:
-    """Make a table of the paper (Markdown, CSV, JSON) or its figure 2 (sheet, video).
+    """Make a table of the paper (Markdown, CSV, JSON) or its figure 2 (sheet, video) with the network of L_full.
 
     Returns
     -------
@@ -86,9 +93,11 @@ def benchmark(what: What, options: BenchmarkOptions) -> list[Path]:
         options.progress,
         options.say,
     )
+    rows = rows_of("table1" if what == "figure2" else what, split, options.recipe, is_quick=options.is_quick)
     if what == "figure2":
-        rows = rows_of("table1", split, options.recipe, is_quick=options.is_quick)
-        (whole,) = (cell for row in rows for cell in row.cells if cell.key == WHOLE)
-        return figure2(whole, bench)
-    rows = rows_of(what, split, options.recipe, is_quick=options.is_quick)
-    return run_table(what, rows, bench, is_quick=options.is_quick)
+        rows = rows[-1:]  # L_full
+    cells = list(dict.fromkeys(cell for row in rows for cell in row.cells))
+    if options.say is not unsaid:
+        for line in cost_lines(what, cells, bench):
+            options.say(line)
+    return figure2(cells[0], bench) if what == "figure2" else run_table(what, rows, bench, is_quick=options.is_quick)

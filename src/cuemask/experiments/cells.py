@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import tempfile
 import time
@@ -17,7 +18,7 @@ from cuemask.cues.clip import keep_clip
 from cuemask.datasets.dataset import Dataset, Recording
 from cuemask.evaluation.frames import FrameScore, counted_pixels, counts_of, refuse_sizes, score
 from cuemask.evaluation.sets import evaluate_dataset
-from cuemask.experiments.anchors import mask_under_otsu
+from cuemask.experiments.anchors import inverted, mask_under_otsu
 from cuemask.experiments.plan import Cell
 from cuemask.experiments.published import NEGATIVE, NETWORK, POSITIVE
 from cuemask.media.clips import ClipFiles, open_clips
@@ -40,7 +41,7 @@ class Bench:
     Attributes
     ----------
     out
-        Folder of the results; cells lie in `out/cells/<key>`.
+        Folder of the results; cells lie in `out/cells` (`folder_of`), whichever tables they are of.
     protocol
         Name of the rule by which figures are pooled.
     progress, say
@@ -67,7 +68,7 @@ class Scored:
     seconds
         Wall time of learning and masks, of all its sessions.
     frames
-        By method, the frames that have truth.
+        By method that the cell asks for, the frames that have truth.
     """
 
     seconds: float
@@ -80,13 +81,12 @@ def run_cell(cell: Cell, bench: Bench) -> Scored:
     Raises
     ------
     CuemaskError
-        As `segment`; an `OutputError` where the folder holds a cell of other settings.
+        As `segment`.
     """
-    folder = bench.out / CELLS / cell.key
-    told = _told(cell, bench)
-    kept = _kept(folder, told)
-    if kept is not None and (POSITIVE in kept.frames or not cell.anchors):
+    kept = kept_cell(cell, bench)
+    if kept is not None:
         return kept
+    folder = folder_of(cell, bench)
     run = _segmented(cell, bench, folder) if cell.learn == cell.score else _predicted(cell, bench, folder)
     scored_on = dataclasses.replace(bench.dataset, recordings=_recordings(bench, cell.score))
     result = evaluate_dataset(run, scored_on, protocol=bench.protocol, only_predicted=True)
@@ -94,9 +94,32 @@ def run_cell(cell: Cell, bench: Bench) -> Scored:
     if cell.anchors:
         frames |= _anchor_scores(cell, bench)
     scored = Scored(_seconds(folder), frames)
-    content = {"told": told, "seconds": scored.seconds, "made": time.time(), "frames": _as_json(frames)}
+    content = {"told": _told(cell, bench), "seconds": scored.seconds, "made": time.time(), "frames": _as_json(frames)}
     write_bytes(make_folder(folder) / SCORES, (json.dumps(content) + "\n").encode())
     return scored
+
+
+def kept_cell(cell: Cell, bench: Bench) -> Scored | None:
+    """The cell if an earlier session, of this table or another, has finished it."""
+    file = folder_of(cell, bench) / SCORES
+    if not file.is_file():
+        return None
+    content = json.loads(file.read_text(encoding="utf-8"))
+    wanted = (POSITIVE, NEGATIVE, NETWORK) if cell.anchors else (NETWORK,)
+    if content["told"] != _told(cell, bench) or not content["frames"].keys() >= set(wanted):
+        return None
+    return Scored(content["seconds"], {method: _frames(content["frames"][method]) for method in wanted})
+
+
+def folder_of(cell: Cell, bench: Bench) -> Path:
+    """Where the cell lies or will: `out/cells/<key>-<mark>`, the mark a hash of all that the cell depends on.
+
+    So a cell of equal settings is found whatever another table calls it, and one of other settings never is.
+    """
+    cells = bench.out / CELLS
+    told = json.dumps(_told(cell, bench), sort_keys=True)
+    mark = hashlib.sha256(told.encode()).hexdigest()[:12]
+    return min(cells.glob(f"*-{mark}"), default=cells / f"{cell.key}-{mark}")
 
 
 def inputs_of(bench: Bench, names: tuple[str, ...]) -> list[ClipFiles]:
@@ -123,8 +146,7 @@ def options_of(cell: Cell, bench: Bench, out: Path) -> Options:
 
 def masks_folder(cell: Cell, bench: Bench) -> Path:
     """Where the cell's masks lie, a folder a recording."""
-    folder = bench.out / CELLS / cell.key
-    return folder / ("run" if cell.learn == cell.score else "masks")
+    return folder_of(cell, bench) / ("run" if cell.learn == cell.score else "masks")
 
 
 def _segmented(cell: Cell, bench: Bench, folder: Path) -> Path:
@@ -164,7 +186,7 @@ def _anchors_of(recording: Recording, cell: Cell, bench: Bench) -> Iterator[tupl
             index, true = job
             name = kept.names[index]
             both = kept.anchors(index, cell.recipe)
-            shown = (both.positive, 1 - both.negative)
+            shown = (both.positive, inverted(both.negative, kept.inside))
             masks = [mask_under_otsu(values, kept, *true.shape) for values in shown]
             refuse_sizes(f"{clip.name}/{name}", masks[0], "its truth", true)
             one, other = (score(clip.name, name, mask, true) for mask in masks)
@@ -181,6 +203,7 @@ def _told(cell: Cell, bench: Bench) -> dict[str, Any]:
     """What the cell depends on, in JSON's types."""
     told = {
         "recipe": recipe_as_mapping(cell.recipe),
+        "files": {r.name: _bytes(r) for r in _recordings(bench, (*cell.learn, *cell.score))},
         "learn": cell.learn,
         "score": cell.score,
         "labels": cell.labels,
@@ -192,14 +215,10 @@ def _told(cell: Cell, bench: Bench) -> dict[str, Any]:
     return json.loads(json.dumps(told))
 
 
-def _kept(folder: Path, told: Mapping[str, Any]) -> Scored | None:
-    file = folder / SCORES
-    if not file.is_file():
-        return None
-    content = json.loads(file.read_text(encoding="utf-8"))
-    if content["told"] != told:
-        return None  # the run's own record says what differs
-    return Scored(content["seconds"], {method: _frames(rows) for method, rows in content["frames"].items()})
+def _bytes(recording: Recording) -> list[int]:
+    """Number and size of its files: tells one set's recording from another's of the same name, wherever it lies."""
+    paths = recording.files.paths
+    return [len(paths), sum(path.stat().st_size for path in paths)]
 
 
 def _as_json(frames: Mapping[str, tuple[FrameScore, ...]]) -> dict[str, list[list[Any]]]:

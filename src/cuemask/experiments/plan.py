@@ -20,12 +20,12 @@ from cuemask.experiments.published import (
     SUPERVISION_OF_OTHERS,
     Printed,
 )
-from cuemask.recipe import Cue, Recipe, load_recipe
+from cuemask.recipe import PAPER, Cue, Recipe, load_recipe
 
 TABLES = ("table1", "table2", "table3", "table4")
 USUAL = {"table1": "endovis2017", "table2": "endovis2017", "table3": "endovis2017", "table4": "isic2016"}
 _MOST_LEFT_OUT = 10  # recordings, each a fold of its own
-WHOLE = "SS-0"  # the network of the whole recipe without labels, in the single-stage setting
+WHOLE = "SS-0"  # L_full without labels, in the single-stage setting
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Cell:
     Attributes
     ----------
     key
-        Names its folder.
+        What people call it; its folder's name begins with it.
     learn, score
         Names of recordings; the same in the single-stage setting.
     labels
@@ -58,14 +58,17 @@ class Row:
 
     Attributes
     ----------
+    name
+        What the table's header calls it; rows of one name have cells of one recipe.
     head
         Column by column.
     cells
-        None for what the paper quotes of others.
+        Of one recipe; none for what the paper quotes of others.
     printed
         By method; empty where the paper has no such row.
     """
 
+    name: str
     head: Mapping[str, str]
     cells: tuple[Cell, ...]
     printed: Mapping[str, Printed]
@@ -92,6 +95,11 @@ class Split:
 def rows_of(table: str, split: Split, recipe: Recipe, *, is_quick: bool = False) -> list[Row]:
     """The rows of one of `TABLES`, in the paper's order.
 
+    A row beside a printed figure is what that figure is, whatever the recipe does: its losses are L_full
+    (`with_diffusion`), but where table 1 takes terms away; where table 2 compares cues, and in section 3.5, anchors are
+    the paper's products (`with_plain_anchors`). In tables 2 and 3 a recipe that is none of these has rows of its own,
+    without a printed figure; in table 1 it is always one of the rows.
+
     Parameters
     ----------
     recipe
@@ -106,10 +114,13 @@ def rows_of(table: str, split: Split, recipe: Recipe, *, is_quick: bool = False)
     if table == "table2":
         return _cues(split, recipe)
     if table == "table3":
-        return _supervision(split, recipe, SUPERVISION, SUPERVISION_OF_OTHERS)
-    rows = _supervision(split, without_color(recipe), LESIONS, LESIONS_OF_OTHERS)
+        return _supervision(split, recipe, with_diffusion(recipe), SUPERVISION, SUPERVISION_OF_OTHERS)
+    ours = without_color(with_diffusion(recipe))
     lesion = load_recipe("lesion")
-    return [*rows, *_with_lesion_cue(split, quick(lesion) if is_quick else lesion)]
+    return [
+        *_supervision(split, ours, ours, LESIONS, LESIONS_OF_OTHERS),
+        *_with_lesion_cue(split, quick(lesion) if is_quick else lesion),
+    ]
 
 
 def split_of(dataset: Dataset, file: Path | None = None) -> Split:
@@ -149,72 +160,108 @@ def split_of(dataset: Dataset, file: Path | None = None) -> Split:
     return _folds(names, [(name,) for name in names])
 
 
-def without_color(recipe: Recipe) -> Recipe:
-    """Section 3.5: objectness and a fixed prior of the centre, pairs at random, pictures of any size."""
-    cues = dataclasses.replace(
-        recipe.cues, use=("objectness", "location"), location="gaussian", objectness_weight=1.0, location_weight=1.0
+def with_diffusion(recipe: Recipe) -> Recipe:
+    """L_full (equation 5): terms of diffusion that the recipe does without weigh what they do in the paper."""
+    terms, paper = recipe.losses, PAPER.losses
+    losses = dataclasses.replace(
+        terms,
+        foreground_weight=terms.foreground_weight or paper.foreground_weight,
+        background_weight=terms.background_weight or paper.background_weight,
     )
+    return dataclasses.replace(recipe, losses=losses)
+
+
+def with_plain_anchors(recipe: Recipe) -> Recipe:
+    """Section 2.1: the product of the cues and the product of the inverted cues, each frame for itself.
+
+    Of a single cue the positive anchor and 1 - the negative anchor are then the same map.
+    """
+    cues = dataclasses.replace(
+        recipe.cues,
+        color_weight=1.0,
+        contour_weight=1.0,
+        contour_enough=1.0,
+        motion_weight=1.0,
+        objectness_weight=1.0,
+        location_weight=1.0,
+    )
+    anchors = dataclasses.replace(recipe.anchors, source="cues", sharpness=0.0, threshold="frame", least_contour=0.0)
+    return dataclasses.replace(recipe, cues=cues, anchors=anchors)
+
+
+def without_color(recipe: Recipe) -> Recipe:
+    """Section 3.5: plain products of objectness and a fixed prior of the centre, pairs at random, whole pictures."""
+    recipe = with_plain_anchors(recipe)
     return dataclasses.replace(
         recipe,
         input=dataclasses.replace(recipe.input, area="full"),
-        cues=cues,
-        anchors=dataclasses.replace(recipe.anchors, threshold="frame", least_contour=0.0),
+        cues=dataclasses.replace(recipe.cues, use=("objectness", "location"), location="gaussian"),
         training=dataclasses.replace(recipe.training, pairing="random"),
     )
 
 
 def _losses(split: Split, recipe: Recipe) -> list[Row]:
+    """With each term of diffusion or without it; the recipe as it is is always one of these rows."""
     rows: list[Row] = []
-    terms = recipe.losses
-    # Terms that the recipe does without weigh what they do in the paper.
-    both = dataclasses.replace(
-        terms, foreground_weight=terms.foreground_weight or 1.0, background_weight=terms.background_weight or 1.0
-    )
+    full = with_diffusion(recipe)
     for (foreground, background), printed in LOSSES.items():
-        losses = both
+        losses = full.losses
         if not foreground:
             losses = dataclasses.replace(losses, foreground_weight=0.0)
         if not background:
             losses = dataclasses.replace(losses, background_weight=0.0)
-        is_whole = losses == terms  # the recipe as it is, which other tables have too
-        name = WHOLE if is_whole else "anchor" + "+foreground" * foreground + "+background" * background
-        cell = Cell(name, dataclasses.replace(recipe, losses=losses), split.scored, split.scored)
+        chosen = dataclasses.replace(recipe, losses=losses)
+        key = "anchor" + "+foreground" * foreground + "+background" * background
+        cell = Cell(WHOLE if chosen == full else key, chosen, split.scored, split.scored)
         head = {"anchor loss": "yes", "foreground": _yes(foreground), "background": _yes(background)}
-        rows.append(Row(head, (cell,), {NETWORK: printed}))
+        name = "anchor loss" + " + foreground" * foreground + " + background" * background
+        if chosen == recipe != full:
+            name += f" ({_as_it_is(recipe)})"
+        rows.append(Row(name, head, (cell,), {NETWORK: printed}))
     return rows
 
 
 def _cues(split: Split, recipe: Recipe) -> list[Row]:
-    sets: dict[tuple[Cue, ...], Mapping[str, Printed]] = {_cue_set(use): printed for use, printed in CUES.items()}
-    if recipe.cues.use not in sets:
-        sets[recipe.cues.use] = {}  # the recipe's own, which the paper has not
+    compared = with_plain_anchors(with_diffusion(recipe))
     rows: list[Row] = []
-    for use, printed in sets.items():
-        chosen = dataclasses.replace(recipe, cues=dataclasses.replace(recipe.cues, use=use))
-        cell = Cell(
-            WHOLE if use == recipe.cues.use else "+".join(use), chosen, split.scored, split.scored, anchors=True
-        )
-        rows.append(Row({"cues": ", ".join(use)}, (cell,), printed))
+    for names, printed in CUES.items():
+        use = _cue_set(names)
+        chosen = dataclasses.replace(compared, cues=dataclasses.replace(compared.cues, use=use))
+        cell = Cell("+".join(use), chosen, split.scored, split.scored, anchors=True)
+        rows.append(Row(", ".join(use), {"cues": ", ".join(use)}, (cell,), printed))
+    if all(recipe != cell.recipe for row in rows for cell in row.cells):
+        computed = recipe.anchors.source == "cues"
+        own = Cell("as-it-is", recipe, split.scored, split.scored, anchors=computed)
+        head = {"cues": f"{', '.join(recipe.cues.use)} ({_as_it_is(recipe)})"}
+        rows.append(Row(_as_it_is(recipe), head, (own,), {}))
     return rows
 
 
 def _supervision(
     split: Split,
     recipe: Recipe,
+    full: Recipe,
     ours: Mapping[tuple[int, str], Printed],
     others: Mapping[tuple[int, str], Printed],
 ) -> list[Row]:
-    rows = [Row(_head(percent, name, "TT"), (), {NETWORK: printed}) for (percent, name), printed in others.items()]
+    """Those of others, and at each supervision `full`; beside it the recipe as it is where that is another."""
+    rows = [
+        Row(name, _head(percent, name, "TT"), (), {NETWORK: printed}) for (percent, name), printed in others.items()
+    ]
+    method = recipe.name if full == recipe else f"{recipe.name} with L_full"
     for (percent, setting), printed in ours.items():
-        cells = _cells(split, recipe, percent, setting, "")
-        rows.append(Row(_head(percent, recipe.name, setting), cells, {NETWORK: printed}))
+        cells = _cells(split, full, percent, setting, "")
+        rows.append(Row(method, _head(percent, method, setting), cells, {NETWORK: printed}))
+        if full != recipe:
+            cells = _cells(split, recipe, percent, setting, "as-it-is-")
+            rows.append(Row(_as_it_is(recipe), _head(percent, _as_it_is(recipe), setting), cells, {}))
     return sorted(rows, key=lambda row: (-int(row.head["labels"].split()[0]), bool(row.cells)))
 
 
 def _with_lesion_cue(split: Split, lesion: Recipe) -> list[Row]:
     """Ours beyond the paper: a colour cue for lesions."""
     return [
-        Row(_head(0, lesion.name, setting), _cells(split, lesion, 0, setting, "lesion-"), {})
+        Row(lesion.name, _head(0, lesion.name, setting), _cells(split, lesion, 0, setting, "lesion-"), {})
         for setting in ("TT", "SS")
     ]
 
@@ -289,6 +336,10 @@ def _called(dataset: Dataset, called: str, file: Path) -> list[str]:
 def _cue_set(names: Sequence[str]) -> tuple[Cue, ...]:
     known: tuple[Cue, ...] = ("color", "objectness", "location")
     return tuple(cue for cue in known if cue in names)
+
+
+def _as_it_is(recipe: Recipe) -> str:
+    return f"{recipe.name} as it is"
 
 
 def _yes(is_so: bool) -> str:

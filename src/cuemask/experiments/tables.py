@@ -16,6 +16,7 @@ from cuemask.evaluation.tables import json_of, write_rows
 from cuemask.experiments.cells import Bench, Scored, run_cell
 from cuemask.experiments.plan import Cell, Row
 from cuemask.experiments.published import NEGATIVE, NETWORK, POSITIVE, Printed
+from cuemask.experiments.settings import RowSettings, settings_of_rows
 from cuemask.media.files import make_folder, write_bytes
 from cuemask.runs.options import Label, Progress, label_at
 
@@ -36,6 +37,7 @@ def run_table(table: str, rows: Sequence[Row], bench: Bench, *, is_quick: bool =
     """
     make_folder(bench.out)
     cells = list(dict.fromkeys(cell for row in rows for cell in row.cells))
+    settings = settings_of_rows(rows)
     clock = _Clock(len(cells))
     scored: dict[Cell, Scored] = {}
     files: list[Path] = []
@@ -45,7 +47,7 @@ def run_table(table: str, rows: Sequence[Row], bench: Bench, *, is_quick: bool =
         clock.done(scored[cell])
         bench.say(f"{prefix}: {_said(scored[cell], bench)}; {clock.left()}")
         done = [row for row in rows if all(one in scored for one in row.cells)]
-        files = _write(table, done, scored, bench, is_quick=is_quick, unfinished=len(done) < len(rows))
+        files = _write(table, done, scored, settings, bench, is_quick=is_quick, unfinished=len(done) < len(rows))
     return files
 
 
@@ -89,13 +91,21 @@ def _said(scored: Scored, bench: Bench) -> str:
 
 
 def _write(
-    table: str, rows: Sequence[Row], scored: Mapping[Cell, Scored], bench: Bench, *, is_quick: bool, unfinished: bool
+    table: str,
+    rows: Sequence[Row],
+    scored: Mapping[Cell, Scored],
+    settings: RowSettings,
+    bench: Bench,
+    *,
+    is_quick: bool,
+    unfinished: bool,
 ) -> list[Path]:
     lines = [line for row in rows for line in _lines(row, scored, bench)]
     methods = list(dict.fromkeys(str(line["of"]) for line in lines))
     stem = bench.out / table
     files = [stem.with_suffix(ending) for ending in (".md", ".csv", ".json")]
-    text = _markdown(table, lines, len(methods) > 1, bench, is_quick=is_quick, unfinished=unfinished)
+    head = _header(table, lines, settings, bench, is_quick=is_quick, unfinished=unfinished)
+    text = "\n".join([*head, "", *_figures(lines, with_method=len(methods) > 1)]) + "\n"
     write_bytes(files[0], text.encode())
     write_rows(files[1], [_flat(line) for line in lines])
     told = {
@@ -105,6 +115,7 @@ def _write(
         "dataset": {"name": bench.dataset.name, "layout": bench.dataset.layout},
         "protocol": {"name": bench.protocol, "rule": protocol_named(bench.protocol).rule},
         "seed": bench.seed,
+        "settings": settings.as_json(),
         "rows": [_flat(line) for line in lines],
     }
     write_bytes(files[2], (json_of(told) + "\n").encode())
@@ -142,24 +153,35 @@ def _flat(line: Mapping[str, Any]) -> Figures:
     return flat
 
 
-def _markdown(
-    table: str, lines: Sequence[Mapping[str, Any]], with_method: bool, bench: Bench, *, is_quick: bool, unfinished: bool
-) -> str:
+def _header(
+    table: str,
+    lines: Sequence[Mapping[str, Any]],
+    settings: RowSettings,
+    bench: Bench,
+    *,
+    is_quick: bool,
+    unfinished: bool,
+) -> list[str]:
+    """What stands above the figures: on what they are, by which rule, and what the rows were made with."""
     said = [
         f"# {table.replace('table', 'Table ')}",
         "",
         f"Ours on {bench.dataset.name} ({_counted(lines)}; {bench.dataset.layout}), seed {bench.seed}, beside what the "
         "paper prints of the data set that it used. In percent; "
         f"protocol {bench.protocol}: {protocol_named(bench.protocol).rule}.",
-        "",
     ]
     if is_quick:
-        said += [QUICK_SAID, ""]
+        said += ["", QUICK_SAID]
     if unfinished:
-        said += ["Not finished: the same command goes on.", ""]
+        said += ["", "Not finished: the same command goes on."]
+    return [*said, "", "Made with:", "", *settings.lines()]
+
+
+def _figures(lines: Sequence[Mapping[str, Any]], *, with_method: bool) -> list[str]:
+    """The table itself."""
     head = [*lines[0]["head"], *(["of"] if with_method else [])]
     columns = [*head, "IoU", "paper", "difference", "Dice", "paper", "difference", "minutes"]
-    said += [f"| {' | '.join(columns)} |", "|" + "---|" * len(columns)]
+    said = [f"| {' | '.join(columns)} |", "|" + "---|" * len(columns)]
     for line in lines:
         flat = _flat(line)
         cells = [str(flat[name]) for name in head]
@@ -172,7 +194,7 @@ def _markdown(
         seconds = flat["seconds"]
         cells.append(f"{float(seconds) / 60:.1f}" if seconds is not None else "")
         said.append(f"| {' | '.join(cells)} |")
-    return "\n".join(said) + "\n"
+    return said
 
 
 def _counted(lines: Sequence[Mapping[str, Any]]) -> str:
