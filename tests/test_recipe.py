@@ -140,3 +140,34 @@ def test_the_paper_recipe_holds_the_papers_numbers():
     assert PAPER.masks.threshold == "otsu"
     assert set(PAPER.cues.use) == {"color", "objectness", "location"}
     assert DEFAULT.features.extractor == "texture"
+
+
+def test_released_has_the_published_settings():
+    """The published configuration, on the paper's scale; what the code fixes besides."""
+    r = RELEASED
+    assert (r.input.height_px, r.input.width_px) == (512, 640)
+    assert (r.network.architecture, r.network.normalization, r.network.skips) == ("resnet18_unet", "batch", "after")
+    assert (r.features.extractor, r.features.normalize_pixels, r.features.interpolation) == ("vgg16", True, "cubic")
+    assert (r.losses.anchor_form, r.losses.positive_weight, r.losses.negative_weight) == ("log", 1.5, 1.0)
+    assert (r.losses.foreground_margin, r.losses.background_margin) == (2 * 0.05, 2 * 0.45)
+    assert (r.losses.foreground_weight, r.losses.background_weight) == (0.5 / 2, 2 / 2)
+    t = r.training
+    assert (t.learning_rate, t.schedule, t.pairs_per_step, t.frames) == (5e-4, "constant", 6, "apart")
+    assert (t.crop_smallest, t.flip) == (0.85, True)
+    assert (t.brightness, t.contrast, t.saturation, t.hue) == (0.1, 0.1, 0.01, 0.01)
+    assert t.steps == pytest.approx(6 * 8 * 224 / 6, rel=0.01)  # six passes over the pairs of eight videos
+    assert r.anchors.smoothing == 4
+    assert (r.masks.blob_connectivity, r.masks.height_px) == (4, 0)
+    assert r.masks.smallest_blob * 1024 * 1280 == pytest.approx(10_000)
+
+
+def test_isic_is_the_papers_recipe_but_for_section_3_5():
+    isic = NAMED["isic"]
+    changed = {
+        f"{section}.{key}"
+        for section, values in recipe_as_mapping(isic).items()
+        if section != "name"
+        for key, value in values.items()
+        if value != recipe_as_mapping(PAPER)[section][key]
+    }
+    assert changed == {"input.area", "cues.use", "cues.location", "training.pairing"}

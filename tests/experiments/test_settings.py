@@ -11,6 +11,7 @@ from cuemask.recipe import DEFAULT, LESION, PAPER, RELEASED, Recipe, load_recipe
 
 SPLIT = Split(((("a",), ("b",)), (("b",), ("a",))))
 FULL = with_diffusion(DEFAULT)  # all cues, both terms, every step of anchors and masks
+NOT_OF_DEFAULT = {("network", "weights"), ("network", "skips"), ("masks", "otsu_range")}  # `FULL` has no use of them
 SECTIONS = ("input", "cues", "anchors", "network", "features", "losses", "masks")
 FIELDS = [(section, field.name) for section in SECTIONS for field in dataclasses.fields(getattr(FULL, section))]
 
@@ -22,8 +23,10 @@ def changed(section: str, key: str) -> Recipe:
     other: Any
     if isinstance(value, bool):
         other = not value
+    elif key == "blob_connectivity":
+        other = 4
     elif isinstance(value, (int, float)):
-        other = value + 1 if isinstance(value, int) else value / 2
+        other = value + 1 if isinstance(value, int) else value / 2 or 0.5
     elif isinstance(value, tuple):
         other = value[:-1]
     else:
@@ -31,20 +34,26 @@ def changed(section: str, key: str) -> Recipe:
     return dataclasses.replace(FULL, **{section: dataclasses.replace(part, **{key: other})})
 
 
-@pytest.mark.parametrize(("section", "key"), [f for f in FIELDS if f != ("network", "weights")])
+@pytest.mark.parametrize(("section", "key"), [f for f in FIELDS if f not in NOT_OF_DEFAULT])
 def test_every_choice_of_losses_features_threshold_cues_and_network_is_told(section, key):
     before, after = settings_of(FULL), settings_of(changed(section, key))
     assert before != after
 
 
-def test_weights_of_an_encoder_are_told():
-    chance = load_recipe("released", ("network.weights=random",))
-    assert settings_of(RELEASED)["network"] != settings_of(chance)["network"]
+@pytest.mark.parametrize("setting", ["weights=random", "skips=before", "normalization=none"])
+def test_what_concerns_an_encoder_is_told(setting):
+    other = load_recipe("released", (f"network.{setting}",))
+    assert settings_of(RELEASED)["network"] != settings_of(other)["network"]
+
+
+def test_under_otsu_the_range_of_its_levels_is_told():
+    unit = load_recipe("paper", ("masks.otsu_range=unit",))
+    assert settings_of(PAPER)["threshold"] != settings_of(unit)["threshold"]
 
 
 @pytest.mark.parametrize(
     "setting",
-    ["steps=7", "pairs_per_step=7", "pairing=random", "learning_rate=0.1", "schedule=cosine"],
+    ["frames=apart", "steps=7", "pairs_per_step=7", "pairing=random", "learning_rate=0.1", "schedule=cosine"],
 )
 def test_the_length_of_training_is_told(setting):
     assert settings_of(load_recipe("paper", (f"training.{setting}",))) != settings_of(PAPER)
@@ -68,7 +77,7 @@ def test_what_does_not_come_into_play_is_not_told():
 def test_table_1_says_once_what_is_shared_and_the_losses_row_by_row():
     told = settings_of_rows(rows_of("table1", SPLIT, PAPER))
     assert told.shared["features of diffusion"] == "VGG16 relu5_3, linear interpolation"
-    assert told.shared["threshold"] == "Otsu"
+    assert told.shared["threshold"] == "Otsu, own range"
     assert [list(own) for _, own in told.own] == [["losses"]] * 4
     assert "no diffusion" in told.own[0][1]["losses"]
     assert "foreground diffusion 1 (margin 0.2), background diffusion 1 (margin 0.8)" in told.own[3][1]["losses"]

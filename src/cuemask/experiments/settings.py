@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from cuemask.cues.anchors import SMOOTHING_ROWS, smoothing_factor
 from cuemask.cues.fusion import judged
 from cuemask.experiments.plan import Row
 from cuemask.recipe import FeaturesRecipe, LossesRecipe, MasksRecipe, NetworkRecipe, Recipe
@@ -78,12 +79,14 @@ def settings_of(recipe: Recipe) -> dict[str, str]:
         "cues": ", ".join(cues.use),
         "anchors": _anchors(recipe),
         "colour cue": f"{cues.color_channels}{scale}{dark}" if reads_color else "",
-        "objectness cue": f"{cues.objectness_windows} windows" if "objectness" in use else "",
+        "objectness cue": f"{cues.objectness_windows} windows, superpixels of k {cues.superpixel_cost:g}"
+        if "objectness" in use
+        else "",
         "location cue": f"{location}, scale {cues.location_scale}" if "location" in use else "",
         "size": f"{recipe.input.height_px}x{recipe.input.width_px}, {_AREAS[recipe.input.area]}",
         "network": _network(recipe.network),
-        "training": f"{training.steps:,} steps of {training.pairs_per_step} {training.pairing} pairs, "
-        f"learning rate {training.learning_rate:g}, {training.schedule}",
+        "training": f"{training.steps:,} steps of {training.pairs_per_step} {training.pairing} pairs, frames "
+        f"{training.frames}, learning rate {training.learning_rate:g}, {training.schedule}",
     }
 
 
@@ -114,13 +117,14 @@ def _features(features: FeaturesRecipe) -> str:
 
 
 def _threshold(masks: MasksRecipe) -> str:
-    parts = ["Otsu" if masks.threshold == "otsu" else f"{masks.threshold:g}"]
+    parts = [f"Otsu, {masks.otsu_range} range" if masks.threshold == "otsu" else f"{masks.threshold:g}"]
     if masks.height_px:
         parts.append(f"at {masks.height_px} rows")
     if masks.refinement != "none":
         parts.append(f"after a {masks.refinement} filter of radius {masks.refinement_radius:g}")
     if masks.smallest_blob:
-        parts.append(f"parts under {100 * masks.smallest_blob:.2g} % of the picture dropped")
+        share = f"{100 * masks.smallest_blob:.2g} %"
+        parts.append(f"{masks.blob_connectivity}-connected parts under {share} of the picture dropped")
     return ", ".join(parts)
 
 
@@ -140,16 +144,24 @@ def _anchors(recipe: Recipe) -> str:
     if judged(recipe):
         parts.append(f"doubted below contour {anchors.least_contour:g}")
     if anchors.smoothing > 1:
-        parts.append(f"reduced {anchors.smoothing} times and enlarged")
+        factor = smoothing_factor(anchors.smoothing, recipe.input.height_px)
+        parts.append(f"reduced {factor:g} times and enlarged ({anchors.smoothing} at {SMOOTHING_ROWS} rows)")
     return ", ".join(parts)
 
 
 def _network(network: NetworkRecipe) -> str:
     if network.architecture != "unet":
         weights = "ImageNet weights" if not network.weights else f"weights {Path(network.weights).name}"
-        return f"{network.architecture}, {weights}"
-    blocks = f", blocks of {network.block_px} px" if network.block_px > 1 else ""
-    return f"U-Net of {network.width} channels and {network.depth} halvings, norm {network.normalization}{blocks}"
+        return f"{network.architecture}, norm {network.normalization}, skips {network.skips}, {weights}"
+    parts = [f"U-Net of {network.width} channels and {network.depth} halvings", f"norm {network.normalization}"]
+    parts.append(f"{network.scaling} scaling")
+    if network.block_px > 1:
+        parts.append(f"blocks of {network.block_px} px")
+    if network.dropout:
+        parts.append(f"dropout {network.dropout:g}")
+    if network.mirror_px:
+        parts.append(f"mirrored by {network.mirror_px} px")
+    return ", ".join(parts)
 
 
 def _names(rows: Sequence[Row]) -> tuple[str, ...]:
