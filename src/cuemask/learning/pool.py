@@ -1,0 +1,115 @@
+"""Pieces of drawn scenes on disk: drawn once, put together anew for every picture that a network sees."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+
+from cuemask.media.files import make_folder, write_bytes, written_aside
+from cuemask.media.threads import in_threads
+from cuemask.phantom.school import Cutout, DrawnScene, compose, draw_foreign, draw_instrument, draw_tissue
+from cuemask.phantom.school.scene import foreign_count, instrument_count
+
+HEIGHT_PX, WIDTH_PX = 160, 224  # of the drawn pictures
+_FOREIGN_SHARE = 8  # one foreign thing to so many tissues
+Wrap = Callable[[Iterable[int], int], Iterable[int]]
+
+
+@dataclass(frozen=True, eq=False)
+class Pool:
+    """Tissues, instruments and foreign things, memory-mapped.
+
+    Attributes
+    ----------
+    tissues
+        Pictures of tissue, larger than the pictures made of them.
+    instruments, foreign
+        Cut-outs: red, green, blue, opacity, cover.
+    kinds
+        The kind of each instrument.
+    foreign_kinds
+        The kind of each foreign thing.
+    """
+
+    tissues: UInt8[np.ndarray, "N h w 3"]
+    instruments: UInt8[np.ndarray, "M H W 5"]
+    foreign: UInt8[np.ndarray, "F H W 5"]
+    kinds: list[str]
+    foreign_kinds: list[str]
+
+    def scene(self, rng: np.random.Generator, height_px: int, width_px: int) -> DrawnScene:
+        """A picture of pieces drawn at random."""
+        tissue = self.tissues[rng.integers(len(self.tissues))]
+        cutouts = [
+            _cutout(self.instruments[n], self.kinds[n])
+            for n in rng.integers(0, len(self.instruments), instrument_count(rng))
+        ]
+        cutouts += [
+            _cutout(self.foreign[n], self.foreign_kinds[n])
+            for n in rng.integers(0, len(self.foreign), foreign_count(rng))
+        ]
+        return compose(rng, tissue, cutouts, (height_px, width_px))
+
+
+def draw_pool(folder: Path, pictures: int, seed: int, wrap: Wrap = lambda numbers, _: numbers) -> Pool:
+    """Draw `pictures` tissues, twice as many instruments and a few foreign things; read what is drawn already.
+
+    Parameters
+    ----------
+    wrap
+        Wraps the numbers of what is yet to be drawn, given with their total: a progress bar.
+
+    Raises
+    ------
+    OutputError
+        If the folder cannot be written.
+    """
+    make_folder(folder)
+    shape = (HEIGHT_PX, WIDTH_PX)
+
+    def tissue(n: int) -> tuple[UInt8[np.ndarray, "h w 3"], str]:
+        kind, rgb = draw_tissue(np.random.default_rng([seed, 10, n]), shape)
+        return rgb, kind
+
+    def instrument(n: int) -> tuple[UInt8[np.ndarray, "H W 5"], str]:
+        return _stacked(draw_instrument(np.random.default_rng([seed, 11, n]), shape))
+
+    def other(n: int) -> tuple[UInt8[np.ndarray, "H W 5"], str]:
+        return _stacked(draw_foreign(np.random.default_rng([seed, 12, n]), shape))
+
+    name = f"{pictures}-{seed}"
+    tissues, _ = _kept(folder / f"tissues-{name}.npy", pictures, tissue, wrap)
+    instruments, kinds = _kept(folder / f"instruments-{name}.npy", 2 * pictures, instrument, wrap)
+    foreign, foreign_kinds = _kept(folder / f"foreign-{name}.npy", max(4, pictures // _FOREIGN_SHARE), other, wrap)
+    return Pool(tissues, instruments, foreign, kinds, foreign_kinds)
+
+
+def _kept(
+    path: Path, count: int, draw: Callable[[int], tuple[np.ndarray, str]], wrap: Wrap
+) -> tuple[np.ndarray, list[str]]:
+    """`count` drawn arrays in one file, and their kinds in another, written last."""
+    names = path.with_suffix(".json")
+    if not (path.is_file() and names.is_file()):
+        size = draw(0)[0].shape
+        with written_aside(path) as aside:
+            array = np.lib.format.open_memmap(aside, "w+", np.uint8, (count, *size))
+            kinds: list[str] = []
+            for n, (piece, kind) in enumerate(in_threads(draw, wrap(range(count), count))):
+                array[n] = piece
+                kinds.append(kind)
+            array.flush()
+        write_bytes(names, json.dumps(kinds).encode())
+    return np.load(path, mmap_mode="r"), json.loads(names.read_text())
+
+
+def _stacked(cutout: Cutout) -> tuple[UInt8[np.ndarray, "H W 5"], str]:
+    return np.dstack([cutout.rgba, cutout.cover]), cutout.kind
+
+
+def _cutout(piece: UInt8[np.ndarray, "H W 5"], kind: str) -> Cutout:
+    return Cutout(np.ascontiguousarray(piece[..., :4]), np.ascontiguousarray(piece[..., 4]), kind)
