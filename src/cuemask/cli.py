@@ -225,7 +225,7 @@ def train(inputs: tuple[str, ...], quiet: bool, **flags: Any) -> None:
 
 
 @main.command()
-@click.argument("run", type=click.Path(path_type=Path), metavar="RUN|MODEL.onnx")
+@click.argument("run", type=click.Path(path_type=Path), metavar="RUN|MODEL.onnx|drawn")
 @_inputs
 @_common
 @_device
@@ -233,9 +233,10 @@ def train(inputs: tuple[str, ...], quiet: bool, **flags: Any) -> None:
 @_probability
 @_overlay
 def predict(run: Path, inputs: tuple[str, ...], quiet: bool, **flags: Any) -> None:
-    """Mask the instruments in new video with a model trained or exported before.
+    """Mask the instruments in new video with a model trained or exported before, or with none.
 
     RUN: the folder of `cuemask train` or `segment`. MODEL.onnx: what `cuemask export onnx` wrote; no torch is loaded.
+    drawn: the network that comes with cuemask and has seen drawn scenes only; masks at once, coarser than learnt ones.
     """
     from cuemask.runs.predicting import predict as run_prediction
 
@@ -249,7 +250,7 @@ def predict(run: Path, inputs: tuple[str, ...], quiet: bool, **flags: Any) -> No
     "--model",
     required=True,
     type=click.Path(path_type=Path),
-    metavar="RUN|MODEL.onnx",
+    metavar="RUN|MODEL.onnx|drawn",
     help="As in `cuemask predict`.",
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="Where the page is served.")

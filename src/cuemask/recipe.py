@@ -18,7 +18,7 @@ from typing import Any, Literal, Union, cast, get_args, get_origin, get_type_hin
 
 from cuemask.errors import RecipeError
 
-Cue = Literal["color", "objectness", "location", "contour", "motion"]
+Cue = Literal["color", "objectness", "location", "contour", "motion", "shape"]
 
 
 @dataclass(frozen=True)
@@ -32,10 +32,10 @@ class InputRecipe:
 
 @dataclass(frozen=True)
 class CuesRecipe:
-    """The three coarse cues (paper, section 2.1), and two of ours: contour and motion.
+    """The three coarse cues (paper, section 2.1), and three of ours: contour, motion and shape.
 
     Colour, contour and motion are multiplied to what a frame looks like; `anchors` sharpens that, and multiplies it
-    with objectness and location.
+    with objectness, location and shape, which a small network learnt from drawn scenes (`cues.shape`).
     """
 
     use: tuple[Cue, ...] = ("color", "objectness", "location")
@@ -56,6 +56,7 @@ class CuesRecipe:
     motion_weight: float = 1.0  # in frames where motion agrees with the other cues, less where it does not
     objectness_weight: float = 1.0
     location_weight: float = 1.0
+    shape_weight: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,9 @@ class AnchorsRecipe:
     # frame: each frame's own Otsu threshold. clip: frames that are dim beside the rest of their clip take the clip's,
     # since Otsu splits a frame without instruments too.
     threshold: Literal["frame", "clip"] = "frame"
+    power: float = (
+        1.0  # exponent of both products; 0.5 takes their square roots, so that many cues leave bright anchors
+    )
     # Contour that the clearest frames of a clip must reach when only true grey counts as grey; where none does,
     # nothing is called instrument. 0 never asks.
     least_contour: float = 0.0
@@ -93,6 +97,8 @@ class NetworkRecipe:
     mirror_px: int = 0  # unet: the picture continued by its mirror image on each side; 96 for unpadded convolutions
     skips: Literal["before", "after"] = "after"  # resnet18_unet: joined before a block's convolutions or after them
     block_px: int = 1  # unet: side of the square of pixels taken as one; 2 does a quarter of the work
+    # unet: drawn from chance, or the network that learnt from drawn scenes, whose form the recipe must then have.
+    start: Literal["chance", "drawn"] = "chance"
     weights: str = ""  # resnet18_unet: encoder file; "" looks in the weights folders, "random" starts from chance
 
 
@@ -190,6 +196,15 @@ def _check(recipe: Recipe) -> None:
         ("cues.superpixel_cost", r.cues.superpixel_cost, r.cues.superpixel_cost > 0, "above 0"),
         ("cues.objectness_weight", r.cues.objectness_weight, r.cues.objectness_weight > 0, "above 0"),
         ("cues.location_weight", r.cues.location_weight, r.cues.location_weight > 0, "above 0"),
+        ("cues.shape_weight", r.cues.shape_weight, r.cues.shape_weight > 0, "above 0"),
+        ("anchors.power", r.anchors.power, r.anchors.power > 0, "above 0"),
+        (
+            "network.start",
+            r.network.start,
+            r.network.start == "chance" or _as_drawn(r.network),
+            "of chance, or give the network the form of the drawn one: architecture unet, width 16, depth 4, "
+            "normalization batch, block_px 2, scaling signed",
+        ),
         ("cues.color_weight", r.cues.color_weight, r.cues.color_weight > 0, "above 0"),
         ("cues.contour_weight", r.cues.contour_weight, r.cues.contour_weight > 0, "above 0"),
         ("cues.motion_weight", r.cues.motion_weight, r.cues.motion_weight > 0, "above 0"),
@@ -238,6 +253,12 @@ def _check(recipe: Recipe) -> None:
     for place, value, holds, wanted in rules:
         if not holds:
             raise RecipeError(f"recipe: {place} = {value!r} is out of range.", f"Set {place} to a value {wanted}.")
+
+
+def _as_drawn(network: NetworkRecipe) -> bool:
+    """Whether the network has the form of `learning.school`'s."""
+    form = (network.architecture, network.width, network.depth, network.normalization, network.block_px)
+    return form == ("unet", 16, 4, "batch", 2) and network.scaling == "signed"
 
 
 PAPER = Recipe(

@@ -11,13 +11,14 @@ from hypothesis import strategies as st
 from cuemask.cues.clip import keep_clip, kept_before, working_inside, working_picture
 from cuemask.cues.color import color_cue
 from cuemask.cues.contour import contour_cue
-from cuemask.cues.fusion import CueMaps, anchors_of, evidence_of, fused
+from cuemask.cues.fusion import Clipwide, CueMaps, anchors_of, evidence_of, fused
 from cuemask.cues.motion import frame_gap, motion_cue
+from cuemask.cues.shape import shape_cue
 from cuemask.errors import PictureError
 from cuemask.media.area import PictureArea
 from cuemask.media.clips import open_clips
 from cuemask.phantom import PhantomScene
-from cuemask.recipe import CuesRecipe, Recipe, load_recipe
+from cuemask.recipe import AnchorsRecipe, CuesRecipe, Recipe, load_recipe
 
 SMALL = ("input.height_px=48", "input.width_px=64", "cues.objectness_windows=30")
 RECIPE = load_recipe("paper", SMALL)
@@ -136,7 +137,7 @@ def random_maps(seed: int, motion: str = "random") -> CueMaps:
         moved = color * contour
     if motion == "contrary":
         moved = 1 - color * contour
-    return CueMaps(color, objectness, location, contour, moved)
+    return CueMaps(color, objectness, location, contour, moved, np.flipud(objectness))
 
 
 @given(SEEDS, WEIGHTS, WEIGHTS, WEIGHTS)
@@ -197,6 +198,23 @@ def test_cues_that_the_recipe_does_not_use_are_zero(clip, tmp_path):
     assert not maps.motion.any()
 
 
+def test_shape_is_one_more_factor_of_the_anchors_and_power_the_exponent_of_all():
+    maps, clipwide = random_maps(3), Clipwide(None, 1.0)
+    use = ("color", "location", "shape")
+    recipe = Recipe(cues=CuesRecipe(use=use, location_weight=0.5, shape_weight=2.0), anchors=AnchorsRecipe(power=0.5))
+    both = anchors_of(maps, None, recipe, clipwide)
+    positive = maps.color * np.sqrt(maps.location) * maps.shape**2
+    negative = (1 - maps.color) * np.sqrt(1 - maps.location) * (1 - maps.shape) ** 2
+    assert both.positive == pytest.approx(np.sqrt(positive), abs=1e-5)
+    assert both.negative == pytest.approx(np.sqrt(negative), abs=1e-5)
+
+
+def test_the_shape_cue_of_a_kept_frame_is_that_of_its_picture(clip, tmp_path):
+    recipe = load_recipe("default", [*SMALL, "cues.use=color,shape"])
+    clip_kept = kept(clip, tmp_path / "w", recipe)
+    assert np.array_equal(clip_kept.cues(1, recipe).shape, shape_cue(clip_kept.rgb[1], clip_kept.inside))
+
+
 def test_a_frame_alone_has_anchors_under_the_default(tmp_path):
     scene = PhantomScene(seed=1, height_px=96, width_px=128)
     clip_kept = kept(clip_of(tmp_path / "one", scene, [0]), tmp_path / "w", DEFAULT)
@@ -204,7 +222,9 @@ def test_a_frame_alone_has_anchors_under_the_default(tmp_path):
     assert clip_kept.anchors(0, DEFAULT).positive.max() > 0.5
 
 
-@pytest.mark.parametrize("cues", ["location", "objectness", "objectness,location", "motion", "contour", "color"])
+@pytest.mark.parametrize(
+    "cues", ["location", "objectness", "objectness,location", "motion", "contour", "color", "shape", "color,shape"]
+)
 def test_any_subset_of_cues_makes_anchors_under_the_default_too(clip, tmp_path, cues):
     recipe = load_recipe("default", [*SMALL, f"cues.use={cues}"])
     clip_kept = kept(clip, tmp_path / "w", recipe)

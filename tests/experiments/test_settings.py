@@ -11,7 +11,13 @@ from cuemask.recipe import DEFAULT, LESION, PAPER, RELEASED, Recipe, load_recipe
 
 SPLIT = Split(((("a",), ("b",)), (("b",), ("a",))))
 FULL = with_diffusion(DEFAULT)  # all cues, both terms, every step of anchors and masks
-NOT_OF_DEFAULT = {("network", "weights"), ("network", "skips"), ("masks", "otsu_range")}  # `FULL` has no use of them
+NOT_OF_DEFAULT = {
+    ("network", "weights"),
+    ("network", "skips"),
+    ("masks", "otsu_range"),
+    ("cues", "shape_weight"),
+    ("network", "start"),
+}  # `FULL` has no use of them
 SECTIONS = ("input", "cues", "anchors", "network", "features", "losses", "masks")
 FIELDS = [(section, field.name) for section in SECTIONS for field in dataclasses.fields(getattr(FULL, section))]
 
@@ -44,6 +50,18 @@ def test_every_choice_of_losses_features_threshold_cues_and_network_is_told(sect
 def test_what_concerns_an_encoder_is_told(setting):
     other = load_recipe("released", (f"network.{setting}",))
     assert settings_of(RELEASED)["network"] != settings_of(other)["network"]
+
+
+def test_the_say_of_shape_is_told_where_it_has_one():
+    shaped = load_recipe("default", ("cues.use=color,shape",))
+    weighed = load_recipe("default", ("cues.use=color,shape", "cues.shape_weight=2"))
+    assert settings_of(shaped)["anchors"] != settings_of(weighed)["anchors"]
+
+
+def test_a_start_from_the_drawn_network_is_told():
+    chance = load_recipe("default", ("network.depth=4",))
+    drawn = load_recipe("default", ("network.depth=4", "network.start=drawn"))
+    assert settings_of(chance)["network"] != settings_of(drawn)["network"]
 
 
 def test_under_otsu_the_range_of_its_levels_is_told():

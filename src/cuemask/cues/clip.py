@@ -27,6 +27,7 @@ from cuemask.cues.lesion import lesion_cue
 from cuemask.cues.location import MeanMap, gaussian_location
 from cuemask.cues.motion import frame_gap, motion_cue
 from cuemask.cues.objectness import objectness_cue
+from cuemask.cues.shape import shape_cue
 from cuemask.errors import PictureError
 from cuemask.media.area import PictureArea
 from cuemask.media.clips import Clip
@@ -78,6 +79,7 @@ class KeptClip:
             self.location,
             contour_cue(color, self.inside) if "contour" in use else nothing,
             motion_cue(rgb, self._neighbours(index), self.inside) if "motion" in use else nothing,
+            shape_cue(rgb, self.inside) if "shape" in use else nothing,
         )
 
     def anchors(self, index: int, recipe: Recipe) -> Anchors:
@@ -114,7 +116,10 @@ class KeptClip:
             return Clipwide(None, 1.0)
         self._color_ranges(recipe)  # once, before the threads ask for it
         lean = dataclasses.replace(
-            recipe, cues=dataclasses.replace(recipe.cues, use=tuple(c for c in recipe.cues.use if c != "objectness"))
+            recipe,
+            cues=dataclasses.replace(
+                recipe.cues, use=tuple(c for c in recipe.cues.use if c not in ("objectness", "shape"))
+            ),
         )
         inside = np.ones_like(self.location, np.bool_) if self.inside is None else self.inside
 

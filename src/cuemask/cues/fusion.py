@@ -25,6 +25,7 @@ class CueMaps(NamedTuple):
     location: Float32[np.ndarray, "H W"]
     contour: Float32[np.ndarray, "H W"]
     motion: Float32[np.ndarray, "H W"]
+    shape: Float32[np.ndarray, "H W"]
 
 
 class Clipwide(NamedTuple):
@@ -43,17 +44,20 @@ class Clipwide(NamedTuple):
 
 
 def anchors_of(maps: CueMaps, inside: Bool[np.ndarray, "H W"] | None, recipe: Recipe, clipwide: Clipwide) -> Anchors:
-    """Both anchors of a frame: what it looks like, sharpened, times objectness and location."""
+    """Both anchors of a frame: what it looks like, sharpened, times objectness, location and shape."""
     cues, wanted = recipe.cues, recipe.anchors
     looks = fused(maps, inside, cues)
     if looks is not None and wanted.sharpness > 0:
         looks = sharpen(looks, wanted.sharpness, inside, clipwide.usual if wanted.threshold == "clip" else None)
     chosen = [] if looks is None else [(looks, 1.0)]
-    if "objectness" in cues.use:
-        chosen.append((maps.objectness, cues.objectness_weight))
-    if "location" in cues.use:
-        chosen.append((maps.location, cues.location_weight))
-    weights = [weight for _, weight in chosen]
+    for cue, values, weight in (
+        ("objectness", maps.objectness, cues.objectness_weight),
+        ("location", maps.location, cues.location_weight),
+        ("shape", maps.shape, cues.shape_weight),
+    ):
+        if cue in cues.use:
+            chosen.append((values, weight))
+    weights = [weight * wanted.power for _, weight in chosen]
     factor = smoothing_factor(wanted.smoothing, recipe.input.height_px)
     both = anchors([cue for cue, _ in chosen], inside, weights=weights, smoothing=factor)
     return both if clipwide.evidence == 1 else _doubted(both, clipwide.evidence, inside)

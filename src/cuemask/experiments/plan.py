@@ -184,8 +184,11 @@ def with_plain_anchors(recipe: Recipe) -> Recipe:
         motion_weight=1.0,
         objectness_weight=1.0,
         location_weight=1.0,
+        shape_weight=1.0,
     )
-    anchors = dataclasses.replace(recipe.anchors, source="cues", sharpness=0.0, threshold="frame", least_contour=0.0)
+    anchors = dataclasses.replace(
+        recipe.anchors, source="cues", sharpness=0.0, threshold="frame", power=1.0, least_contour=0.0
+    )
     return dataclasses.replace(recipe, cues=cues, anchors=anchors)
 
 

@@ -143,6 +143,8 @@ def _anchors(recipe: Recipe) -> str:
         parts.append(f"sharpened {anchors.sharpness:g} about the {anchors.threshold}'s Otsu threshold")
     if judged(recipe):
         parts.append(f"doubted below contour {anchors.least_contour:g}")
+    if anchors.power != 1:
+        parts.append(f"to the power {anchors.power:g}")
     if anchors.smoothing > 1:
         factor = smoothing_factor(anchors.smoothing, recipe.input.height_px)
         parts.append(f"reduced {factor:g} times and enlarged ({anchors.smoothing} at {SMOOTHING_ROWS} rows)")
@@ -159,6 +161,8 @@ def _network(network: NetworkRecipe) -> str:
         parts.append(f"blocks of {network.block_px} px")
     if network.dropout:
         parts.append(f"dropout {network.dropout:g}")
+    if network.start != "chance":
+        parts.append(f"started from the {network.start} network")
     if network.mirror_px:
         parts.append(f"mirrored by {network.mirror_px} px")
     return ", ".join(parts)

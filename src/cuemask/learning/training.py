@@ -17,6 +17,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from cuemask.cues.shape import WEIGHTS, shape_weights
 from cuemask.errors import TrainingError, WeightsError
 from cuemask.learning.backbones import ResNet18, folded, placed
 from cuemask.learning.kept import TrainingClip
@@ -187,12 +188,17 @@ def learning_rate(recipe: Recipe, step: int) -> float:
 def untrained_network(recipe: Recipe) -> nn.Module:
     """The recipe's network; a ResNet-18 encoder starts from ImageNet weights unless told `random`.
 
+    A U-Net whose `network.start` is `drawn` starts as the network behind the shape cue.
+
     Raises
     ------
     WeightsError
         If the encoder's weights cannot be had.
     """
     net = network(recipe.network)
+    if recipe.network.start == "drawn":
+        state = {name: torch.from_numpy(values) for name, values in shape_weights().items()}
+        load_into(net, state, WEIGHTS)
     if isinstance(net, ResNet18UNet) and recipe.network.weights != "random":
         path = encoder_weights(recipe)
         missing = load_into(net.encoder, _encoder_state(net.encoder, path), path, may_lack="layer4.")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from cuemask.cues.shape import WEIGHTS
 from cuemask.errors import CuemaskError
+from cuemask.inference.drawn import DRAWN, DrawnModel
 from cuemask.inference.prediction import Predictor
 from cuemask.inference.runtime import load_onnx
 
@@ -16,7 +18,8 @@ def open_model(run: Path, device: str, provider: str, *, one_core: bool = False)
     ----------
     run
         The folder of a `train` or `segment` run, its `model.safetensors`, or a `.onnx` file that
-        `cuemask export onnx` wrote; the last runs without torch.
+        `cuemask export onnx` wrote, which runs without torch; or, unless something of that name is there, the word
+        `drawn`: the network that has learnt from drawn scenes alone, without torch too.
     device, provider
         As in `Options`.
     one_core
@@ -27,6 +30,12 @@ def open_model(run: Path, device: str, provider: str, *, one_core: bool = False)
     CuemaskError
         If the model cannot be read, or what is to run it is absent.
     """
+    if run == Path(DRAWN) and not run.exists():
+        if provider != "auto":
+            raise CuemaskError(
+                f"{run}: --provider {provider} is for exported models; OpenCV runs this one.", "Leave --provider out."
+            )
+        return DrawnModel(), WEIGHTS
     if run.suffix.lower() == ".onnx":
         return load_onnx(run, device if provider == "auto" else provider, one_core=one_core), run
     if provider != "auto":

@@ -31,7 +31,7 @@ SHEET = 1_400_000
 BLOCK = 4096  # a small file takes a whole one
 PACKS_BETTER = 4  # times, at most, that what is compressed may turn out smaller
 FILL = 300_000  # run.json, the curve of losses, folders
-PICTURES = ("masks", "probability", "color", "contour", "motion", "objectness", "positive", "negative")
+PICTURES = ("masks", "probability", "color", "contour", "motion", "objectness", "shape", "positive", "negative")
 
 
 @dataclass(frozen=True)
