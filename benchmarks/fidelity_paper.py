@@ -394,7 +394,11 @@ def size_difference() -> float | None:
 
 def _positive(rgb: np.ndarray) -> np.ndarray:
     color = color_cue(rgb)
-    return anchors([color, objectness_cue(rgb), color]).positive  # of one frame, the clip's mean is its own map
+    return anchors([color, _objectness(rgb), color]).positive  # of one frame, the clip's mean is its own map
+
+
+def _objectness(rgb: np.ndarray) -> np.ndarray:
+    return objectness_cue(rgb, superpixel_cost=PAPER.cues.superpixel_cost)
 
 
 def objectness_difference() -> float | None:
@@ -403,5 +407,5 @@ def objectness_difference() -> float | None:
     for rgb, name in zip(frames_at(512, 640), MAPS, strict=False):
         theirs = cv2.imread(str(data_place() / "objectness_reference" / name), cv2.IMREAD_GRAYSCALE)
         if theirs is not None:
-            found.append(1 - float(np.corrcoef(objectness_cue(rgb).ravel(), theirs.ravel())[0, 1]))
+            found.append(1 - float(np.corrcoef(_objectness(rgb).ravel(), theirs.ravel())[0, 1]))
     return max(found, default=None)

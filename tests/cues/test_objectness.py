@@ -14,6 +14,7 @@ from tests.cues import objectness_reference as reference
 
 from cuemask.cues import objectness
 from cuemask.errors import InstallationError, RecipeError
+from cuemask.recipe import PAPER
 
 ALL_CUES = ("saliency", "contrast", "edges", "straddling")
 SHAPES = ((30, 30, 90, 120), (120, 150, 200, 230), (25, 200, 75, 280))
@@ -336,9 +337,10 @@ def reference_pair(real_data: Path, name: str) -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.mark.real_frames
 @pytest.mark.parametrize("name", ["endovis17_dataset4_frame000", "endovis18_sequence_frame045"])
-def test_heat_map_agrees_with_an_independent_port_of_the_original(real_data: Path, name: str) -> None:
+@pytest.mark.parametrize("cost", [objectness.SUPERPIXEL_COST, PAPER.cues.superpixel_cost])
+def test_heat_map_agrees_with_an_independent_port_of_the_original(real_data: Path, name: str, cost: float) -> None:
     rgb, expected = reference_pair(real_data, name)
-    assert correlation(objectness.objectness_cue(rgb), expected) > 0.9
+    assert correlation(objectness.objectness_cue(rgb, superpixel_cost=cost), expected) > 0.9
 
 
 @pytest.mark.real_frames
