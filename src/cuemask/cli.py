@@ -236,7 +236,7 @@ def predict(run: Path, inputs: tuple[str, ...], quiet: bool, **flags: Any) -> No
     """Mask the instruments in new video with a model trained or exported before, or with none.
 
     RUN: the folder of `cuemask train` or `segment`. MODEL.onnx: what `cuemask export onnx` wrote; no torch is loaded.
-    drawn: the network that comes with cuemask and has seen drawn scenes only; masks at once, coarser than learnt ones.
+    drawn: the network that comes with cuemask and has seen drawn scenes only; masks at once, for a first look.
     """
     from cuemask.runs.predicting import predict as run_prediction
 
