@@ -1,4 +1,4 @@
-"""Masks against true masks: every recipe on every clip with truth, single-stage, label-free, several seeds.
+"""Masks against true masks: every recipe on every clip with truth, label-free, several seeds.
 
     python -m benchmarks.accuracy [--recipes default,fast] [--set key=value ...] [--clips a,b] [--seeds 0,1,2]
         [--no-phantoms] [--full] [--again] [--keep-runs] [--out build/accuracy] [--results benchmarks/results/accuracy]
@@ -21,9 +21,9 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.accuracy_tables import correlations, in_order, markdown, summary
+from benchmarks.accuracy_tables import correlations, in_order, kind_of, markdown, summary
 from benchmarks.cells import Cell, kept_cell, load_cells, run_cell
-from benchmarks.clips import PHANTOMS, Case, endovis_together, phantom_case, real_cases
+from benchmarks.clips import GROUPS, PHANTOMS, Case, endovis_together, phantom_case, real_cases, train_test_cases
 from benchmarks.machine import data_place, machine
 from cuemask.errors import CuemaskError, WeightsError
 from cuemask.learning.features import extractor_for
@@ -114,7 +114,7 @@ def resnet18_weights() -> Path:
 
 
 def chosen_cases(out: Path, phantoms: bool = True, wanted: Sequence[str] = ()) -> list[Case]:
-    """The real clips, the EndoVis ones together, the phantoms; or those of the names `wanted`."""
+    """The real clips, the EndoVis ones together, train-test on them, the phantoms; or those of the names `wanted`."""
     data = data_place()
     real = real_cases(data) if data.is_dir() else []
     if not data.is_dir():
@@ -123,9 +123,12 @@ def chosen_cases(out: Path, phantoms: bool = True, wanted: Sequence[str] = ()) -
     makers: dict[str, Callable[[], Case]] = {case.name: lambda case=case: case for case in real}
     if len(together.sources) > 1:
         makers[together.name] = lambda: together
+    makers |= {case.name: lambda case=case: case for case in train_test_cases(maker() for maker in makers.values())}
     if phantoms:
         for phantom in PHANTOMS:
             makers[phantom.name] = lambda phantom=phantom: phantom_case(phantom, out / "phantoms" / phantom.name)
+    if list(wanted) == ["groups"]:
+        wanted = [name for name in makers if name in GROUPS or kind_of(name) == "train-test"]
     if unknown := [name for name in wanted if name not in makers]:
         raise SystemExit(f"no clip {', '.join(unknown)}; there are {', '.join(makers)}")
     return [maker() for name, maker in makers.items() if not wanted or name in wanted]
@@ -175,7 +178,12 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--recipes", type=_listed, default=list(RECIPES), help="names or TOML files")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="in every recipe")
-    parser.add_argument("--clips", type=_listed, default=[], help="only these")
+    parser.add_argument(
+        "--clips",
+        type=_listed,
+        default=[],
+        help="only these; groups: those that stand for a group of data, and train-test",
+    )
     parser.add_argument("--seeds", type=lambda text: [int(seed) for seed in text.split(",")], default=[0, 1, 2])
     parser.add_argument("--no-phantoms", dest="phantoms", action="store_false")
     parser.add_argument("--full", action="store_true", help="paper and released whole: not for 2 cores")

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.cells import Cell, differences
-from benchmarks.clips import PHANTOM, PHANTOMS, TOGETHER
+from benchmarks.clips import ENDOSCAPES_HALF, FROM_OTHERS, GROUPS, PHANTOM, PHANTOMS, TOGETHER
 from benchmarks.scores import FIGURES, METHODS, NETWORK
 from cuemask.recipe import NAMED
 
@@ -24,9 +24,11 @@ METHOD_TITLES = {
     "1 - negative": "1 - negative anchor",
     NETWORK: "network",
 }
+KINDS = ("real clips", "train-test", "phantoms")
 ABOUT = """\
-Each cell is one run of `segment` (single-stage: learnt from the clip's own frames, no label used) and its masks
-against the true ones: mean over the clip's frames with truth, then mean ± sample standard deviation over the seeds.
+Each cell is one run of `segment` (single-stage: learnt from the clip's own frames, no label used) or, in rows whose
+names end in `_from_others` or `_half`, of `train` on other clips and `predict` on these; and its masks against the
+true ones: mean over the clip's frames with truth, then mean ± sample standard deviation over the seeds.
 Empty on empty counts 1, which is the only way to score on frames without an instrument (`phantom_no_tool`, and six of
 the 16 frames of `phantom_leaving`). The boundary F-score asks which share of each outline lies within 1 % of the
 picture's diagonal of the other. The best of a row is bold.
@@ -45,6 +47,8 @@ def markdown(cells: Sequence[Cell], title: str = TITLE) -> str:
     labels = in_order(cells)
     seeds = sorted({cell.seed for cell in cells})
     parts = [f"# {title}", f"{ABOUT}\n\nSeeds {', '.join(map(str, seeds))}; a cell of fewer says of how many."]
+    if by_group := groups(cells, labels):
+        parts.append(by_group)
     colored = "default" if "default" in labels else labels[0]
     for figure, name in FIGURE_TITLES.items():
         columns = {f"colour under Otsu ({colored})": _column(cells, colored, "color", figure)}
@@ -128,6 +132,56 @@ def _ranks(values: Sequence[float]) -> np.ndarray:
     return (last - (counts + 1) / 2)[places]
 
 
+def groups(cells: Sequence[Cell], labels: Sequence[str]) -> str:
+    """Each group of data with one voice: frames with an instrument, and how many without one stay empty."""
+    settings = [
+        *((f"{group}, single stage", [name]) for name, group in GROUPS.items()),
+        ("phantoms, single stage", [phantom.name for phantom in PHANTOMS]),
+        *((f"{group}, learnt from the other groups", [name + FROM_OTHERS]) for name, group in GROUPS.items()),
+        ("Endoscapes, learnt from half of its operations", [ENDOSCAPES_HALF]),
+    ]
+    most = len({cell.seed for cell in cells})
+    lines = [
+        "## Groups",
+        "",
+        "IoU over the frames that hold an instrument, mean ± sample standard deviation over seeds; in brackets, of the "
+        "frames that hold none, those whose mask is empty, over all seeds. The first column is nothing learnt.",
+        "",
+        f"| group | colour under Otsu ({labels[0]}) | {' | '.join(labels)} |",
+        "|---" * (2 + len(labels)) + "|",
+    ]
+    for title, names in settings:
+        there = [cell for cell in cells if cell.case in names]
+        if not there:
+            continue
+        row = [_group([cell for cell in there if cell.label == labels[0]], "color", most)]
+        row += [_group([cell for cell in there if cell.label == label], NETWORK, most) for label in labels]
+        lines.append(f"| {title} | {' | '.join(row)} |")
+    return "\n".join(lines) if len(lines) > 6 else ""
+
+
+def _group(cells: Sequence[Cell], method: str, most: int) -> str:
+    """One voice over the cases of `cells`, for each seed that has all of them that hold an instrument."""
+    by_seed: dict[int, list[float]] = {}
+    for cell in cells:
+        if any(frame.instrument for frame in cell.frames):
+            by_seed.setdefault(cell.seed, []).append(cell.mean_with_instrument(method))
+    full = max(map(len, by_seed.values()), default=0)
+    text = _cell([float(np.mean(found)) for found in by_seed.values() if len(found) == full], 3, most, bold=False)
+    bare = [frame for cell in cells for frame in cell.frames if not frame.instrument]
+    if text and bare:
+        empty = sum(frame.figures[method][0] == 1 for frame in bare)
+        text += f" ({empty} of {len(bare)} empty)"
+    return text
+
+
+def kind_of(case: str) -> str:
+    """One of `KINDS`."""
+    if is_phantom(case):
+        return "phantoms"
+    return "train-test" if case.endswith(FROM_OTHERS) or case == ENDOSCAPES_HALF else "real clips"
+
+
 def _column(cells: Sequence[Cell], label: str, method: str, figure: str) -> tuple[list[Cell], Figure]:
     return [cell for cell in cells if cell.label == label], lambda cell: cell.mean(method, figure)
 
@@ -137,12 +191,12 @@ def _minutes(cell: Cell) -> float:
 
 
 def _section(title: str, columns: dict[str, tuple[list[Cell], Figure]], digits: int = 3, best: bool = True) -> str:
-    """A table; below the real clips and below the phantoms the mean over them."""
+    """A table; below the clips of each kind the mean over them."""
     every = [cell for chosen, _ in columns.values() for cell in chosen]
     most = len({cell.seed for cell in every})
     lines = [f"## {title}", "", "| clip | " + " | ".join(columns) + " |", "|---" * (1 + len(columns)) + "|"]
-    for group, drawn in (("real clips", False), ("phantoms", True)):
-        rows = [name for name in _rows(every) if is_phantom(name) == drawn]
+    for group in KINDS:
+        rows = [name for name in _rows(every) if kind_of(name) == group]
         for name in rows:
             by_column = [[f(c) for c in chosen if c.case == name] for chosen, f in columns.values()]
             lines.append(_row(name, by_column, digits, best, most))
@@ -154,10 +208,11 @@ def _section(title: str, columns: dict[str, tuple[list[Cell], Figure]], digits: 
 
 
 def _rows(cells: Iterable[Cell]) -> list[str]:
-    """The clips: real ones, then phantoms, each in the order that they are run in."""
-    first = [*REAL, *(phantom.name for phantom in PHANTOMS)]
-    places = {name: (is_phantom(name), place) for place, name in enumerate(first)}
-    return sorted({c.case for c in cells}, key=lambda name: (*places.get(name, (is_phantom(name), 99)), name))
+    """The clips: real ones, train-test, then phantoms, each in the order that they are run in."""
+    train_test = [*(name + FROM_OTHERS for name in GROUPS), ENDOSCAPES_HALF]
+    first = [*dict.fromkeys([*REAL, *GROUPS]), *train_test, *(phantom.name for phantom in PHANTOMS)]
+    places = {name: (KINDS.index(kind_of(name)), place) for place, name in enumerate(first)}
+    return sorted({c.case for c in cells}, key=lambda name: (*places.get(name, (KINDS.index(kind_of(name)), 99)), name))
 
 
 def _means(cells: Sequence[Cell], figure: Figure, names: Sequence[str]) -> list[float]:

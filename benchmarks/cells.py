@@ -9,6 +9,7 @@ import re
 import shutil
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -21,8 +22,9 @@ from benchmarks.machine import facts, processor
 from benchmarks.scores import FIGURES, NETWORK, FrameScore, scores_of_run
 from cuemask.media.files import make_folder, write_bytes
 from cuemask.recipe import DEFAULT, NAMED, Recipe, recipe_as_mapping
-from cuemask.runs.learning import segment
+from cuemask.runs.learning import segment, train
 from cuemask.runs.options import Options
+from cuemask.runs.predicting import predict
 
 DIGITS = 6
 
@@ -38,7 +40,7 @@ class Cell:
     case
         Name of the clip.
     minutes
-        Wall time of `segment`: cues, features, training and masks.
+        Wall time of `segment`, or of `train` and `predict`: cues, features, training and masks.
     recipe
         All its fields, as `recipe_as_mapping` gives them.
     frames
@@ -58,14 +60,22 @@ class Cell:
 
     def mean(self, method: str = NETWORK, figure: str = "iou") -> float:
         """Over the frames."""
-        place = FIGURES.index(figure)
-        return float(np.mean([frame.figures[method][place] for frame in self.frames]))
+        return _mean(self.frames, method, figure)
+
+    def mean_with_instrument(self, method: str = NETWORK, figure: str = "iou") -> float:
+        """Over the frames that hold an instrument; NaN where none does."""
+        return _mean([frame for frame in self.frames if frame.instrument], method, figure)
+
+
+def _mean(frames: Sequence[FrameScore], method: str, figure: str) -> float:
+    place = FIGURES.index(figure)
+    return float(np.mean([frame.figures[method][place] for frame in frames])) if frames else float("nan")
 
 
 def run_cell(
     recipe: Recipe, label: str, case: Case, seed: int, out: Path, *, again: bool = False, keep_run: bool = False
 ) -> Cell:
-    """Segment `case` in the single-stage setting and score it, unless `out` has that cell.
+    """Segment `case`, single-stage or with what its lessons taught, and score it, unless `out` has that cell.
 
     Parameters
     ----------
@@ -86,7 +96,13 @@ def run_cell(
         run = out / "runs" / key if keep_run else Path(passing) / "run"
         shutil.rmtree(run, ignore_errors=True)
         started = time.monotonic()
-        segment(case.inputs, Options(out=run, recipe=recipe, seed=seed, overlay=False))
+        options = Options(out=run, recipe=recipe, seed=seed, overlay=False)
+        if case.lessons:
+            model = train([source.input for source in case.lessons], dataclasses.replace(options, out=run / "model"))
+            predict(model, case.inputs, dataclasses.replace(options, out=run / "masks"))
+            run = run / "masks"
+        else:
+            segment(case.inputs, options)
         minutes = (time.monotonic() - started) / 60
         sheet = out / "sheets" / f"{_file_name(label)}_{case.name}.png" if seed == 0 else None
         scores = scores_of_run(case, recipe, seed, run, sheet)
@@ -153,7 +169,13 @@ def _as_json(cell: Cell) -> dict[str, Any]:
 
 def _from_json(mapping: dict[str, Any]) -> Cell:
     frames = [
-        FrameScore(f["clip"], f["frame"], {m: tuple(v) for m, v in f["figures"].items()}, f["confidence"])
+        FrameScore(
+            f["clip"],
+            f["frame"],
+            {m: tuple(v) for m, v in f["figures"].items()},
+            f["confidence"],
+            f.get("instrument", True),
+        )
         for f in mapping["frames"]
     ]
     return Cell(**{**mapping, "frames": tuple(frames)})

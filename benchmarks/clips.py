@@ -20,6 +20,16 @@ from cuemask.phantom.scene import PhantomScene
 
 TOGETHER = "endovis_together"
 PHANTOM = "phantom_"  # begins the names of the phantoms
+FROM_OTHERS = "_from_others"  # ends the names of cases whose network learnt from all other groups
+ENDOSCAPES, ENDOSCAPES_HALF = "endoscapes_seg50", "endoscapes_seg50_half"
+# Groups of data, each with one voice; the phantoms are one more.
+GROUPS = {
+    TOGETHER: "EndoVis",
+    "cholecseg8k_clip": "CholecSeg8k",
+    ENDOSCAPES: "Endoscapes",
+    "segcol_sequence": "SegCol",
+    "cholecinstanceseg_vid03": "CholecInstanceSeg",
+}
 
 Key = tuple[str, str]  # clip, as its run names it, and frame
 
@@ -53,10 +63,19 @@ class Source:
 
 @dataclass(frozen=True)
 class Case:
-    """What one run learns from and is scored on: a clip, or several together."""
+    """What one run learns from and is scored on: a clip, or several together.
+
+    Attributes
+    ----------
+    sources
+        What is scored.
+    lessons
+        What is learnt from; empty for the sources themselves (single stage).
+    """
 
     name: str
     sources: tuple[Source, ...]
+    lessons: tuple[Source, ...] = ()
 
     @property
     def inputs(self) -> list[str]:
@@ -85,8 +104,33 @@ def real_cases(data: Path) -> list[Case]:
         _folder(data, "endovis18_sequence", "frames", "binary"),
         _beside(data),
         _folder(data, "segcol_sequence", "frames", "segmentation", (127, 129)),
+        _operations(data),
+        _folder(data, "cholecinstanceseg_vid03", "frames", "masks"),
     ]
     return [case for case in found if case is not None]
+
+
+def train_test_cases(singles: Iterable[Case]) -> list[Case]:
+    """Each group segmented by a network that learnt from all other groups; and half of Endoscapes' operations from the
+    other half.
+
+    Parameters
+    ----------
+    singles
+        The single-stage cases.
+    """
+    groups = [case for case in singles if case.name in GROUPS]
+    found: list[Case] = []
+    for case in groups:
+        others = tuple(source for other in groups if other is not case for source in other.sources)
+        if others:
+            found.append(Case(case.name + FROM_OTHERS, case.sources, others))
+    found += [
+        Case(ENDOSCAPES_HALF, case.sources[1::2], case.sources[::2])
+        for case in groups
+        if case.name == ENDOSCAPES and len(case.sources) > 1
+    ]
+    return found
 
 
 def endovis_together(cases: Iterable[Case]) -> Case:
@@ -156,6 +200,17 @@ def _folder(data: Path, name: str, frames: str, masks: str, codes: tuple[int, ..
         return None
     truth = tuple((p.stem, (str(p),)) for p in sorted((folder / masks).glob("*.png")))
     return Case(name, (Source(str(folder / frames), truth, codes),))
+
+
+def _operations(data: Path) -> Case | None:
+    """All operations of Endoscapes as one case."""
+    folder = data / ENDOSCAPES
+    if not folder.is_dir():
+        return None
+    operations = [
+        _folder(folder, place.name, "frames", "masks") for place in sorted(folder.iterdir()) if place.is_dir()
+    ]
+    return Case(ENDOSCAPES, tuple(source for case in operations if case is not None for source in case.sources))
 
 
 def _single(data: Path) -> Case | None:

@@ -49,12 +49,15 @@ class FrameScore:
         By method, in the order of `FIGURES`, each 0 to 1.
     confidence
         What the run itself said of the frame, where it said anything.
+    instrument
+        Whether the true mask holds any.
     """
 
     clip: str
     frame: str
     figures: dict[str, tuple[float, ...]]
     confidence: float | None = None
+    instrument: bool = True
 
     @property
     def iou(self) -> float:
@@ -121,7 +124,7 @@ def _scored(clip: Clip, source: Source, options: Options) -> Iterator[tuple[Fram
             learnt = kept.anchors_from(maps, options.recipe)
             masks = {**_under_otsu(kept, maps, learnt, options.recipe, true.shape), NETWORK: predicted}
             by_method = {method: figures(mask, true) for method, mask in masks.items()}
-            score = FrameScore(clip.name, name, by_method, said.get(name))
+            score = FrameScore(clip.name, name, by_method, said.get(name), bool(true.any()))
             return score, _sheet_row(score, kept.rgb[index], maps, learnt, predicted, true, area)
 
         yield from in_threads(scored, [index for index, name in enumerate(kept.names) if name in truth])

@@ -151,6 +151,10 @@ class TrainingRecipe:
     contrast: float = 0.1
     saturation: float = 0.01
     hue: float = 0.01  # of the colour circle
+    pasted: float = 0.0  # share of the pictures into which drawn instruments are pasted, with their exact truth
+    # Masks come from a running average of the network's weights that keeps this share of itself in each step; 0: from
+    # the network as the last step left it.
+    averaging: float = 0.0
     checkpoint_seconds: float = 30.0
 
 
@@ -240,6 +244,8 @@ def _check(recipe: Recipe) -> None:
             "from 0.1 to 1",
         ),
         ("training.hue", r.training.hue, 0 <= r.training.hue <= 0.5, "from 0 to 0.5"),
+        ("training.pasted", r.training.pasted, 0 <= r.training.pasted <= 1, "from 0 to 1"),
+        ("training.averaging", r.training.averaging, 0 <= r.training.averaging < 1, "from 0 to below 1"),
         ("masks.height_px", r.masks.height_px, r.masks.height_px >= 0, "at least 0"),
         ("masks.smallest_blob", r.masks.smallest_blob, 0 <= r.masks.smallest_blob < 1, "from 0 to below 1"),
         ("masks.blob_connectivity", r.masks.blob_connectivity, r.masks.blob_connectivity in (4, 8), "of 4 or 8"),

@@ -11,7 +11,17 @@ import pytest
 from benchmarks.accuracy import REDUCED, able, chosen_cases, contestant, minutes_left, write_results
 from benchmarks.accuracy_tables import correlations, markdown, spearman
 from benchmarks.cells import Cell, differences, load_cells, run_cell
-from benchmarks.clips import PHANTOMS, Case, Phantom, Source, endovis_together, masks_of_run, phantom_case, true_masks
+from benchmarks.clips import (
+    PHANTOMS,
+    Case,
+    Phantom,
+    Source,
+    endovis_together,
+    masks_of_run,
+    phantom_case,
+    train_test_cases,
+    true_masks,
+)
 from benchmarks.scores import METHODS, NETWORK, FrameScore, confidences
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,7 +33,8 @@ from cuemask.recipe import Recipe, load_recipe, recipe_as_mapping
 from cuemask.runs.options import Options
 
 SMALL = Phantom("phantom_small", PhantomScene(seed=3, height_px=64, width_px=80), frames=4)
-RECIPE = load_recipe("default", ["input.height_px=48", "input.width_px=64", "cues.objectness_windows=20"])
+SMALL_SETTINGS = ("input.height_px=48", "input.width_px=64", "cues.objectness_windows=20")
+RECIPE = load_recipe("default", SMALL_SETTINGS)
 
 
 def cell(label: str, case: str, seed: int, iou: float, *, minutes: float = 1.0, **recipe: str) -> Cell:
@@ -214,6 +225,63 @@ def test_tables_give_mean_and_deviation_over_seeds_and_means_over_groups():
     assert row(text, "Boundary", "segcol_sequence")[0] == "**0.300** ± 0.000"
     assert "## Confidence" not in text
     assert "## What was changed" not in text
+
+
+def test_groups_count_frames_with_an_instrument_and_say_how_many_of_the_others_are_empty():
+    bare = FrameScore("a", "1", dict.fromkeys(METHODS, (0.0, 0.0, 0.0)), None, instrument=False)
+    empty = replace(bare, figures=dict.fromkeys(METHODS, (1.0, 1.0, 1.0)))
+    first = cell("default", "endoscapes_seg50", 0, 0.4)
+    second = cell("default", "endoscapes_seg50", 1, 0.6)
+    text = markdown(
+        [
+            replace(first, frames=(*first.frames, bare, empty)),
+            replace(second, frames=(*second.frames, empty)),
+            cell("default", "endoscapes_seg50_half", 0, 0.7),
+            cell("default", "endovis_together", 0, 0.3),
+            cell("default", "segcol_sequence_from_others", 0, 0.2),
+            *(cell("default", phantom.name, 0, 0.9) for phantom in PHANTOMS),
+        ]
+    )
+    title = "Groups"
+    assert row(text, title, "Endoscapes, single stage")[1] == "0.500 ± 0.141 (2 of 3 empty)"
+    assert row(text, title, "EndoVis, single stage") == ["0.100 (1 of 2)", "0.300 (1 of 2)"]
+    assert row(text, title, "phantoms, single stage")[1] == "0.900 (1 of 2)"
+    assert row(text, title, "Endoscapes, learnt from half of its operations")[1] == "0.700 (1 of 2)"
+    assert row(text, title, "SegCol, learnt from the other groups")[1] == "0.200 (1 of 2)"
+    assert "CholecSeg8k" not in text
+    assert text.index("| endoscapes_seg50 |") < text.index("| segcol_sequence_from_others |")
+
+
+def test_train_test_cases_learn_from_all_other_groups_and_from_half_of_the_operations():
+    def case(name: str, clips: int) -> Case:
+        return Case(name, tuple(Source(f"{name}/{n}", ()) for n in range(clips)))
+
+    singles = [case("endovis18_sequence", 1), case("endovis_together", 3), case("endoscapes_seg50", 3)]
+    found = {one.name: one for one in train_test_cases(singles)}
+    assert found.keys() == {"endovis_together_from_others", "endoscapes_seg50_from_others", "endoscapes_seg50_half"}
+    assert found["endovis_together_from_others"].lessons == singles[2].sources
+    assert found["endovis_together_from_others"].sources == singles[1].sources
+    half = found["endoscapes_seg50_half"]
+    assert [s.input for s in half.lessons] == ["endoscapes_seg50/0", "endoscapes_seg50/2"]
+    assert half.inputs == ["endoscapes_seg50/1"]
+    assert train_test_cases([singles[1]]) == []
+
+
+def test_a_train_test_cell_predicts_with_what_its_lessons_taught(tmp_path, monkeypatch):
+    (scored,) = phantom_case(SMALL, tmp_path / "scored").sources
+    (lesson,) = phantom_case(replace(SMALL, first=100), tmp_path / "lesson").sources
+    recipe = load_recipe("default", [*SMALL_SETTINGS, "training.steps=1", "training.pairs_per_step=1"])
+    learnt: list[list[str]] = []
+    original = cells_module.train
+
+    def train(inputs, options):
+        learnt.append(inputs)
+        return original(inputs, options)
+
+    monkeypatch.setattr(cells_module, "train", train)
+    found = run_cell(recipe, "default", Case("x_from_others", (scored,), (lesson,)), 0, tmp_path)
+    assert learnt == [[lesson.input]]
+    assert len(found.frames) == 4
 
 
 def test_no_cell_gives_a_document_that_says_so():

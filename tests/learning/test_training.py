@@ -9,8 +9,10 @@ import torch
 
 from cuemask.errors import TrainingError, WeightsError
 from cuemask.learning import training
+from cuemask.learning.averaging import move_average
 from cuemask.learning.kept import TrainingClip
 from cuemask.learning.pairs import frame_pairs
+from cuemask.learning.pasting import draw_pieces
 from cuemask.learning.training import learning_rate, make_batch, moved, train
 from cuemask.media.records import Records, RecordWriter
 from cuemask.recipe import DEFAULT, Recipe, load_recipe
@@ -73,10 +75,12 @@ def test_training_spreads_from_the_anchors_to_the_whole_square(tmp_path):
     assert progress.epochs[-1]["total"] < progress.epochs[0]["total"]
 
 
-def test_a_run_that_was_interrupted_ends_as_an_unbroken_one(tmp_path, monkeypatch):
+@pytest.mark.parametrize("settings", [{}, {"averaging": 0.9, "pasted": 0.5}])
+def test_a_run_that_was_interrupted_ends_as_an_unbroken_one(tmp_path, monkeypatch, settings):
     clip = square_clip(tmp_path)
-    unbroken, whole = train([clip], TINY, tmp_path / "whole.pt", seed=3)
-    recipe = dataclasses.replace(TINY, training=dataclasses.replace(TINY.training, checkpoint_seconds=0.0))
+    plain = dataclasses.replace(TINY, training=dataclasses.replace(TINY.training, **settings))
+    unbroken, whole = train([clip], plain, tmp_path / "whole.pt", seed=3)
+    recipe = dataclasses.replace(plain, training=dataclasses.replace(plain.training, checkpoint_seconds=0.0))
     original = training.training_step
     steps_done = []
 
@@ -132,6 +136,46 @@ def test_both_frames_of_a_pair_share_crop_and_flip_but_not_colour(tmp_path):
     square = batch.rgb[:, 1] > 0.6 * batch.rgb[:, 0]
     assert torch.equal(square[:half], square[half:])
     assert not torch.equal(batch.rgb[:half], batch.rgb[half:])
+
+
+def test_pasted_instruments_are_instrument_and_pass_by_the_diffusion_losses(tmp_path):
+    clip = square_clip(tmp_path, size=64)
+    recipe = dataclasses.replace(
+        TINY,
+        training=dataclasses.replace(TINY.training, pasted=1.0, flip=False, crop_smallest=1.0),
+    )
+    pairs = frame_pairs([5], "adjacent", 0)
+    bare = make_batch([clip], pairs, recipe, np.random.default_rng(0))
+    pasted = make_batch([clip], pairs, recipe, np.random.default_rng(0), draw_pieces(64, 64, 0))
+    covered = pasted.inside == 0  # wholly
+    assert 0.05 < covered.float().mean() < 0.9
+    assert torch.all(pasted.positive[covered] + pasted.negative[covered] > 0.99)
+    assert pasted.positive[covered].mean() > 0.8  # some are needles, threads, gauze or clips
+    clear = pasted.inside == 1
+    assert torch.equal(pasted.positive[clear], bare.positive[clear])
+    assert torch.equal(pasted.negative[clear], bare.negative[clear])
+    assert torch.equal(bare.inside, torch.ones_like(bare.inside))
+
+
+def test_the_average_forgets_where_it_started_and_lags_behind(tmp_path):
+    slow, fast = torch.nn.Linear(1, 1, bias=False), torch.nn.Linear(1, 1, bias=False)
+    slow.weight.data.fill_(0.0)
+    fast.weight.data.fill_(1.0)
+    move_average(slow, fast, 0.99, 0)
+    assert slow.weight.item() == pytest.approx(0.9)  # kept 1 of 10
+    for step in range(1, 400):
+        move_average(slow, fast, 0.99, step)
+    assert slow.weight.item() == pytest.approx(1.0, abs=1e-3)
+    fast.weight.data.fill_(2.0)
+    move_average(slow, fast, 0.99, 10_000)
+    assert slow.weight.item() == pytest.approx(1.01, abs=1e-3)
+
+
+def test_masks_come_from_the_average_where_one_is_kept(tmp_path):
+    clip = square_clip(tmp_path)
+    averaged = dataclasses.replace(TINY, training=dataclasses.replace(TINY.training, averaging=0.9))
+    last, average = (train([clip], r, tmp_path / f"{k}.pt")[0] for k, r in enumerate((TINY, averaged)))
+    assert not np.allclose(weights(last)[0], weights(average)[0], atol=1e-6)
 
 
 def test_a_batch_keeps_shapes_and_ranges(tmp_path):

@@ -31,6 +31,7 @@ from torch import Tensor, nn
 
 from cuemask import __version__
 from cuemask.errors import CuemaskError, OutputError, TrainingError, WeightsError
+from cuemask.learning.averaging import move_average
 from cuemask.learning.pool import HEIGHT_PX, WIDTH_PX, Pool, draw_pool
 from cuemask.learning.training import has_bfloat16
 from cuemask.learning.unet import UNet
@@ -209,18 +210,8 @@ def _step(pupil: _Pupil, batch: tuple[Tensor, Tensor], lessons: Lessons) -> floa
     pupil.optimiser.step()
     if not torch.isfinite(loss):
         raise TrainingError("the loss is no longer a number: learning diverged.", "Lower the learning rate.")
-    _average(pupil.average, pupil.net, min(lessons.averaging, (pupil.step + 1) / (pupil.step + 10)))
+    move_average(pupil.average, pupil.net, lessons.averaging, pupil.step)
     return float(loss.detach())
-
-
-@torch.no_grad()
-def _average(average: nn.Module, net: nn.Module, kept: float) -> None:
-    """Move weights and running statistics of `average` a little towards those of `net`."""
-    for slow, fast in zip(average.state_dict().values(), net.state_dict().values(), strict=True):
-        if slow.is_floating_point():
-            slow.lerp_(fast, 1 - kept)
-        else:
-            slow.copy_(fast)
 
 
 def _save(path: Path, pupil: _Pupil, lessons: Lessons) -> None:

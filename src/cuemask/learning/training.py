@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import pickle
 import time
@@ -19,10 +20,12 @@ from torch import Tensor, nn
 
 from cuemask.cues.shape import WEIGHTS, shape_weights
 from cuemask.errors import TrainingError, WeightsError
+from cuemask.learning.averaging import move_average
 from cuemask.learning.backbones import ResNet18, folded, placed
 from cuemask.learning.kept import TrainingClip
 from cuemask.learning.losses import Regions, anchor_loss, diffusion_loss, region_means
 from cuemask.learning.pairs import Pair, Schedule, View, jitter, random_view, schedule, seen, step_pairs
+from cuemask.learning.pasting import Pieces, draw_pieces, pasted_at_random
 from cuemask.learning.resampling import carry_down, interpolation_matrix
 from cuemask.learning.unet import ResNet18UNet, network
 from cuemask.learning.weights import RESNET18, load_into, read_state, weights_file
@@ -37,7 +40,7 @@ class Batch(NamedTuple):
     rgb: Float[Tensor, "N 3 H W"]  # [0, 1]
     positive: Float[Tensor, "N 1 H W"]
     negative: Float[Tensor, "N 1 H W"]
-    inside: Float[Tensor, "N 1 H W"]  # 1 where the endoscope's picture is
+    inside: Float[Tensor, "N 1 H W"]  # 1 where the endoscope's picture is and nothing is pasted
     features: Float[Tensor, "N D h w"]  # of the whole, uncropped frame
     rows: Float[Tensor, "N H h"]  # from feature grid to this crop, along each axis
     columns: Float[Tensor, "N W w"]
@@ -98,8 +101,9 @@ def train(
         )
     torch.manual_seed(seed)
     net = placed(untrained_network(recipe), device).train()
+    average = copy.deepcopy(net) if recipe.training.averaging else None
     optimiser = adam(net, recipe)
-    progress = _restored(checkpoint, net, optimiser) if checkpoint.is_file() else Progress()
+    progress = _restored(checkpoint, net, optimiser, average) if checkpoint.is_file() else Progress()
     epoch_steps = math.ceil(len(order.pairs) / recipe.training.pairs_per_step)
     started, saved = time.monotonic() - progress.seconds, time.monotonic()
     remaining = range(progress.step, recipe.training.steps)
@@ -111,14 +115,16 @@ def train(
         for group in optimiser.param_groups:
             group["lr"] = learning_rate(recipe, step)
         losses = training_step(net, optimiser, moved(batch, device), recipe)
+        if average is not None:
+            move_average(average, net, recipe.training.averaging, step)
         _note(progress, losses, step, epoch_steps, last=step + 1 == recipe.training.steps)
         progress.seconds = time.monotonic() - started
         if time.monotonic() - saved > recipe.training.checkpoint_seconds:
-            _save(checkpoint, net, optimiser, progress)
+            _save(checkpoint, net, optimiser, progress, average)
             saved = time.monotonic()
     if remaining:
-        _save(checkpoint, net, optimiser, progress)
-    return net.eval(), progress
+        _save(checkpoint, net, optimiser, progress, average)
+    return (net if average is None else average).eval(), progress
 
 
 def adam(net: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
@@ -254,17 +260,35 @@ def moved(batch: Batch, device: str) -> Batch:
     return Batch(*tensors)
 
 
-def make_batch(clips: Sequence[TrainingClip], pairs: Sequence[Pair], recipe: Recipe, rng: np.random.Generator) -> Batch:
-    """Read, cut and colour the frames of `pairs`; both frames of a pair share crop and flip, not colour."""
+def make_batch(
+    clips: Sequence[TrainingClip],
+    pairs: Sequence[Pair],
+    recipe: Recipe,
+    rng: np.random.Generator,
+    pieces: Pieces = Pieces(),  # noqa: B008 (a constant)
+) -> Batch:
+    """Read, cut and colour the frames of `pairs`; both frames of a pair share crop and flip, not colour.
+
+    Into `training.pasted` of the frames some of `pieces` are pasted. Their pixels' anchors are their truth, and the
+    diffusion losses, whose features are those of the frame as it was, pass over them.
+    """
     views = [random_view(recipe.training, rng) for _ in pairs]
     frames = [(p.clip, p.first, v) for p, v in zip(pairs, views, strict=True)]
     frames += [(p.clip, p.second, v) for p, v in zip(pairs, views, strict=True)]
     rgb, anchors, inside, features = [], [], [], []
     for clip, index, view in frames:
         source = clips[clip]
-        rgb.append(jitter(seen(source.rgb[index], view), recipe.training, rng))
-        anchors.append(seen(source.anchors[index].astype(np.float32).transpose(1, 2, 0), view))
-        inside.append(seen(source.inside, view))
+        picture = jitter(seen(source.rgb[index], view), recipe.training, rng)
+        both = seen(source.anchors[index].astype(np.float32).transpose(1, 2, 0), view)
+        within = seen(source.inside, view)
+        if pieces.instruments and rng.random() < recipe.training.pasted:
+            picture, instrument, other = pasted_at_random(picture, pieces, rng)
+            clear = 1 - np.maximum(instrument, other)
+            both = both * clear[..., None] + np.dstack([instrument, other]) * within[..., None]
+            within = within * clear
+        rgb.append(picture)
+        anchors.append(both)
+        inside.append(within)
         features.append(source.features[index])
     height, width = inside[0].shape
     rows, columns = view_matrices(views, (height, width), features[0].shape[1:], recipe.features)
@@ -328,10 +352,13 @@ def _halving(pixels: int) -> Float[Tensor, "half_pixels n_pixels"]:
 
 def batches(clips: Sequence[TrainingClip], order: Schedule, recipe: Recipe, steps: Sequence[int]) -> Iterator[Batch]:
     """Batches in order, the next one made in a thread while the network works on the present one."""
+    pieces = Pieces()
+    if recipe.training.pasted > 0:
+        pieces = draw_pieces(recipe.input.height_px, recipe.input.width_px, order.seed)
 
     def batch(step: int) -> Batch:
         chosen = step_pairs(order, step)
-        return make_batch(clips, chosen, recipe, np.random.default_rng([order.seed, 1, step]))
+        return make_batch(clips, chosen, recipe, np.random.default_rng([order.seed, 1, step]), pieces)
 
     return in_threads(batch, steps, threads=1, ahead=2)
 
@@ -349,8 +376,12 @@ def _note(progress: Progress, losses: Losses, step: int, epoch_steps: int, *, la
         progress.sums, progress.count = {}, 0
 
 
-def _save(path: Path, net: nn.Module, optimiser: torch.optim.Optimizer, progress: Progress) -> None:
+def _save(
+    path: Path, net: nn.Module, optimiser: torch.optim.Optimizer, progress: Progress, average: nn.Module | None
+) -> None:
     state = {"network": net.state_dict(), "optimiser": optimiser.state_dict(), "progress": vars(progress)}
+    if average is not None:
+        state["average"] = average.state_dict()
     with written_aside(path) as aside, aside.open("wb") as file:
         try:
             torch.save(state, file)
@@ -358,11 +389,13 @@ def _save(path: Path, net: nn.Module, optimiser: torch.optim.Optimizer, progress
             raise error.__context__ if isinstance(error.__context__, OSError) else error  # noqa: B904
 
 
-def _restored(path: Path, net: nn.Module, optimiser: torch.optim.Optimizer) -> Progress:
+def _restored(path: Path, net: nn.Module, optimiser: torch.optim.Optimizer, average: nn.Module | None) -> Progress:
     try:
         state = torch.load(path, "cpu", weights_only=True)
         net.load_state_dict(state["network"])
         optimiser.load_state_dict(state["optimiser"])
+        if average is not None:
+            average.load_state_dict(state["average"])
         return Progress(**state["progress"])
     except (pickle.UnpicklingError, RuntimeError, KeyError, EOFError, ValueError, TypeError) as error:
         reason = str(error).splitlines()[0]

@@ -8,6 +8,7 @@ from cuemask.phantom.school.scene import (
     draw_instrument,
     draw_scene,
     draw_tissue,
+    paste,
 )
 
-__all__ = ["Cutout", "DrawnScene", "compose", "draw_foreign", "draw_instrument", "draw_scene", "draw_tissue"]
+__all__ = ["Cutout", "DrawnScene", "compose", "draw_foreign", "draw_instrument", "draw_scene", "draw_tissue", "paste"]

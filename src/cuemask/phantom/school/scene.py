@@ -124,12 +124,43 @@ def compose(
     """
     rgb = _cut(rng, tissue, shape).astype(np.float32) * np.float32(1.0 / 255.0)
     lamp = light(rng, shape)
-    around = _around(rgb)
+    rgb, mask, foreign = _laid(rng, rgb, rgb * planes(lamp), cutouts, lamp)
+    opening = draw_opening(rng, shape)
+    picture, inside = develop(rng, rgb.astype(np.float32, copy=False), opening)
+    kinds = tuple(cutout.kind for cutout in cutouts if cutout.kind in HEADS)
+    return DrawnScene(picture, (mask >= 0.5) & inside, (foreign >= 0.5) & inside, inside, kind, kinds)
+
+
+def paste(
+    rng: np.random.Generator, rgb: Float32[np.ndarray, "H W 3"], cutouts: Sequence[Cutout]
+) -> tuple[Float32[np.ndarray, "H W 3"], Float32[np.ndarray, "H W"], Float32[np.ndarray, "H W"]]:
+    """Lay cut-outs on a picture that a camera took: its light and its colours stay as they are.
+
+    Parameters
+    ----------
+    rgb
+        In [0, 1].
+
+    Returns
+    -------
+    The picture, in [0, 1]; how much of each pixel pasted instruments cover; and how much needles, threads, gauze and
+    clips do.
+    """
+    laid, mask, foreign = _laid(rng, rgb, rgb, cutouts, light(rng, (rgb.shape[0], rgb.shape[1])))
+    return np.clip(laid, 0, 1), mask, foreign
+
+
+def _laid(
+    rng: np.random.Generator, around: Picture, rgb: Picture, cutouts: Sequence[Cutout], lamp: Field
+) -> tuple[Picture, Field, Field]:
+    """Cut-outs laid on `rgb`, whose metal mirrors the colours of `around`; what instruments and other things cover."""
+    height, width = rgb.shape[:2]
+    shape = (height, width)
+    rgb, mirrored = rgb.copy(), _around(around)
     mask, foreign = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
-    rgb *= planes(lamp)
     for cutout in cutouts:
         rgba, cover = _placed(rng, cutout, shape)
-        place = _box(cover, round(0.12 * shape[0]))
+        place = _box(cover, round(0.12 * height))
         if place is None:
             continue
         alpha = rgba[place][..., 3].astype(np.float32) * np.float32(1.0 / 255.0)
@@ -137,14 +168,11 @@ def compose(
         if cutout.kind in HEADS and rng.random() < 0.15:
             shown = _shown(rng, covered)
             alpha, covered = alpha * shown, covered * shown
-        rgb[place] = _pasted(rng, rgb[place], rgba[place][..., :3], alpha, lamp[place], around[place], shape[0])
+        rgb[place] = _pasted(rng, rgb[place], rgba[place][..., :3], alpha, lamp[place], mirrored[place], height)
         seen, hidden = (mask, foreign) if cutout.kind in HEADS else (foreign, mask)
         hidden[place] *= 1.0 - alpha
         seen[place] = np.maximum(seen[place], covered)
-    opening = draw_opening(rng, shape)
-    picture, inside = develop(rng, rgb.astype(np.float32, copy=False), opening)
-    kinds = tuple(cutout.kind for cutout in cutouts if cutout.kind in HEADS)
-    return DrawnScene(picture, (mask >= 0.5) & inside, (foreign >= 0.5) & inside, inside, kind, kinds)
+    return rgb, mask, foreign
 
 
 def _pasted(
