@@ -106,7 +106,7 @@ class NetworkRecipe:
 class FeaturesRecipe:
     """The frozen features whose region means the diffusion loss compares."""
 
-    extractor: Literal["texture", "vgg16", "resnet18"] = "vgg16"
+    extractor: Literal["texture", "drawn", "vgg16", "resnet18"] = "vgg16"
     weights: str = ""  # a file; "" looks in the weights folders, then downloads
     normalize_pixels: bool = False  # scale each pixel's feature vector to length 1 before averaging
     interpolation: Literal["linear", "cubic"] = "linear"  # cubic: with aligned corners, as published
@@ -123,6 +123,8 @@ class LossesRecipe:
     background_margin: float = 0.8
     foreground_weight: float = 1.0
     background_weight: float = 1.0
+    # What the diffusion losses move: all pixels, or each as far as neither anchor has a say on it.
+    diffuse_to: Literal["all", "open"] = "all"
     label_weight: float = 1.0  # of the pixels of labelled frames, beside those of anchors
 
     @property

@@ -201,3 +201,23 @@ def test_terms_of_weight_zero_are_left_out():
     recipe = Recipe(losses=LossesRecipe(foreground_weight=0.0, background_weight=0.0))
     losses = full_loss(logits, batch, recipe)
     assert float(losses.total) == float(losses.anchor)
+
+
+def test_diffusion_that_keeps_to_open_pixels_moves_no_others_and_has_the_same_value():
+    logits, batch = random_batch(3)
+    sure = torch.zeros_like(batch.positive)
+    sure[..., :3, :] = 1.0
+    batch = batch._replace(positive=sure, negative=torch.zeros_like(sure))
+    terms = LossesRecipe(positive_weight=0.0, foreground_margin=2.0, background_margin=2.0)  # diffusion alone
+    gradients, values = {}, {}
+    for where in ("all", "open"):
+        leaf = logits.clone().requires_grad_()
+        loss = full_loss(leaf, batch, Recipe(losses=dataclasses.replace(terms, diffuse_to=where))).total
+        loss.backward()
+        gradients[where], values[where] = leaf.grad, float(loss.detach())
+    assert values["open"] == pytest.approx(values["all"])
+    assert values["all"] > 0
+    assert torch.all(gradients["open"][..., :3, :] == 0)
+    assert torch.any(gradients["all"][..., :3, :] != 0)
+    assert torch.allclose(gradients["open"][..., 3:, :], gradients["all"][..., 3:, :])
+    assert torch.any(gradients["open"] != 0)

@@ -14,6 +14,7 @@ from cuemask.learning import weights
 from cuemask.learning.backbones import ResNet18, VGG16Relu53
 from cuemask.learning.features import Texture, extractor, extractor_for
 from cuemask.learning.weights import Published, read_state, weights_file
+from cuemask.phantom.school import draw_scene
 from cuemask.recipe import FeaturesRecipe, load_recipe
 
 ASK = {"setting": "features.weights", "instead": "use texture"}
@@ -141,6 +142,33 @@ def test_texture_needs_no_weights_and_is_never_negative():
     assert grid.shape[1:] == (8, 12)
     assert grid.min() >= 0
     assert np.isfinite(grid).all()
+
+
+def test_features_of_the_drawn_network_need_no_download_and_tell_instrument_from_tissue():
+    scene = next(s for s in (draw_scene(n, 160, 224) for n in range(50)) if 0.1 < s.mask.mean() < 0.4)
+    extract = extractor(FeaturesRecipe(extractor="drawn"))
+    assert extract.weights is None
+    grid = extract(scene.rgb)
+    assert grid.shape == (112, 40, 56)
+    assert np.isfinite(grid).all()
+    tool = scene.mask.reshape(40, 4, 56, 4).mean((1, 3)).ravel()
+    tissue = (scene.inside & ~scene.mask).reshape(40, 4, 56, 4).mean((1, 3)).ravel()
+    rows, columns = np.mgrid[:40, :56]
+    halves = [((rows + columns) % 2 == k).ravel() for k in (0, 1)]
+
+    def mean(weights, half):
+        return (grid.reshape(112, -1) * (weights * half)).sum(1)
+
+    def cosine(f, g):
+        return float(f @ g / np.linalg.norm(f) / np.linalg.norm(g))
+
+    alike = cosine(mean(tool, halves[0]), mean(tool, halves[1]))
+    assert alike > 0.9
+    assert cosine(mean(tool, halves[0]), mean(tissue, halves[0])) < alike - 0.1
+    # Another size, and pixels of length 1.
+    other = extractor(FeaturesRecipe(extractor="drawn", normalize_pixels=True))(scene.rgb[::2, ::2])
+    assert other.shape == (112, 40, 56)
+    np.testing.assert_allclose(np.square(other).sum(0), 1, atol=1e-3)
 
 
 def test_texture_tells_grey_from_red_and_smooth_from_rough():

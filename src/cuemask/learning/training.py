@@ -178,7 +178,11 @@ def full_loss(logits: Float[Tensor, "N 1 H W"], batch: Batch, recipe: Recipe) ->
     )
     foreground, background = (torch.zeros((), device=logits.device) for _ in range(2))
     if terms.diffuses:
-        now, then = _regions(torch.sigmoid(logits), batch)
+        p = torch.sigmoid(logits)
+        if terms.diffuse_to == "open":
+            fixed = p.detach()
+            p = fixed + (1 - batch.positive - batch.negative).clamp(0, 1) * (p - fixed)
+        now, then = _regions(p, batch)
         foreground, background = _diffusion(now, then, terms)
     return Losses(anchor + foreground + background, anchor, foreground, background)
 

@@ -93,6 +93,10 @@ class UNet(nn.Module):
 
     def forward(self, rgb: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B 1 H W"]:
         """Logits for RGB in [0, 1]."""
+        return self.with_layers(rgb)[0]
+
+    def with_layers(self, rgb: Float[Tensor, "B 3 H W"]) -> tuple[Float[Tensor, "B 1 H W"], dict[str, Tensor]]:
+        """Logits, and what each level gives on the way down and up: `down.0` to `down.<depth>`, `up.0` onwards."""
         mirrored = F.pad(rgb, (self.mirror_px,) * 4, mode="reflect") if self.mirror_px else rgb
         x = F.pixel_unshuffle(_padded((mirrored - self.mean) / self.std, self.stride), self.block_px)
         skips: list[Tensor] = []
@@ -101,9 +105,10 @@ class UNet(nn.Module):
             if self.dropout and level >= len(self.down) - 2:
                 x = F.dropout(x, self.dropout, self.training)
             skips.append(x)
-        for rise, convolve, skip in zip(self.rise, self.up, skips[-2::-1], strict=True):
-            x = convolve(torch.cat([skip, rise(x)], 1))
-        return _cut(F.pixel_shuffle(self.head(x), self.block_px), rgb, self.mirror_px)
+        layers = {f"down.{level}": skip for level, skip in enumerate(skips)}
+        for level, (rise, convolve, skip) in enumerate(zip(self.rise, self.up, skips[-2::-1], strict=True)):
+            x = layers[f"up.{level}"] = convolve(torch.cat([skip, rise(x)], 1))
+        return _cut(F.pixel_shuffle(self.head(x), self.block_px), rgb, self.mirror_px), layers
 
 
 class ResNet18UNet(nn.Module):

@@ -257,7 +257,7 @@ def retractor(rng: np.random.Generator, shape: Shape) -> list[Part]:
 
 # Kinds and how often each is drawn.
 HEADS: dict[str, tuple[Callable[[np.random.Generator, Shape], list[Part]], float]] = {
-    "grasper": (grasper, 0.16),
+    "grasper": (grasper, 0.13),
     "dissector": (dissector, 0.06),
     "scissors": (scissors, 0.06),
     "hook": (hook, 0.12),
@@ -269,7 +269,7 @@ HEADS: dict[str, tuple[Callable[[np.random.Generator, Shape], list[Part]], float
     "wrist": (wrist, 0.13),
     "needle_driver": (needle_driver, 0.03),
     "sealer": (sealer, 0.07),
-    "rod": (rod, 0.04),
+    "rod": (rod, 0.07),
     "sheath": (sheath, 0.04),
     "retractor": (retractor, 0.02),
 }

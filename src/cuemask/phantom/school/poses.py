@@ -34,16 +34,16 @@ class Pose:
 def draw_pose(rng: np.random.Generator, shape: tuple[int, int], reach: float, widest: float = 0.2) -> Pose:
     """A pose from the picture's rim inwards; the head reaches about `reach` half widths beyond the joint.
 
-    `widest` limits half the shaft's width, in picture heights.
+    `widest` limits half the shaft's width, in picture heights; by a quarter more near the camera.
     """
     height, width = shape
     kind = rng.random()
-    if kind < 0.4:
+    if kind < 0.32:
         half = float(np.exp(rng.uniform(np.log(0.008), np.log(widest)))) * height
-    elif kind < 0.75:
+    elif kind < 0.62:
         half = float(np.clip(np.exp(rng.normal(np.log(0.06), 0.5)), 0.01, widest)) * height
     else:  # near the camera
-        half = rng.uniform(min(0.08, widest), widest) * height
+        half = rng.uniform(min(0.08, widest), 1.25 * widest) * height
     tip = np.clip(rng.normal(0.5, 0.22, 2), 0.04, 0.96) * (width, height)
     if rng.random() < 0.2:  # only its end peeps in
         tip = _rim(rng, shape, rng.uniform(0.02, 0.2))
@@ -67,7 +67,7 @@ def shaft(rng: np.random.Generator, pose: Pose, metal: Metal, *, bend: float = 0
         tone = tone * ridges(rng, length / (pose.half * rng.uniform(0.3, 1.0)))
     body = strip(pose.base, pose.axis, length, pose.base_half, metal, end_half=pose.half, tone=tone, bend=bend)
     parts = [body]
-    if rng.random() < 0.12:
+    if rng.random() < 0.2:
         parts += letters(rng, pose)
     if rng.random() < 0.3:
         parts.append(collar(rng, pose))
@@ -87,12 +87,12 @@ def letters(rng: np.random.Generator, pose: Pose) -> list[Part]:
     side = normal(pose.axis)
     at = pose.joint - pose.axis * pose.half * rng.uniform(0.5, 4.0)
     row = pose.half * rng.uniform(-0.4, 0.4)
-    size = pose.half * rng.uniform(0.3, 1.3)
+    size = pose.half * rng.uniform(0.3, 1.6)
     marks: list[Part] = []
     for _ in range(rng.integers(2, 9)):
         place = at + side * row
         upright = turned(side, float(rng.choice([0.0, 0.0, 0.4, -0.4])))
-        marks.append(strip(place - upright * size / 2, upright, size, size * rng.uniform(0.08, 0.28), metal))
+        marks.append(strip(place - upright * size / 2, upright, size, size * rng.uniform(0.08, 0.36), metal))
         if rng.random() < 0.6:
             foot = place + upright * size * float(rng.choice([-0.5, 0.0, 0.4]))
             marks.append(strip(foot, pose.axis, size * 0.5, size * 0.12, metal))
