@@ -57,6 +57,8 @@ class CuesRecipe:
     objectness_weight: float = 1.0
     location_weight: float = 1.0
     shape_weight: float = 1.0
+    # What shape counts in the positive product where it sees nothing: it misses much, so its no says less than its yes.
+    shape_floor: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -203,6 +205,7 @@ def _check(recipe: Recipe) -> None:
         ("cues.objectness_weight", r.cues.objectness_weight, r.cues.objectness_weight > 0, "above 0"),
         ("cues.location_weight", r.cues.location_weight, r.cues.location_weight > 0, "above 0"),
         ("cues.shape_weight", r.cues.shape_weight, r.cues.shape_weight > 0, "above 0"),
+        ("cues.shape_floor", r.cues.shape_floor, 0 <= r.cues.shape_floor < 1, "from 0 to below 1"),
         ("anchors.power", r.anchors.power, r.anchors.power > 0, "above 0"),
         (
             "network.start",

@@ -49,17 +49,17 @@ def anchors_of(maps: CueMaps, inside: Bool[np.ndarray, "H W"] | None, recipe: Re
     looks = fused(maps, inside, cues)
     if looks is not None and wanted.sharpness > 0:
         looks = sharpen(looks, wanted.sharpness, inside, clipwide.usual if wanted.threshold == "clip" else None)
-    chosen = [] if looks is None else [(looks, 1.0)]
-    for cue, values, weight in (
-        ("objectness", maps.objectness, cues.objectness_weight),
-        ("location", maps.location, cues.location_weight),
-        ("shape", maps.shape, cues.shape_weight),
+    chosen = [] if looks is None else [(looks, 1.0, 0.0)]
+    for cue, values, weight, floor in (
+        ("objectness", maps.objectness, cues.objectness_weight, 0.0),
+        ("location", maps.location, cues.location_weight, 0.0),
+        ("shape", maps.shape, cues.shape_weight, cues.shape_floor),
     ):
         if cue in cues.use:
-            chosen.append((values, weight))
-    weights = [weight * wanted.power for _, weight in chosen]
+            chosen.append((values, weight, floor))
+    weights, floors = [weight * wanted.power for _, weight, _ in chosen], [floor for *_, floor in chosen]
     factor = smoothing_factor(wanted.smoothing, recipe.input.height_px)
-    both = anchors([cue for cue, _ in chosen], inside, weights=weights, smoothing=factor)
+    both = anchors([cue for cue, *_ in chosen], inside, weights=weights, floors=floors, smoothing=factor)
     return both if clipwide.evidence == 1 else _doubted(both, clipwide.evidence, inside)
 
 
