@@ -22,7 +22,7 @@ from benchmarks.scores import NETWORK
 from cuemask.media.files import make_folder, write_bytes
 from cuemask.recipe import DEFAULT, Recipe, load_recipe
 
-CLIPS = ("endovis_together", "cholecseg8k_clip", "phantom_leaving", "phantom_smoke")
+CLIPS = ("endovis_together", "cholecseg8k_clip", "endoscapes_seg50", "cholecinstanceseg_vid03")
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,11 @@ class Change:
 
 
 CHANGES = (
+    Change("shape", "shape", ("anchors.positive_power=1.0",)),
+    Change("root", settings=("anchors.positive_power=1.0",)),
+    Change("start", settings=("network.start=chance", "training.learning_rate=2e-3")),
+    Change("pasted", settings=("training.pasted=0.0",)),
+    Change("averaging", settings=("training.averaging=0.0",)),
     Change("contour", "contour", ("cues.color_weight=1.0",)),
     Change("sharp_contour", settings=("cues.contour_weight=1.0", "cues.contour_enough=1.0")),
     Change("motion", "motion"),
@@ -105,8 +110,8 @@ def table(cells: Sequence[Cell]) -> str:
     lines = [
         "# What each change is worth",
         "",
-        "IoU of the masks; `- x` is `default` less x, `plain` is `default` less all of contour, sharp_contour, "
-        f"motion, dark, clip, half and no_diffusion. Seeds {', '.join(map(str, seeds))}. What undoes each stands in "
+        "IoU of the masks; `- x` is `default` less x, `plain` is `default` less all of them but objectness, "
+        f"location, sharpness and refinement. Seeds {', '.join(map(str, seeds))}. What undoes each stands in "
         "benchmarks/ablation.py.",
         "",
         f"| recipe | {' | '.join(clips)} |",

@@ -33,7 +33,7 @@ from cuemask.media.files import make_folder, write_bytes
 from cuemask.recipe import Recipe, load_recipe
 
 ROOT = Path(__file__).parents[1]
-RECIPES = ("default", "fast", "best", "paper", "released")
+RECIPES = ("default", "fast", "paper", "released")
 RESNET18_FILE = "resnet18_imagenet_bn_folded_to_layer3.safetensors"
 SMALL = ("input.height_px=256", "input.width_px=320", "training.steps=200", "training.pairs_per_step=2")
 NETWORK = ("network.width=16", "network.depth=3", "network.block_px=2")

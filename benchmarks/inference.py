@@ -44,7 +44,7 @@ from cuemask.runs.predicting import predict
 HEIGHT, WIDTH = 1080, 1920
 AIM_FPS, AIM_IOU, AIM_AGREEMENT = 30, 0.01, 0.999
 # By their names here, the settings beside the recipe `default`.
-NETWORKS = {"full": ("network.block_px=1", "network.depth=4"), "default": ()}
+NETWORKS = {"full": ("network.start=chance", "network.block_px=1"), "default": ()}
 LATENCY_REPEATS = 100
 
 Contestant = tuple[str, str]  # network and what runs it
@@ -210,7 +210,7 @@ def _table(
         key=f"inference-{arguments.provider}",
         title=f"From a 1080p H.264 file to mask files, provider {arguments.provider}",
         question="`predict` end to end: the network of `default`, on blocks of 2 x 2 pixels, and the full one, on "
-        "single pixels (network.block_px=1, network.depth=4), by torch and by ONNX Runtime in float32 and in 8-bit "
+        "single pixels (network.block_px=1), by torch and by ONNX Runtime in float32 and in 8-bit "
         "integers.",
         command=f"python -m benchmarks.inference --frames {arguments.frames} --repeats {arguments.repeats}"
         + (f" --provider {arguments.provider}" if arguments.provider != "cpu" else ""),

@@ -31,7 +31,7 @@ from cuemask.runs.options import Options
 
 FRAMES, RECORDINGS = 12, 2
 WHOLE, FOLD = 1800, 1350  # frames of EndoVis 2017, and of the six recordings that a fold learns from
-STEPS = {"default": 20, "fast": 20, "best": 10, "released": 4, "paper": 2}
+STEPS = {"default": 20, "fast": 20, "released": 4, "paper": 2}
 FOLDS = Split(tuple(((f"all but {fold}",), (fold,)) for fold in ("1", "2", "3", "4")))
 STAGES = ("cues", "features", "training", "prediction")
 

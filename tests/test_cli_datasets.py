@@ -11,6 +11,7 @@ from cuemask.datasets.catalogue import DATASETS
 from cuemask.phantom.layouts import LAYOUTS, write_layout
 
 QUICK = (
+    "network.start=chance",
     "network.width=4",
     "network.depth=2",
     "input.height_px=48",

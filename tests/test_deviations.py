@@ -14,7 +14,6 @@ AGAINST = {
     "released": "paper",
     "default": "paper",
     "fast": "default",
-    "best": "default",
     "isic": "paper",
     "lesion": "default",
 }

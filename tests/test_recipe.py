@@ -6,7 +6,6 @@ import pytest
 
 from cuemask.errors import RecipeError
 from cuemask.recipe import (
-    BEST,
     DEFAULT,
     FAST,
     NAMED,
@@ -70,8 +69,8 @@ def test_settings_take_toml_values_and_bare_words():
         ("cues.use=countour", "contour"),
         ("cues.superpixel_cost=0", "above 0"),
         ("cues.shape_weight=0", "above 0"),
-        ("anchors.power=0", "above 0"),
-        ("network.start=drawn", "depth 4"),
+        ("anchors.positive_power=0", "above 0"),
+        ("network.depth=3", "depth 4"),
         ("network.dropout=1", "from 0 to below 1"),
         ("network.mirror_px=256", "below the picture"),
         ("network.skips=behind", "after"),
@@ -91,6 +90,12 @@ def test_wrong_settings_name_the_nearest_right_one(setting, hint):
         load_recipe("default", [setting])
 
 
+def test_settings_are_judged_together_and_the_later_of_two_counts():
+    one = load_recipe("default", ["network.depth=3", "network.start=chance"])
+    assert one == load_recipe("default", ["network.start=chance", "network.depth=2", "network.depth=3"])
+    assert (one.network.depth, one.network.start) == (3, "chance")
+
+
 def test_fast_reads_less_than_a_quarter_of_the_default_s_pixels():
     def pixels_read(recipe):
         frames = recipe.training.steps * recipe.training.pairs_per_step
@@ -99,18 +104,6 @@ def test_fast_reads_less_than_a_quarter_of_the_default_s_pixels():
     assert 4 * pixels_read(FAST) < pixels_read(DEFAULT)
     assert FAST.network == DEFAULT.network
     assert set(FAST.cues.use) < set(DEFAULT.cues.use)
-
-
-def test_best_is_the_default_on_a_larger_picture_with_the_papers_anchor_loss():
-    assert BEST.input.height_px > DEFAULT.input.height_px
-    assert (BEST.losses.anchor_form, DEFAULT.losses.anchor_form) == (PAPER.losses.anchor_form, "log")
-    assert (BEST.cues, BEST.anchors, BEST.network, BEST.training, BEST.masks) == (
-        DEFAULT.cues,
-        DEFAULT.anchors,
-        DEFAULT.network,
-        DEFAULT.training,
-        DEFAULT.masks,
-    )
 
 
 def test_neither_the_paper_nor_the_released_recipe_uses_what_is_ours():
@@ -142,7 +135,7 @@ def test_the_paper_recipe_holds_the_papers_numbers():
     assert (PAPER.network.architecture, PAPER.network.width, PAPER.network.depth) == ("unet", 64, 4)
     assert PAPER.masks.threshold == "otsu"
     assert set(PAPER.cues.use) == {"color", "objectness", "location"}
-    assert DEFAULT.features.extractor == "texture"
+    assert DEFAULT.features.extractor == "drawn"
 
 
 def test_released_has_the_published_settings():

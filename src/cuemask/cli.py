@@ -161,7 +161,7 @@ def _follows(usual: str) -> Callable[[F], F]:
             default=usual,
             show_default=True,
             metavar="NAME|FILE.toml",
-            help="default, fast, best, paper, released, isic, lesion or a file.",
+            help="default, fast, paper, released, isic, lesion or a file.",
         )(command)
 
     return decorated

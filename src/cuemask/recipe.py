@@ -1,9 +1,9 @@
 """Recipes: every choice the method leaves open, as one value that is written down with each run.
 
-A recipe is a frozen dataclass of sections. Five have names: `default` (ours), `fast` (the same in a quarter of the
-time), `best` (in twice the time), `paper` (the text to the letter) and `released` (the settings of the authors'
-published code). Where the paper is silent, `paper` takes the released setting. Two more are for skin lesions: `isic`
-(the paper's section 3.5) and `lesion` (ours). Every field that differs is explained in docs/deviations.md.
+A recipe is a frozen dataclass of sections. Four have names: `default` (ours), `fast` (the same in a quarter of the
+time), `paper` (the text to the letter) and `released` (the settings of the authors' published code). Where the paper is
+silent, `paper` takes the released setting. Two more are for skin lesions: `isic` (the paper's section 3.5) and `lesion`
+(ours). Every field that differs is explained in docs/deviations.md.
 """
 
 from __future__ import annotations
@@ -57,8 +57,9 @@ class CuesRecipe:
     objectness_weight: float = 1.0
     location_weight: float = 1.0
     shape_weight: float = 1.0
-    # What shape counts in the positive product where it sees nothing: it misses much, so its no says less than its yes.
-    shape_floor: float = 0.0
+    # Shape that the clearest frames of a clip must reach for the cue to have a say in it, the whole from twice that on:
+    # where it sees no instrument in any frame, it does not know what they look like there. 0 never asks.
+    least_shape: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -76,9 +77,9 @@ class AnchorsRecipe:
     # frame: each frame's own Otsu threshold. clip: frames that are dim beside the rest of their clip take the clip's,
     # since Otsu splits a frame without instruments too.
     threshold: Literal["frame", "clip"] = "frame"
-    power: float = (
-        1.0  # exponent of both products; 0.5 takes their square roots, so that many cues leave bright anchors
-    )
+    # Exponent of the positive product. Many cues leave it dim where all but one agree, and its root brightens it there;
+    # the negative product stays as it is, so that pixels on which the cues are at odds are left open.
+    positive_power: float = 1.0
     # Contour that the clearest frames of a clip must reach when only true grey counts as grey; where none does,
     # nothing is called instrument. 0 never asks.
     least_contour: float = 0.0
@@ -205,8 +206,8 @@ def _check(recipe: Recipe) -> None:
         ("cues.objectness_weight", r.cues.objectness_weight, r.cues.objectness_weight > 0, "above 0"),
         ("cues.location_weight", r.cues.location_weight, r.cues.location_weight > 0, "above 0"),
         ("cues.shape_weight", r.cues.shape_weight, r.cues.shape_weight > 0, "above 0"),
-        ("cues.shape_floor", r.cues.shape_floor, 0 <= r.cues.shape_floor < 1, "from 0 to below 1"),
-        ("anchors.power", r.anchors.power, r.anchors.power > 0, "above 0"),
+        ("cues.least_shape", r.cues.least_shape, 0 <= r.cues.least_shape < 1, "from 0 to below 1"),
+        ("anchors.positive_power", r.anchors.positive_power, r.anchors.positive_power > 0, "above 0"),
         (
             "network.start",
             r.network.start,
@@ -300,11 +301,14 @@ RELEASED = Recipe(
     masks=MasksRecipe(threshold=154 / 255 - 5e-8, smallest_blob=10_000 / (1024 * 1280), blob_connectivity=4),
 )
 
+# A network that starts as the one behind the shape cue, in that network's form and at its size.
+_AS_DRAWN = NetworkRecipe(width=16, depth=4, normalization="batch", scaling="signed", block_px=2, start="drawn")
+
 DEFAULT = Recipe(
     name="default",
-    input=InputRecipe(height_px=256, width_px=320),
+    input=InputRecipe(height_px=160, width_px=224),
     cues=CuesRecipe(
-        use=("color", "contour", "motion", "objectness", "location"),
+        use=("color", "contour", "motion", "objectness", "location", "shape"),
         color_channels="a*saturation*chroma",
         color_scale="clip",
         dark=10.0,
@@ -316,12 +320,25 @@ DEFAULT = Recipe(
         motion_weight=0.5,
         objectness_weight=0.3,
         location_weight=0.3,
+        least_shape=0.25,
     ),
-    anchors=AnchorsRecipe(sharpness=4.0, threshold="clip", least_contour=0.525),
-    network=NetworkRecipe(width=16, depth=3, normalization="batch", scaling="signed", block_px=2),
-    features=FeaturesRecipe(extractor="texture"),
+    anchors=AnchorsRecipe(sharpness=4.0, threshold="clip", least_contour=0.525, positive_power=0.5),
+    network=_AS_DRAWN,
+    features=FeaturesRecipe(extractor="drawn"),
     losses=LossesRecipe(anchor_form="log", foreground_weight=0.0, background_weight=0.0),
-    training=TrainingRecipe(steps=150, pairs_per_step=4, learning_rate=2e-3, schedule="cosine"),
+    training=TrainingRecipe(
+        steps=150,
+        pairs_per_step=4,
+        learning_rate=1e-3,
+        schedule="cosine",
+        crop_smallest=0.7,
+        brightness=0.25,
+        contrast=0.25,
+        saturation=0.3,
+        hue=0.03,
+        pasted=0.5,
+        averaging=0.97,
+    ),
     masks=MasksRecipe(height_px=512, threshold=0.5, smallest_blob=0.002, refinement="guided"),
 )
 
@@ -329,17 +346,8 @@ DEFAULT = Recipe(
 FAST = dataclasses.replace(
     DEFAULT,
     name="fast",
-    input=InputRecipe(height_px=192, width_px=240),
-    cues=dataclasses.replace(DEFAULT.cues, use=("color", "contour", "location")),
-    training=dataclasses.replace(DEFAULT.training, steps=80, pairs_per_step=2, learning_rate=4e-3),
-)
-
-# In twice the default's time: a larger picture, and the paper's linear loss, which wrong anchors mislead less.
-BEST = dataclasses.replace(
-    DEFAULT,
-    name="best",
-    input=InputRecipe(height_px=384, width_px=480),
-    losses=dataclasses.replace(DEFAULT.losses, anchor_form="linear"),
+    cues=dataclasses.replace(DEFAULT.cues, use=("color", "contour", "location", "shape")),
+    training=dataclasses.replace(DEFAULT.training, steps=60, pairs_per_step=2),
 )
 
 # Skin lesions (section 3.5): no colour cue, a fixed prior of the centre, pairs at random, pictures of any size.
@@ -352,8 +360,7 @@ ISIC = dataclasses.replace(
 )
 
 # Ours for skin lesions: a colour cue of their own.
-LESION = dataclasses.replace(
-    DEFAULT,
+LESION = Recipe(
     name="lesion",
     input=InputRecipe(height_px=256, width_px=320, area="full"),
     cues=CuesRecipe(
@@ -365,11 +372,14 @@ LESION = dataclasses.replace(
         location_weight=0.3,
     ),
     anchors=AnchorsRecipe(sharpness=4.0),
+    network=NetworkRecipe(width=16, depth=3, normalization="batch", scaling="signed", block_px=2),
+    features=FeaturesRecipe(extractor="texture"),
     losses=LossesRecipe(anchor_form="log", foreground_weight=0.5, background_weight=0.15),
-    training=dataclasses.replace(DEFAULT.training, pairing="random"),
+    training=TrainingRecipe(steps=150, pairs_per_step=4, learning_rate=2e-3, schedule="cosine", pairing="random"),
+    masks=DEFAULT.masks,
 )
 
-NAMED = {recipe.name: recipe for recipe in (DEFAULT, FAST, BEST, PAPER, RELEASED, ISIC, LESION)}
+NAMED = {recipe.name: recipe for recipe in (DEFAULT, FAST, PAPER, RELEASED, ISIC, LESION)}
 
 
 def load_recipe(name_or_file: str, settings: Sequence[str] = ()) -> Recipe:
@@ -381,7 +391,8 @@ def load_recipe(name_or_file: str, settings: Sequence[str] = ()) -> Recipe:
         One of `NAMED`, or the path of a TOML file. A file starts from the recipe that its top-level key `base` names
         (`default` without one).
     settings
-        `section.key=value` each, applied in order; values are TOML, bare words are strings.
+        `section.key=value` each; values are TOML, bare words are strings. They are applied together, so that only what
+        comes of all of them must be a recipe; of two for one field the later counts.
 
     Raises
     ------
@@ -389,10 +400,11 @@ def load_recipe(name_or_file: str, settings: Sequence[str] = ()) -> Recipe:
         For an unknown recipe, section or key (the nearest is suggested), a value of the wrong type or out of
         range, or a file that is not TOML.
     """
-    recipe = NAMED.get(name_or_file) or _from_file(name_or_file)
+    recipe, changes = NAMED.get(name_or_file) or _from_file(name_or_file), dict[str, dict[str, Any]]()
     for setting in settings:
-        recipe = _with_setting(recipe, setting)
-    return recipe
+        section, key, value = _parsed(setting)
+        changes.setdefault(section, {})[key] = value
+    return recipe_from_mapping(changes, recipe)
 
 
 def recipe_from_mapping(values: Mapping[str, Any], base: Recipe = DEFAULT) -> Recipe:
@@ -421,6 +433,8 @@ def recipe_from_mapping(values: Mapping[str, Any], base: Recipe = DEFAULT) -> Re
 def recipe_of_model(values: Mapping[str, Any]) -> Recipe:
     """The recipe in a model's file; what its version of cuemask did not let choose is as it was then.
 
+    A field that is new changes nothing at the value that its type gives it.
+
     Raises
     ------
     RecipeError
@@ -433,7 +447,8 @@ def recipe_of_model(values: Mapping[str, Any]) -> Recipe:
         if network.get("architecture") == "resnet18_unet":
             network["normalization"] = "none"
         filled.setdefault("masks", {})["otsu_range"] = "unit"
-    return recipe_from_mapping(filled)
+        filled.setdefault("cues", {}).setdefault("superpixel_cost", 75.0)
+    return recipe_from_mapping(filled, Recipe())
 
 
 def recipe_as_mapping(recipe: Recipe) -> dict[str, Any]:
@@ -469,7 +484,8 @@ def _from_file(name: str) -> Recipe:
     return recipe_from_mapping({"name": path.stem, **values}, NAMED[base])
 
 
-def _with_setting(recipe: Recipe, setting: str) -> Recipe:
+def _parsed(setting: str) -> tuple[str, str, Any]:
+    """Section, key and value of `section.key=value`."""
     path, equals, text = setting.partition("=")
     section, dot, key = path.strip().partition(".")
     if not equals or not dot:
@@ -478,7 +494,7 @@ def _with_setting(recipe: Recipe, setting: str) -> Recipe:
         value = tomllib.loads(f"value = {text.strip()}")["value"]
     except tomllib.TOMLDecodeError:
         value = text.strip()
-    return recipe_from_mapping({section: {key: value}}, recipe)
+    return section, key, value
 
 
 def _section(section: Any, name: str, values: Mapping[str, Any]) -> Any:

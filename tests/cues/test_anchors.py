@@ -53,14 +53,11 @@ def test_a_weight_is_an_exponent_of_the_cue_and_of_its_inverse(seed, weight):
     assert negative == pytest.approx((1 - one) * (1 - two) ** weight, abs=1e-6)
 
 
-@given(SEEDS, st.floats(0.05, 0.9))
-def test_a_floor_is_what_a_cue_that_sees_nothing_leaves_of_the_positive_product_alone(seed, floor):
-    one, two = maps(seed, 2)
-    two[:4] = 0
-    positive, negative = anchors([one, two], floors=[0.0, floor])
-    assert positive[:4] == pytest.approx(one[:4] * np.float32(floor), abs=1e-6)
-    assert positive == pytest.approx(one * (floor + (1 - floor) * two), abs=1e-6)
-    assert negative == pytest.approx(anchors([one, two]).negative, abs=1e-6)
+@given(SEEDS, st.floats(0.2, 2))
+def test_a_positive_power_is_an_exponent_of_the_positive_product_alone(seed, power):
+    plain, risen = anchors(maps(seed)), anchors(maps(seed), positive_power=power)
+    assert risen.positive == pytest.approx(plain.positive**power, abs=1e-6)
+    assert risen.negative == pytest.approx(plain.negative, abs=1e-6)
 
 
 def test_each_cue_needs_its_weight():

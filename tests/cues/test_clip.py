@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cuemask.cues import clip as clip_module
 from cuemask.cues.clip import keep_clip, kept_before, working_inside, working_picture
 from cuemask.cues.color import color_cue
 from cuemask.cues.contour import contour_cue
-from cuemask.cues.fusion import Clipwide, CueMaps, anchors_of, evidence_of, fused
+from cuemask.cues.fusion import Clipwide, CueMaps, anchors_of, evidence_of, fused, shape_say_of
 from cuemask.cues.motion import frame_gap, motion_cue
 from cuemask.cues.shape import shape_cue
 from cuemask.errors import PictureError
@@ -198,15 +199,41 @@ def test_cues_that_the_recipe_does_not_use_are_zero(clip, tmp_path):
     assert not maps.motion.any()
 
 
-def test_shape_is_one_more_factor_of_the_anchors_and_power_the_exponent_of_all():
+def test_shape_is_one_more_factor_of_both_anchors_and_the_power_of_the_positive_one_alone():
     maps, clipwide = random_maps(3), Clipwide(None, 1.0)
     use = ("color", "location", "shape")
-    recipe = Recipe(cues=CuesRecipe(use=use, location_weight=0.5, shape_weight=2.0), anchors=AnchorsRecipe(power=0.5))
+    cues = CuesRecipe(use=use, location_weight=0.5, shape_weight=2.0)
+    recipe = Recipe(cues=cues, anchors=AnchorsRecipe(positive_power=0.5))
     both = anchors_of(maps, None, recipe, clipwide)
     positive = maps.color * np.sqrt(maps.location) * maps.shape**2
     negative = (1 - maps.color) * np.sqrt(1 - maps.location) * (1 - maps.shape) ** 2
     assert both.positive == pytest.approx(np.sqrt(positive), abs=1e-5)
-    assert both.negative == pytest.approx(np.sqrt(negative), abs=1e-5)
+    assert both.negative == pytest.approx(negative, abs=1e-5)
+
+
+@pytest.mark.parametrize(("clearest", "say"), [((0.0, 0.1), 0.0), ((0.0, 0.9), 1.0), ((0.375,), 0.5)])
+def test_shape_has_no_say_in_a_clip_where_it_sees_nothing(clearest, say):
+    recipe = load_recipe("default")
+    assert recipe.cues.least_shape == 0.25
+    assert shape_say_of(clearest, recipe) == pytest.approx(say)
+    for settings in ("cues.least_shape=0", "cues.use=shape,location", "cues.use=color,location"):
+        assert shape_say_of(clearest, load_recipe("default", [settings])) == 1
+
+
+def test_without_a_say_shape_changes_no_anchor(clip, tmp_path, monkeypatch):
+    def blind(rgb, inside=None):
+        return np.zeros(rgb.shape[:2], np.float32)
+
+    recipe = load_recipe("default", [*SMALL, "cues.use=color,contour,shape"])
+    without = load_recipe("default", [*SMALL, "cues.use=color,contour"])
+    monkeypatch.setattr(clip_module, "shape_cue", blind)
+    clip_kept = kept(clip, tmp_path / "w", recipe)
+    assert clip_kept.clipwide(recipe).shape_say == 0
+    for one, other in zip(clip_kept.anchors(1, recipe), clip_kept.anchors(1, without), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert clip_kept.anchors(1, recipe).positive.max() > 0
+    stubborn = load_recipe("default", [*SMALL, "cues.use=color,contour,shape", "cues.least_shape=0"])
+    assert clip_kept.anchors(1, stubborn).positive.max() == 0
 
 
 def test_the_shape_cue_of_a_kept_frame_is_that_of_its_picture(clip, tmp_path):
@@ -246,7 +273,10 @@ def leaving(tmp_path_factory):
 
 
 def larger(name: str, *settings: str) -> Recipe:
-    return load_recipe(name, ["input.height_px=64", "input.width_px=80", "cues.objectness_windows=30", *settings])
+    """At small size, with the plain product of the cues that know looks."""
+    plain = ("anchors.positive_power=1", "cues.use=color,contour,motion,objectness,location")
+    small = ("input.height_px=64", "input.width_px=80", "cues.objectness_windows=30")
+    return load_recipe(name, [*small, *plain, *settings])
 
 
 def test_frames_without_instrument_have_no_clear_positive_anchor_under_the_clips_threshold(leaving):
@@ -337,4 +367,4 @@ def test_without_contour_question_or_rows_there_is_always_evidence(setting):
 def test_the_papers_clip_is_not_looked_over(clip, tmp_path, monkeypatch):
     clip_kept = kept(clip, tmp_path / "w")
     monkeypatch.setattr(type(clip_kept), "cues", lambda *_: pytest.fail("looked over"))
-    assert clip_kept.clipwide(RECIPE) == (None, 1.0)
+    assert clip_kept.clipwide(RECIPE) == Clipwide(None, 1.0)

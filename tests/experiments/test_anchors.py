@@ -33,7 +33,7 @@ def kept_of(clip: Clip, recipe: Recipe, folder) -> KeptClip:
     return keep_clip(clip, area, recipe, folder, 0, clip.frames())
 
 
-@pytest.mark.parametrize("name", ["paper", "default", "released", "best"])
+@pytest.mark.parametrize("name", ["paper", "default", "released", "fast"])
 def test_a_single_cue_makes_the_same_mask_of_both_anchors_in_a_round_picture_too(name, clip, tmp_path):
     rows = rows_of("table2", SPLIT, load_recipe(name, SMALL))
     single = [cell.recipe for row in rows if row.printed for cell in row.cells if len(cell.recipe.cues.use) == 1]

@@ -12,7 +12,7 @@ from cuemask.experiments.cells import Bench, folder_of
 from cuemask.experiments.plan import TABLES, Row, Split, rows_of, split_of
 from cuemask.experiments.published import CUES, NETWORK, POSITIVE
 from cuemask.phantom.layouts import write_layout
-from cuemask.recipe import BEST, DEFAULT, LESION, PAPER, RELEASED, Recipe, load_recipe
+from cuemask.recipe import DEFAULT, FAST, LESION, PAPER, RELEASED, Recipe, load_recipe
 
 NAMES = ("a", "b")
 SPLIT = Split(((("a",), ("b",)), (("b",), ("a",))))
@@ -22,7 +22,7 @@ RECIPES = {
     "default": DEFAULT,
     "paper": PAPER,
     "released": RELEASED,
-    "best": BEST,
+    "fast": FAST,
     "lesion": LESION,
     "paper without diffusion": load_recipe("paper", (OFF, "losses.background_weight=0")),
     "paper without foreground": load_recipe("paper", (OFF,)),

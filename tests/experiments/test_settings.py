@@ -10,12 +10,12 @@ from cuemask.experiments.settings import settings_of, settings_of_rows
 from cuemask.recipe import DEFAULT, LESION, PAPER, RELEASED, Recipe, load_recipe
 
 SPLIT = Split(((("a",), ("b",)), (("b",), ("a",))))
-FULL = with_diffusion(DEFAULT)  # all cues, both terms, every step of anchors and masks
+FROM_CHANCE = load_recipe("default", ("network.start=chance",))  # so that the network may have any form
+FULL = with_diffusion(FROM_CHANCE)  # all cues, both terms, every step of anchors and masks
 NOT_OF_DEFAULT = {
     ("network", "weights"),
     ("network", "skips"),
     ("masks", "otsu_range"),
-    ("cues", "shape_weight"),
     ("network", "start"),
 }  # `FULL` has no use of them
 SECTIONS = ("input", "cues", "anchors", "network", "features", "losses", "masks")
@@ -59,8 +59,7 @@ def test_the_say_of_shape_is_told_where_it_has_one():
 
 
 def test_a_start_from_the_drawn_network_is_told():
-    chance = load_recipe("default", ("network.depth=4",))
-    drawn = load_recipe("default", ("network.depth=4", "network.start=drawn"))
+    chance, drawn = load_recipe("default", ("network.start=chance",)), load_recipe("default")
     assert settings_of(chance)["network"] != settings_of(drawn)["network"]
 
 

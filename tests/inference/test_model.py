@@ -19,7 +19,14 @@ from cuemask.recipe import load_recipe, recipe_as_mapping
 
 TINY = load_recipe(
     "default",
-    ["network.width=4", "network.depth=2", "input.height_px=32", "input.width_px=40", "masks.refinement=none"],
+    [
+        "network.start=chance",
+        "network.width=4",
+        "network.depth=2",
+        "input.height_px=32",
+        "input.width_px=40",
+        "masks.refinement=none",
+    ],
 )
 
 
@@ -67,11 +74,11 @@ def test_models_of_before_load_with_the_wiring_that_they_were_trained_with(archi
     settings = [f"network.architecture={architecture}", "network.weights=random", "network.skips=before"]
     if architecture == "resnet18_unet":
         settings.append("network.normalization=none")
-    recipe = load_recipe("default", [*settings, "network.width=4", "network.depth=2"])
+    recipe = load_recipe("default", [*settings, "network.start=chance", "network.width=4", "network.depth=2"])
     torch.manual_seed(0)
     net = network(recipe.network).eval()
     values = recipe_as_mapping(recipe)
-    for name in ("skips", "scaling", "dropout", "mirror_px"):
+    for name in ("skips", "scaling", "dropout", "mirror_px", "start"):
         del values["network"][name]
     values["network"]["normalization"] = "batch"  # which then said nothing of an encoder
     for section, name in (
@@ -79,12 +86,20 @@ def test_models_of_before_load_with_the_wiring_that_they_were_trained_with(archi
         ("cues", "superpixel_cost"),
         ("masks", "otsu_range"),
         ("masks", "blob_connectivity"),
+        ("training", "pasted"),
+        ("training", "averaging"),
+        ("losses", "diffuse_to"),
+        ("cues", "least_shape"),
+        ("cues", "shape_weight"),
+        ("anchors", "positive_power"),
     ):
         del values[section][name]
     save_file(net.state_dict(), tmp_path / FILE, {"cuemask": "0.1.0", "recipe": json.dumps(values)})
     loaded = load_model(tmp_path)
     rgb = torch.rand(1, 3, 64, 64)
     assert torch.allclose(loaded.network(rgb), net(rgb), atol=1e-5)
+    assert loaded.recipe.cues.superpixel_cost == 75
+    assert (loaded.recipe.training.pasted, loaded.recipe.anchors.positive_power) == (0, 1)
     assert (loaded.recipe.masks.otsu_range, loaded.recipe.masks.blob_connectivity) == ("unit", 8)
 
 

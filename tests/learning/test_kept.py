@@ -18,6 +18,7 @@ RECIPE = load_recipe(
     [
         "input.height_px=48",
         "input.width_px=64",
+        "network.start=chance",
         "network.width=4",
         "network.depth=2",
         "training.steps=2",

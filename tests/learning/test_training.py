@@ -15,16 +15,24 @@ from cuemask.learning.pairs import frame_pairs
 from cuemask.learning.pasting import draw_pieces
 from cuemask.learning.training import learning_rate, make_batch, moved, train
 from cuemask.media.records import Records, RecordWriter
-from cuemask.recipe import DEFAULT, Recipe, load_recipe
+from cuemask.recipe import Recipe, load_recipe
 
 TINY = load_recipe(
     "default",
     [
+        "network.start=chance",
         "network.width=4",
         "network.depth=2",
         "training.steps=6",
         "training.pairs_per_step=2",
         "training.learning_rate=0.003",
+        "training.pasted=0",
+        "training.averaging=0",
+        "training.crop_smallest=0.85",
+        "training.brightness=0.1",
+        "training.contrast=0.1",
+        "training.saturation=0.01",
+        "training.hue=0.01",
     ],
 )
 
@@ -129,7 +137,7 @@ def test_both_frames_of_a_pair_share_crop_and_flip_but_not_colour(tmp_path):
     clip = square_clip(tmp_path)
     still = dataclasses.replace(clip, rgb=records(tmp_path / "still.npy", np.repeat(clip.rgb[0][None], 5, 0)))
     pairs = frame_pairs([5], "adjacent", 0)
-    batch = make_batch([still], pairs, DEFAULT, np.random.default_rng(0))
+    batch = make_batch([still], pairs, TINY, np.random.default_rng(0))
     half = len(pairs)
     assert torch.equal(batch.rows[:half], batch.rows[half:])
     assert torch.equal(batch.columns[:half], batch.columns[half:])
@@ -201,7 +209,13 @@ def test_schedules():
 def test_both_precisions_train(tmp_path, precision):
     recipe = load_recipe(
         "default",
-        ["network.width=4", "network.depth=2", "training.steps=2", f"training.precision={precision}"],
+        [
+            "network.start=chance",
+            "network.width=4",
+            "network.depth=2",
+            "training.steps=2",
+            f"training.precision={precision}",
+        ],
     )
     net, progress = train([square_clip(tmp_path)], recipe, tmp_path / "c.pt")
     assert np.isfinite(progress.epochs[-1]["total"])

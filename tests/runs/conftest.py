@@ -7,6 +7,7 @@ import pytest
 from cuemask.phantom import PhantomFiles, PhantomScene, write_phantom
 
 SETTINGS = (
+    "network.start=chance",
     "network.width=4",
     "network.depth=2",
     "input.height_px=48",

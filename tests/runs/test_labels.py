@@ -21,6 +21,7 @@ from cuemask.runs.options import Options
 TINY = [
     "input.height_px=32",
     "input.width_px=40",
+    "network.start=chance",
     "network.width=2",
     "network.depth=2",
     "training.steps=2",

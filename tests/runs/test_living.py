@@ -264,7 +264,14 @@ def exported(tmp_path_factory) -> Path:
     torch.manual_seed(0)
     recipe = load_recipe(
         "default",
-        ["input.height_px=48", "input.width_px=64", "network.width=4", "network.depth=2", "training.precision=float32"],
+        [
+            "input.height_px=48",
+            "input.width_px=64",
+            "network.start=chance",
+            "network.width=4",
+            "network.depth=2",
+            "training.precision=float32",
+        ],
     )
     path = tmp_path_factory.mktemp("onnx") / "tiny.onnx"
     write_onnx(Model(network(recipe.network).eval(), recipe, "cpu"), path)

@@ -195,6 +195,8 @@ def test_kept_pictures_are_known_to_the_byte(phantom, tmp_path):
 def test_the_features_are_as_large_as_their_extractors_make_them():
     texture = load_recipe("lesion", ["input.height_px=52", "input.width_px=68"])
     assert space.feature_bytes(texture) == 2 * Texture()(np.zeros((52, 68, 3), np.uint8)).size
+    drawn = load_recipe("lesion", ["features.extractor=drawn"])
+    assert space.feature_bytes(drawn) == 2 * extractor_for(drawn)(np.zeros((256, 320, 3), np.uint8)).size
     with torch.device("meta"):
         for name, net in (("vgg16", VGG16Relu53()), ("resnet18", ResNet18(layers=3))):
             recipe = load_recipe("paper", [f"features.extractor={name}", "input.height_px=96", "input.width_px=128"])

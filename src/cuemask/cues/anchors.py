@@ -27,7 +27,7 @@ def anchors(
     inside: Bool[np.ndarray, "H W"] | None = None,
     *,
     weights: Sequence[float] | None = None,
-    floors: Sequence[float] | None = None,
+    positive_power: float = 1.0,
     smoothing: float = 1.0,
 ) -> Anchors:
     """The product of the cues and the product of the inverted cues.
@@ -40,9 +40,8 @@ def anchors(
         Where the endoscope's picture is; both anchors are 0 elsewhere, so nothing is learnt there.
     weights
         An exponent for each cue and inverted cue; 1 each is the paper's plain product.
-    floors
-        What a 0 of each cue counts in the positive product, its other values in proportion between that and 1; 0 each
-        is the paper's.
+    positive_power
+        An exponent of the positive product; 1 is the paper's. Of many factors that are each below 1, 0.5 leaves more.
     smoothing
         Reduce both products by this factor and enlarge them again; 1 does nothing.
 
@@ -54,10 +53,11 @@ def anchors(
     if not cues:
         raise ValueError("anchors need at least one cue")
     positive, negative = np.ones_like(cues[0]), np.ones_like(cues[0])
-    for cue, weight, floor in zip(cues, weights or [1.0] * len(cues), floors or [0.0] * len(cues), strict=True):
-        lifted = cue if floor == 0 else floor + (1 - np.float32(floor)) * cue
-        positive *= lifted if weight == 1 else lifted**weight
+    for cue, weight in zip(cues, weights or [1.0] * len(cues), strict=True):
+        positive *= cue if weight == 1 else cue**weight
         negative *= 1 - cue if weight == 1 else (1 - cue) ** weight
+    if positive_power != 1:
+        positive **= positive_power
     maps = [smooth(product, smoothing) for product in (positive, negative)]
     if inside is not None:
         maps = [np.where(inside, product, np.float32(0)) for product in maps]

@@ -22,7 +22,17 @@ from jaxtyping import Bool, Float32, Shaped, UInt8
 from cuemask.cues.anchors import Anchors, spread_of
 from cuemask.cues.color import Range, color_cue, color_ranges, stretch, true_grey
 from cuemask.cues.contour import contour_cue
-from cuemask.cues.fusion import Clipwide, CueMaps, anchors_of, evidence_of, fused, judged
+from cuemask.cues.fusion import (
+    LOOKS,
+    Clipwide,
+    CueMaps,
+    anchors_of,
+    asks_shape,
+    evidence_of,
+    fused,
+    judged,
+    shape_say_of,
+)
 from cuemask.cues.lesion import lesion_cue
 from cuemask.cues.location import MeanMap, gaussian_location
 from cuemask.cues.motion import frame_gap, motion_cue
@@ -110,9 +120,10 @@ class KeptClip:
 
     def _looked_over(self, recipe: Recipe) -> Clipwide:
         wanted = recipe.anchors
-        if (wanted.threshold == "frame" or wanted.sharpness == 0) and wanted.least_contour == 0:
+        by_frame = wanted.threshold == "frame" or wanted.sharpness == 0
+        if by_frame and wanted.least_contour == 0 and not asks_shape(recipe):
             return Clipwide(None, 1.0)
-        if not {"color", "contour", "motion"} & set(recipe.cues.use):  # then there is nothing to look at
+        if not LOOKS & set(recipe.cues.use):  # then there is nothing to look at
             return Clipwide(None, 1.0)
         self._color_ranges(recipe)  # once, before the threads ask for it
         lean = dataclasses.replace(
@@ -123,13 +134,15 @@ class KeptClip:
         )
         inside = np.ones_like(self.location, np.bool_) if self.inside is None else self.inside
 
-        def looked_at(index: int) -> tuple[np.ndarray, float]:
+        def looked_at(index: int) -> tuple[np.ndarray, float, float]:
             looks = fused(self.cues(index, lean), self.inside, lean.cues)
             assert looks is not None
-            return looks[inside], self._clearest(index, recipe)
+            shape = shape_cue(self.rgb[index], self.inside)[inside] if asks_shape(recipe) else np.ones(1, np.float32)
+            return looks[inside], self._clearest(index, recipe), float(np.quantile(shape, 0.995))
 
-        looks, clearest = zip(*in_threads(looked_at, self._some()), strict=True)
-        return Clipwide(spread_of(np.concatenate(looks)), evidence_of(clearest, recipe))
+        looks, clearest, shapes = zip(*in_threads(looked_at, self._some()), strict=True)
+        spread = spread_of(np.concatenate(looks))
+        return Clipwide(spread, evidence_of(clearest, recipe), shape_say_of(shapes, recipe))
 
     def _clearest(self, index: int, recipe: Recipe) -> float:
         """The greatest contour in a frame when only true grey counts as grey; 1 where nobody asks."""

@@ -12,6 +12,7 @@ from cuemask.cues.anchors import Anchors, Usual, anchors, sharpen, smoothing_fac
 from cuemask.cues.motion import agreement
 from cuemask.recipe import CuesRecipe, Recipe
 
+LOOKS = frozenset({"color", "contour", "motion"})  # what a frame looks like
 _AGREES = 0.3  # correlation from which on motion has its whole say
 _FEWEST_ROWS = 128
 _DOUBT = 0.1  # of the least contour, above it: where evidence rises from 0 to 1
@@ -37,10 +38,13 @@ class Clipwide(NamedTuple):
         Spread of the fused cues over the clip; None where each frame is split for itself.
     evidence
         From 0, nothing in the clip looks like an instrument, to 1.
+    shape_say
+        How far the shape cue knows the clip's instruments, 0 to 1: the share of its exponent that it keeps.
     """
 
     usual: Usual | None
     evidence: float
+    shape_say: float = 1.0
 
 
 def anchors_of(maps: CueMaps, inside: Bool[np.ndarray, "H W"] | None, recipe: Recipe, clipwide: Clipwide) -> Anchors:
@@ -49,17 +53,21 @@ def anchors_of(maps: CueMaps, inside: Bool[np.ndarray, "H W"] | None, recipe: Re
     looks = fused(maps, inside, cues)
     if looks is not None and wanted.sharpness > 0:
         looks = sharpen(looks, wanted.sharpness, inside, clipwide.usual if wanted.threshold == "clip" else None)
-    chosen = [] if looks is None else [(looks, 1.0, 0.0)]
-    for cue, values, weight, floor in (
-        ("objectness", maps.objectness, cues.objectness_weight, 0.0),
-        ("location", maps.location, cues.location_weight, 0.0),
-        ("shape", maps.shape, cues.shape_weight, cues.shape_floor),
+    chosen = [] if looks is None else [(looks, 1.0)]
+    for cue, values, weight in (
+        ("objectness", maps.objectness, cues.objectness_weight),
+        ("location", maps.location, cues.location_weight),
+        ("shape", maps.shape, cues.shape_weight * clipwide.shape_say),
     ):
         if cue in cues.use:
-            chosen.append((values, weight, floor))
-    weights, floors = [weight * wanted.power for _, weight, _ in chosen], [floor for *_, floor in chosen]
-    factor = smoothing_factor(wanted.smoothing, recipe.input.height_px)
-    both = anchors([cue for cue, *_ in chosen], inside, weights=weights, floors=floors, smoothing=factor)
+            chosen.append((values, weight))
+    both = anchors(
+        [cue for cue, _ in chosen],
+        inside,
+        weights=[weight for _, weight in chosen],
+        positive_power=wanted.positive_power,
+        smoothing=smoothing_factor(wanted.smoothing, recipe.input.height_px),
+    )
     return both if clipwide.evidence == 1 else _doubted(both, clipwide.evidence, inside)
 
 
@@ -112,6 +120,24 @@ def evidence_of(clearest: Sequence[float], recipe: Recipe) -> float:
         return 1.0
     best = float(np.quantile(clearest, 0.9))
     return float(np.clip((best / recipe.anchors.least_contour - 1) / _DOUBT, 0, 1))
+
+
+def asks_shape(recipe: Recipe) -> bool:
+    """Whether the shape cue may be left out of a clip: it must be able to, and others must be there to say all."""
+    return recipe.cues.least_shape > 0 and "shape" in recipe.cues.use and bool(LOOKS & set(recipe.cues.use))
+
+
+def shape_say_of(clearest: Sequence[float], recipe: Recipe) -> float:
+    """From 0, where shape sees no instrument in any frame as clearly as `cues.least_shape` wants, to 1.
+
+    Parameters
+    ----------
+    clearest
+        The greatest shape of some frames; the clearest tenth of them decides.
+    """
+    if not asks_shape(recipe):
+        return 1.0
+    return float(np.clip(np.quantile(clearest, 0.9) / recipe.cues.least_shape - 1, 0, 1))
 
 
 def _doubted(both: Anchors, evidence: float, inside: Bool[np.ndarray, "H W"] | None) -> Anchors:

@@ -19,7 +19,7 @@ from cuemask.experiments.plan import Cell
 from cuemask.inference.model import chosen_device
 from cuemask.inference.thresholds import finished_probability, full_mask
 from cuemask.learning.backbones import ResNet18, VGG16Relu53, placed
-from cuemask.learning.features import Texture
+from cuemask.learning.features import extractor
 from cuemask.learning.pairs import View
 from cuemask.learning.training import Batch, adam, moved, training_step, view_matrices
 from cuemask.learning.unet import network
@@ -144,9 +144,10 @@ def _hours(cells: Sequence[Cell], bench: Bench, device: str) -> float:
 def _features_seconds(recipe: Recipe, device: str) -> float:
     """Of one frame, by a network of the extractor's shape with weights drawn at random."""
     height, width = recipe.input.height_px, recipe.input.width_px
-    if recipe.features.extractor == "texture":
+    if recipe.features.extractor in ("texture", "drawn"):
+        extract = extractor(recipe.features, device)
         started = time.perf_counter()
-        Texture()(np.zeros((height, width, 3), np.uint8))
+        extract(np.zeros((height, width, 3), np.uint8))
         return (time.perf_counter() - started) / cores()
     net = VGG16Relu53() if recipe.features.extractor == "vgg16" else ResNet18(layers=3)
     small = _small(height, width)

@@ -185,9 +185,10 @@ def with_plain_anchors(recipe: Recipe) -> Recipe:
         objectness_weight=1.0,
         location_weight=1.0,
         shape_weight=1.0,
+        least_shape=0.0,
     )
     anchors = dataclasses.replace(
-        recipe.anchors, source="cues", sharpness=0.0, threshold="frame", power=1.0, least_contour=0.0
+        recipe.anchors, source="cues", sharpness=0.0, threshold="frame", positive_power=1.0, least_contour=0.0
     )
     return dataclasses.replace(recipe, cues=cues, anchors=anchors)
 
@@ -277,7 +278,7 @@ def quick(recipe: Recipe) -> Recipe:
         name=f"{recipe.name}, quick",
         input=dataclasses.replace(recipe.input, height_px=64, width_px=80),
         cues=dataclasses.replace(recipe.cues, objectness_windows=50),
-        network=dataclasses.replace(recipe.network, width=4, depth=2, weights="random"),
+        network=dataclasses.replace(recipe.network, width=4, depth=2, start="chance", weights="random"),
         features=extractor,
         training=dataclasses.replace(recipe.training, steps=6, pairs_per_step=2),
         masks=dataclasses.replace(recipe.masks, height_px=128),

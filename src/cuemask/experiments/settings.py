@@ -7,11 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cuemask.cues.anchors import SMOOTHING_ROWS, smoothing_factor
-from cuemask.cues.fusion import judged
+from cuemask.cues.fusion import asks_shape, judged
 from cuemask.experiments.plan import Row
-from cuemask.recipe import FeaturesRecipe, LossesRecipe, MasksRecipe, NetworkRecipe, Recipe
+from cuemask.recipe import FeaturesRecipe, LossesRecipe, MasksRecipe, NetworkRecipe, Recipe, TrainingRecipe
 
-_EXTRACTORS = {"vgg16": "VGG16 relu5_3", "resnet18": "ResNet-18 layer3", "texture": "texture, a fixed bank"}
+_EXTRACTORS = {
+    "vgg16": "VGG16 relu5_3",
+    "resnet18": "ResNet-18 layer3",
+    "texture": "texture, a fixed bank",
+    "drawn": "the drawn network's inner layers",
+}
 _PRINTED = "rows beside the paper's figures"
 
 
@@ -86,11 +91,17 @@ def settings_of(recipe: Recipe) -> dict[str, str]:
         "size": f"{recipe.input.height_px}x{recipe.input.width_px}, {_AREAS[recipe.input.area]}",
         "network": _network(recipe.network),
         "training": f"{training.steps:,} steps of {training.pairs_per_step} {training.pairing} pairs, frames "
-        f"{training.frames}, learning rate {training.learning_rate:g}, {training.schedule}",
+        f"{training.frames}, learning rate {training.learning_rate:g}, {training.schedule}{_extras(training)}",
     }
 
 
 _AREAS = {"auto": "the endoscope's picture", "full": "whole pictures"}
+
+
+def _extras(training: TrainingRecipe) -> str:
+    """What a training has besides pairs, steps and rate."""
+    pasted = f", drawn instruments pasted into {training.pasted:g} of the pictures" if training.pasted else ""
+    return pasted + (f", weights averaged over steps at {training.averaging:g}" if training.averaging else "")
 
 
 def _losses(terms: LossesRecipe) -> str:
@@ -101,6 +112,8 @@ def _losses(terms: LossesRecipe) -> str:
     ]
     if not terms.diffuses:
         parts = [parts[0], "no diffusion"]
+    elif terms.diffuse_to != "all":
+        parts.append("diffusing to open pixels only")
     if terms.label_weight != 1:
         parts.append(f"true masks weigh {terms.label_weight:g}")
     return ", ".join(parts)
@@ -143,8 +156,10 @@ def _anchors(recipe: Recipe) -> str:
         parts.append(f"sharpened {anchors.sharpness:g} about the {anchors.threshold}'s Otsu threshold")
     if judged(recipe):
         parts.append(f"doubted below contour {anchors.least_contour:g}")
-    if anchors.power != 1:
-        parts.append(f"to the power {anchors.power:g}")
+    if asks_shape(recipe):
+        parts.append(f"shape left out of clips where it stays below {cues.least_shape:g}")
+    if anchors.positive_power != 1:
+        parts.append(f"positive anchor to the power {anchors.positive_power:g}")
     if anchors.smoothing > 1:
         factor = smoothing_factor(anchors.smoothing, recipe.input.height_px)
         parts.append(f"reduced {factor:g} times and enlarged ({anchors.smoothing} at {SMOOTHING_ROWS} rows)")

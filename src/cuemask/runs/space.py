@@ -60,7 +60,7 @@ NeedOf = Callable[[int], Need]
 def segment_need(clips: Sequence[Clip], options: Options, model: int, *, every: int = 1) -> Need:
     """The need of `cuemask segment`; `model` is the size of its weights in bytes."""
     kept, training = _kept(clips, options.recipe, every), _training(clips, options.recipe, every)
-    results, checkpoint = _results(clips, options, every), 3 * model  # weights and Adam's two moments
+    results, checkpoint = _results(clips, options, every), _checkpoint(options.recipe, model)
 
     def peak(results: int) -> int:
         # A checkpoint is written beside its predecessor; what only training reads is removed before prediction.
@@ -71,7 +71,7 @@ def segment_need(clips: Sequence[Clip], options: Options, model: int, *, every: 
 
 def train_need(clips: Sequence[Clip], recipe: Recipe, model: int, *, every: int = 1) -> Need:
     """The need of `cuemask train`; `model` is the size of its weights in bytes."""
-    peak = _kept(clips, recipe, every) + _training(clips, recipe, every) + 6 * model + FILL
+    peak = _kept(clips, recipe, every) + _training(clips, recipe, every) + 2 * _checkpoint(recipe, model) + FILL
     return Need(peak, model + SHEET * len(clips) + FILL, peak)
 
 
@@ -162,8 +162,15 @@ def feature_bytes(recipe: Recipe) -> int:
     height, width = recipe.input.height_px, recipe.input.width_px
     if recipe.features.extractor == "texture":
         return 2 * 40 * max(1, height // 8) * max(1, width // 8)
+    if recipe.features.extractor == "drawn":
+        return 2 * 112 * 40 * 56
     depth = 512 if recipe.features.extractor == "vgg16" else 256
     return 2 * depth * math.ceil(height / 16) * math.ceil(width / 16)
+
+
+def _checkpoint(recipe: Recipe, model: int) -> int:
+    """Weights, Adam's two moments and, where there is one, the running average of the weights."""
+    return (4 if recipe.training.averaging else 3) * model
 
 
 def _kept(clips: Sequence[Clip], recipe: Recipe, every: int) -> int:
