@@ -118,8 +118,7 @@ def evidence_of(clearest: Sequence[float], recipe: Recipe) -> float:
     """
     if not judged(recipe):
         return 1.0
-    best = float(np.quantile(clearest, 0.9))
-    return float(np.clip((best / recipe.anchors.least_contour - 1) / _DOUBT, 0, 1))
+    return _risen(clearest, recipe.anchors.least_contour, _DOUBT)
 
 
 def asks_shape(recipe: Recipe) -> bool:
@@ -137,7 +136,13 @@ def shape_say_of(clearest: Sequence[float], recipe: Recipe) -> float:
     """
     if not asks_shape(recipe):
         return 1.0
-    return float(np.clip(np.quantile(clearest, 0.9) / recipe.cues.least_shape - 1, 0, 1))
+    return _risen(clearest, recipe.cues.least_shape, 1.0)
+
+
+def _risen(clearest: Sequence[float], least: float, span: float) -> float:
+    """0 where the clearest tenth stays below `least`, 1 from `span` of it above it on."""
+    best = float(np.quantile(clearest, 0.9))
+    return float(np.clip((best / least - 1) / span, 0, 1))
 
 
 def _doubted(both: Anchors, evidence: float, inside: Bool[np.ndarray, "H W"] | None) -> Anchors:
