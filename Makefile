@@ -34,7 +34,7 @@ else
 endif
 
 test: .venv/dev
-	@$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
+	@$(BIN)/python -m pytest
 
 test-all: .venv/dev
 	@$(BIN)/python -m pytest -m "slow or not slow" --cov --cov-report=term:skip-covered

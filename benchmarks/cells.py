@@ -20,7 +20,8 @@ import numpy as np
 from benchmarks.clips import Case
 from benchmarks.machine import facts, processor
 from benchmarks.scores import FIGURES, NETWORK, FrameScore, scores_of_run
-from cuemask.media.files import make_folder, write_bytes
+from cuemask.cues.shape import WEIGHTS
+from cuemask.media.files import make_folder, sha256, write_bytes
 from cuemask.recipe import DEFAULT, NAMED, Recipe, recipe_as_mapping
 from cuemask.runs.learning import segment, train
 from cuemask.runs.options import Options
@@ -112,9 +113,15 @@ def run_cell(
 
 
 def cell_key(recipe: Recipe, case: str, seed: int) -> str:
-    """Names a cell's file: one for each recipe, clip and seed."""
-    told = json.dumps([chosen_fields(recipe_as_mapping(recipe)), case, seed], sort_keys=True)
+    """Names a cell's file: one for each recipe, clip and seed, and each network that came with cuemask."""
+    told = json.dumps([chosen_fields(recipe_as_mapping(recipe)), case, seed, *_shipped(recipe)], sort_keys=True)
     return hashlib.sha256(told.encode()).hexdigest()[:16]
+
+
+def _shipped(recipe: Recipe) -> list[str]:
+    """The digest of the drawn network's weights where the recipe makes use of them."""
+    drawn = recipe.network.start == "drawn" or (recipe.features.extractor == "drawn" and recipe.losses.diffuses)
+    return [sha256(WEIGHTS)] if drawn or "shape" in recipe.cues.use or recipe.training.pasted else []
 
 
 def chosen_fields(recipe: dict[str, Any]) -> dict[str, Any]:
@@ -136,11 +143,12 @@ def kept_cell(recipe: Recipe, case: str, seed: int, out: Path) -> Cell | None:
 
 
 def load_cells(out: Path) -> list[Cell]:
-    """The cells in `out`, oldest first; of each label only those of the recipe that it stood for last."""
+    """The cells in `out`: of each label those of the recipe it stood for last, the newest of each clip and seed."""
     found = [_from_json(json.loads(file.read_text())) for file in (out / "cells").glob("*.json")]
     found.sort(key=lambda cell: cell.made)
     last = {cell.label: chosen_fields(cell.recipe) for cell in found}
-    return [cell for cell in found if chosen_fields(cell.recipe) == last[cell.label]]
+    newest = {(cell.label, cell.case, cell.seed): cell for cell in found}
+    return [cell for cell in newest.values() if chosen_fields(cell.recipe) == last[cell.label]]
 
 
 def differences(recipe: dict[str, Any]) -> list[str]:

@@ -180,6 +180,18 @@ def test_a_field_that_recipes_have_got_since_changes_no_older_cell(tmp_path, per
     ]
 
 
+def test_cells_of_another_drawn_network_are_run_again_where_it_has_a_say(tmp_path, perfect, monkeypatch):
+    case = phantom_case(SMALL, tmp_path / "phantom")
+    plain = load_recipe("paper", SMALL_SETTINGS)
+    for weights in (b"one", b"one", b"another"):
+        (tmp_path / "weights").write_bytes(weights)
+        monkeypatch.setattr(cells_module, "WEIGHTS", tmp_path / "weights")
+        run_cell(RECIPE, "default", case, 0, tmp_path)
+        run_cell(plain, "paper", case, 0, tmp_path)
+    assert len(perfect) == 3
+    assert sorted(found.label for found in load_cells(tmp_path)) == ["default", "paper"]
+
+
 def test_cells_of_a_recipe_that_has_changed_since_are_not_shown(tmp_path, perfect):
     case = phantom_case(SMALL, tmp_path / "phantom")
     run_cell(RECIPE, "default", case, 0, tmp_path)

@@ -24,6 +24,7 @@ from cuemask.recipe import AnchorsRecipe, CuesRecipe, Recipe, load_recipe
 SMALL = ("input.height_px=48", "input.width_px=64", "cues.objectness_windows=30")
 RECIPE = load_recipe("paper", SMALL)
 DEFAULT = load_recipe("default", SMALL)
+ALL_CUES = load_recipe("default", [*SMALL, "cues.use=color,contour,motion,objectness,location,shape"])
 
 
 def clip_of(folder, scene, numbers):
@@ -100,16 +101,16 @@ def test_outside_the_picture_there_are_neither_cues_nor_anchors(clip, tmp_path):
 def test_outside_the_picture_the_default_has_neither_cues_nor_anchors(clip, tmp_path):
     y, x = np.mgrid[:96, :128]
     area = PictureArea(0, 0, 96, 128, np.hypot(y - 47.5, x - 63.5) < 44)
-    clip_kept = kept(clip, tmp_path / "w", DEFAULT, area)
-    outside = ~working_inside(area, DEFAULT)
-    maps = clip_kept.cues(1, DEFAULT)
+    clip_kept = kept(clip, tmp_path / "w", ALL_CUES, area)
+    outside = ~working_inside(area, ALL_CUES)
+    maps = clip_kept.cues(1, ALL_CUES)
     for values in (
         maps.color,
         maps.objectness,
         maps.location,
         maps.contour,
         maps.motion,
-        *clip_kept.anchors(1, DEFAULT),
+        *clip_kept.anchors(1, ALL_CUES),
     ):
         assert (values[outside] == 0).all()
     assert np.array_equal(maps.contour, contour_cue(maps.color, ~outside))
@@ -182,15 +183,15 @@ def test_a_cue_that_is_used_alone_is_what_the_frame_looks_like():
     assert fused(maps, None, CuesRecipe(use=("objectness", "location"))) is None
 
 
-def test_the_cues_of_the_default_are_those_of_the_frame_and_its_neighbours(clip, tmp_path):
-    clip_kept = kept(clip, tmp_path / "w", DEFAULT)
-    maps = clip_kept.cues(1, DEFAULT)
+def test_all_cues_are_those_of_the_frame_and_its_neighbours(clip, tmp_path):
+    clip_kept = kept(clip, tmp_path / "w", ALL_CUES)
+    maps = clip_kept.cues(1, ALL_CUES)
     rgb = [clip_kept.rgb[k] for k in range(4)]
     assert np.array_equal(maps.contour, contour_cue(maps.color))
     gap = frame_gap(rgb.__getitem__, 4)
     for k in range(4):
         neighbours = [rgb[n] for n in (k - gap, k + gap) if n in range(4)]
-        assert np.array_equal(clip_kept.cues(k, DEFAULT).motion, motion_cue(rgb[k], neighbours))
+        assert np.array_equal(clip_kept.cues(k, ALL_CUES).motion, motion_cue(rgb[k], neighbours))
 
 
 def test_cues_that_the_recipe_does_not_use_are_zero(clip, tmp_path):
@@ -242,11 +243,11 @@ def test_the_shape_cue_of_a_kept_frame_is_that_of_its_picture(clip, tmp_path):
     assert np.array_equal(clip_kept.cues(1, recipe).shape, shape_cue(clip_kept.rgb[1], clip_kept.inside))
 
 
-def test_a_frame_alone_has_anchors_under_the_default(tmp_path):
+def test_a_frame_alone_has_anchors_from_all_cues(tmp_path):
     scene = PhantomScene(seed=1, height_px=96, width_px=128)
-    clip_kept = kept(clip_of(tmp_path / "one", scene, [0]), tmp_path / "w", DEFAULT)
-    assert (clip_kept.cues(0, DEFAULT).motion == 0.5).all()
-    assert clip_kept.anchors(0, DEFAULT).positive.max() > 0.5
+    clip_kept = kept(clip_of(tmp_path / "one", scene, [0]), tmp_path / "w", ALL_CUES)
+    assert (clip_kept.cues(0, ALL_CUES).motion == 0.5).all()
+    assert clip_kept.anchors(0, ALL_CUES).positive.max() > 0.5
 
 
 @pytest.mark.parametrize(

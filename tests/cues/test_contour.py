@@ -226,3 +226,14 @@ def test_the_given_map_is_left_as_it_is():
     contour_cue(cue)
     assert np.array_equal(cue, before)
     assert math.isclose(before.max(), 1)
+
+
+def test_large_pictures_are_looked_at_with_256_rows() -> None:
+    # as the same picture reduced says, at the larger size, and nothing outside
+    large, small = (rectangle_and_blob(h, h * 3 // 2, soften=0.04) for h in (768, 256))
+    inside = np.ones(large.shape, bool)
+    inside[:, :60] = False
+    found = contour_cue(large, inside)
+    assert (found[:, :60] == 0).all()
+    enlarged = cv2.resize(contour_cue(small, inside[1::3, 1::3]), large.shape[::-1])
+    assert np.abs(found - enlarged)[:, 120:].mean() < 0.02

@@ -10,7 +10,8 @@ from cuemask.experiments.settings import settings_of, settings_of_rows
 from cuemask.recipe import DEFAULT, LESION, PAPER, RELEASED, Recipe, load_recipe
 
 SPLIT = Split(((("a",), ("b",)), (("b",), ("a",))))
-FROM_CHANCE = load_recipe("default", ("network.start=chance",))  # so that the network may have any form
+ALL_CUES = "cues.use=color,contour,motion,objectness,location,shape"
+FROM_CHANCE = load_recipe("default", ("network.start=chance", ALL_CUES))  # so that the network may have any form
 FULL = with_diffusion(FROM_CHANCE)  # all cues, both terms, every step of anchors and masks
 NOT_OF_DEFAULT = {
     ("network", "weights"),

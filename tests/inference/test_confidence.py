@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cuemask.cues.color import TRUE_GREY, color_cue
-from cuemask.inference.confidence import certainty, confidence, separation
+from cuemask.inference.confidence import agreement, certainty, confidence, separation
 
 SEEDS = st.integers(0, 2**31 - 1)
 
@@ -223,3 +223,36 @@ def test_it_lies_in_0_to_1_whatever_the_picture(seed):
     rng = np.random.default_rng(seed)
     rgb = rng.integers(0, 256, (12, 10, 3), dtype=np.uint8)
     assert 0 <= confidence(random_map(seed), rgb, rng.random((12, 10)) < 0.4, rng.random((12, 10)) < 0.8) <= 1
+
+
+# Whether the mask is what the shape cue sees
+
+
+def test_agreement_is_dice_for_probabilities_and_small_pictures_of_both_do_not_count():
+    mask = np.zeros((20, 50), bool)
+    mask[:10, :10] = True  # 100 of 1000 pixels; the constant is 2
+    shape = np.zeros((20, 50), np.float32)
+    shape[:10, :5] = 0.5
+    shape[10:, :5] = 1.0
+    assert agreement(mask, shape) == pytest.approx((2 * 25 + 2) / (100 + 75 + 2))
+    assert agreement(mask, mask.astype(np.float32)) == 1
+    assert agreement(np.zeros_like(mask), np.zeros_like(shape)) == 1
+    assert agreement(np.zeros_like(mask), shape) == pytest.approx(2 / 77)
+    assert agreement(mask, np.zeros_like(shape)) == pytest.approx(2 / 102)
+
+
+def test_agreement_takes_the_mask_at_the_size_of_the_shape_cue():
+    mask = np.zeros((80, 120), bool)
+    mask[20:60, 30:90] = True
+    small = mask[::4, ::4].astype(np.float32)
+    assert agreement(mask, small) == 1
+
+
+def test_a_mask_that_is_not_what_shape_sees_has_less_confidence():
+    rgb = np.full((40, 60, 3), (150, 60, 50), np.uint8)
+    mask = np.zeros((40, 60), bool)
+    mask[10:30, 20:40] = True
+    rgb[mask] = 140
+    p, elsewhere = mask.astype(np.float32), np.roll(mask, 25, axis=1).astype(np.float32)
+    assert confidence(p, rgb, mask, None, p) == confidence(p, rgb, mask)
+    assert confidence(p, rgb, mask, None, elsewhere) < 0.5 * confidence(p, rgb, mask)

@@ -101,7 +101,7 @@ def test_anchors_writes_cues_and_anchors_without_torch(phantom, out):
         [sys.executable, "-c", script, "anchors", phantom.frames, "--out", out, "--quiet"], check=False, timeout=100
     )
     assert done.returncode == 0
-    for name in ("color", "contour", "motion", "objectness", "positive", "negative"):
+    for name in ("color", "contour", "shape", "positive", "negative"):
         assert len(list((out / "frames" / name).iterdir())) == 10
     assert (out / "frames" / "location.png").is_file()
     assert cv2.imread(str(out / "frames" / "sheet.png")).shape[1] > 1000

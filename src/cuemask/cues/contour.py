@@ -18,6 +18,7 @@ _SIGMA = 1.5 / 256  # of the gradient, in heights
 _RIM = 4 / 256  # beside the round picture's border no outline is trusted, in heights
 _POWER = 0.25  # of the mean along an outline: near 0, the geometric mean, by which one faded stretch tells
 _SHORT = 0.02  # outlines that are short beside this share of height + width count for less
+_ROWS = 256  # at which larger pictures are looked at
 
 
 def contour_cue(
@@ -27,7 +28,8 @@ def contour_cue(
 
     For each of 16 levels, the 4-connected regions where `cue` is above the level and which cover 0.2 to 50 % of the
     picture are scored by the (power) mean of the gradient of `cue` along their outline; where the region meets the
-    border of the picture there is no outline. A pixel takes the best score of all regions that hold it.
+    border of the picture there is no outline. A pixel takes the best score of all regions that hold it. Pictures of
+    more than 256 rows are reduced to that many, the result is enlarged again.
 
     Parameters
     ----------
@@ -42,6 +44,8 @@ def contour_cue(
     everywhere for a constant cue.
     """
     height, width = cue.shape
+    if height > _ROWS:
+        return _from_small(cue, inside)
     gradient = _gradient(cue) ** _POWER
     trusted = np.ones((height, width), np.uint8) if inside is None else _core(inside, height)
     values = cue if inside is None else cue[inside]
@@ -53,6 +57,17 @@ def contour_cue(
         above = (cue > level) if inside is None else (cue > level) & inside
         np.maximum(best, _scores(above.astype(np.uint8), gradient, trusted, values.size), out=best)
     return np.minimum(best * (height / 256 / _FULL), 1, dtype=np.float32)
+
+
+def _from_small(cue: Float32[np.ndarray, "H W"], inside: Bool[np.ndarray, "H W"] | None) -> Float32[np.ndarray, "H W"]:
+    """The cue of a large picture from the same picture with fewer rows."""
+    height, width = cue.shape
+    size = (max(1, round(width * _ROWS / height)), _ROWS)
+    small = cv2.resize(cue, size, interpolation=cv2.INTER_AREA).astype(np.float32, copy=False)
+    within = None if inside is None else cv2.resize(inside.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0
+    found = cv2.resize(contour_cue(small, within), (width, height), interpolation=cv2.INTER_LINEAR)
+    found = found.astype(np.float32, copy=False)
+    return found if inside is None else np.where(inside, found, np.float32(0))
 
 
 def _scores(

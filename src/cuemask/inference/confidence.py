@@ -1,4 +1,4 @@
-"""How far to trust a mask: how sure the network is, and whether the mask is greyer than what lies beside it."""
+"""How far to trust a mask: how sure the network is, and whether the mask is grey and shaped as instruments are."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ _ROWS = 256  # at which the picture is looked at
 _BESIDE = 4 / 256  # how far from the mask is beside it, in heights
 _DARK = 10.0  # lightness below which nothing is grey, as in the default recipe
 _LEVELS = 256  # of greyness that are told apart
+_SMALL = 0.002  # share of the picture below which two masks do not differ much
 
 
 def confidence(
@@ -20,11 +21,13 @@ def confidence(
     rgb: UInt8[np.ndarray, "h w 3"],
     mask: Bool[np.ndarray, "h w"],
     inside: Bool[np.ndarray, "h w"] | None = None,
+    shape: Float32[np.ndarray, "h3 w3"] | None = None,
 ) -> float:
-    """The `certainty` of the network times the `separation` of its mask; no label enters.
+    """The `certainty` of the network times the `separation` of its mask, times its `agreement`; no label enters.
 
     The first alone takes tools and what the network is sure to be tools for the same, the second alone knows nothing
-    of a mask that is empty. docs/deviations.md tells how well both rank frames by their true IoU.
+    of a mask that is empty, the third nothing of tools that were never drawn. docs/deviations.md tells how well they
+    rank frames by their true IoU.
 
     Parameters
     ----------
@@ -32,12 +35,15 @@ def confidence(
         `thresholds.finished_probability`: 0 outside the endoscope's picture.
     rgb, mask, inside
         Of the same picture: the frame and its mask cut to the rectangle, and the area's `inside`.
+    shape
+        The shape cue of the same picture; without it, agreement does not count.
 
     Returns
     -------
     In [0, 1].
     """
-    return certainty(p, mask) * separation(rgb, mask, inside)
+    agreed = 1.0 if shape is None else agreement(mask, shape)
+    return certainty(p, mask) * separation(rgb, mask, inside) * agreed
 
 
 def certainty(p: Float32[np.ndarray, "h2 w2"], mask: Bool[np.ndarray, "h w"]) -> float:
@@ -98,6 +104,27 @@ def separation(
     side = 2 * max(1, round(_BESIDE * size[1])) + 1
     beside = cv2.dilate(small, np.ones((side, side), np.uint8)) > small
     return max(0.0, 2 * _greater(grey[small > 0], grey[beside if within is None else beside & within]) - 1)
+
+
+def agreement(mask: Bool[np.ndarray, "h w"], shape: Float32[np.ndarray, "h2 w2"]) -> float:
+    """How far a mask is what the shape cue sees: (2 sum(m s) + c) / (sum(m) + sum(s) + c), Dice for probabilities.
+
+    The constant c, a five hundredth of the picture, keeps an empty mask where shape sees next to nothing near 1.
+
+    Parameters
+    ----------
+    mask, shape
+        Of the same picture, not always at the same size; `shape` in [0, 1].
+
+    Returns
+    -------
+    In (0, 1].
+    """
+    height, width = shape.shape
+    marked = _reduced(mask, (width, height))
+    both, either = float(shape[marked > 0].sum()), float(marked.sum()) + float(shape.sum())
+    small = _SMALL * shape.size
+    return (2 * both + small) / (either + small)
 
 
 def _looked_at(shape: tuple[int, ...]) -> tuple[int, int]:

@@ -90,7 +90,7 @@ def write_masks(model: Predictor, clip: Clip, area: PictureArea, options: Option
         else:
             height, width = mask.shape
             own = area.of(height, width)
-            told = told_of(p, frame.rgb, mask, own)
+            told = told_of(p, frame.rgb, mask, own, model.recipe)
             if options.save_probability:
                 full = full_probability(p, own, height, width)
                 write_probability(probabilities / f"{frame.name}.png", full)
