@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 from jaxtyping import Float32
@@ -24,11 +26,11 @@ from cuemask.phantom.school.waves import (
 
 # Kinds and how often each is drawn.
 BACKGROUNDS = {
-    "abdomen": 0.22,
-    "gallbladder": 0.24,
+    "abdomen": 0.20,
+    "gallbladder": 0.23,
     "pelvis": 0.20,
     "bowel": 0.09,
-    "colon": 0.06,
+    "colon": 0.09,
     "eye": 0.05,
     "cavity": 0.08,
     "wild": 0.06,
@@ -48,6 +50,8 @@ def _abdomen(rng: np.random.Generator, shape: Shape) -> Picture:
     for _ in range(rng.integers(2, 6)):
         name = _pick(rng, "liver", "liver", "fat", "fat", "peritoneum", "bowel", "gallbladder", "fascia", "cavity")
         rgb = paint(rng, rgb, _outline(rng, shape), draw_skin(rng, name))
+    if rng.random() < 0.3:
+        rgb = _with_blown_tissue(rng, rgb)
     return _details(rng, rgb)
 
 
@@ -64,6 +68,8 @@ def _gallbladder(rng: np.random.Generator, shape: Shape) -> Picture:
         rgb = paint(rng, rgb, _outline(rng, shape), draw_skin(rng, name))
     if rng.random() < 0.5:
         rgb = paint(rng, rgb, flank(rng, shape), draw_skin(rng, "fat"))
+    if rng.random() < 0.4:
+        rgb = _with_blown_tissue(rng, rgb)
     return _details(rng, rgb)
 
 
@@ -178,6 +184,20 @@ def _outline(rng: np.random.Generator, shape: Shape) -> Outline:
     if kind < 0.80:
         return tube(rng, shape, float(np.exp(rng.uniform(np.log(0.015), np.log(0.18)))))
     return sheet(rng, shape) if kind < 0.92 else fold(rng, shape)
+
+
+def _with_blown_tissue(rng: np.random.Generator, rgb: Picture) -> Picture:
+    """Small pale tissue so near the lamp that it is white in the picture: lumps, bands and hems."""
+    shape = (rgb.shape[0], rgb.shape[1])
+    for _ in range(rng.integers(1, 4)):
+        skin = draw_skin(rng, _pick(rng, "fascia", "fascia", "fat", "bowel"))
+        glow = np.float32(rng.uniform(1.1, 1.9))
+        skin = replace(skin, deep=skin.deep * glow, light=skin.light * glow, wet=1.0)
+        size = float(np.exp(rng.uniform(np.log(0.02), np.log(0.15))))
+        kind = rng.random()
+        outline = lump(rng, shape, size, 5.0) if kind < 0.5 else tube(rng, shape, 0.5 * size)
+        rgb = paint(rng, rgb, outline if kind < 0.85 else fold(rng, shape), skin)
+    return rgb
 
 
 def _pick(rng: np.random.Generator, *names: str) -> str:

@@ -210,7 +210,7 @@ def sealer(rng: np.random.Generator, shape: Shape) -> list[Part]:
 def rod(rng: np.random.Generator, shape: Shape) -> list[Part]:
     """A plain rod, needle or cannula of one or two diameters, its end blunt, pointed or cut aslant."""
     pose = draw_pose(rng, shape, 4.0, 0.12)
-    metal = draw_metal(rng, *_STEELS, "blue", "plastic", "gold")
+    metal = draw_metal(rng, *_STEELS, *_INSULATED, "blue", "plastic", "gold")
     thin = pose.half * rng.uniform(0.25, 1.0)
     tip = strip(pose.joint - 2 * pose.axis, pose.axis, pose.half * rng.uniform(2.0, 9.0), thin, metal,
                 end_half=thin * rng.uniform(0.1, 1.0), round_end=rng.random() < 0.5)  # fmt: skip
@@ -257,20 +257,20 @@ def retractor(rng: np.random.Generator, shape: Shape) -> list[Part]:
 
 # Kinds and how often each is drawn.
 HEADS: dict[str, tuple[Callable[[np.random.Generator, Shape], list[Part]], float]] = {
-    "grasper": (grasper, 0.13),
+    "grasper": (grasper, 0.12),
     "dissector": (dissector, 0.06),
-    "scissors": (scissors, 0.06),
-    "hook": (hook, 0.12),
-    "spatula": (spatula, 0.06),
-    "clip_applier": (clip_applier, 0.06),
-    "suction": (suction, 0.06),
-    "stapler": (stapler, 0.05),
+    "scissors": (scissors, 0.05),
+    "hook": (hook, 0.15),
+    "spatula": (spatula, 0.08),
+    "clip_applier": (clip_applier, 0.05),
+    "suction": (suction, 0.05),
+    "stapler": (stapler, 0.04),
     "trocar": (trocar, 0.04),
-    "wrist": (wrist, 0.13),
+    "wrist": (wrist, 0.11),
     "needle_driver": (needle_driver, 0.03),
-    "sealer": (sealer, 0.07),
-    "rod": (rod, 0.07),
-    "sheath": (sheath, 0.04),
+    "sealer": (sealer, 0.06),
+    "rod": (rod, 0.09),
+    "sheath": (sheath, 0.05),
     "retractor": (retractor, 0.02),
 }
 
@@ -327,6 +327,8 @@ def _cone(rng: np.random.Generator, pose: Pose) -> tuple[list[Part], Point, floa
     if rng.random() < 0.2:
         return shaft(rng, pose, body), pose.joint, 0.5 * pose.half
     cone = draw_metal(rng, *(("ceramic",) * 4), "plastic", "blue", "dark", "black")
+    if rng.random() < 0.4:  # white or dark all over, as in full light
+        cone = cone.plain(rng.uniform(0.9, 1.3))
     long, end = pose.half * rng.uniform(1.2, 4.5), pose.half * rng.uniform(0.12, 0.5)
     s = np.linspace(0.0, 1.0, 48)
     bulge = 1.0 + rng.uniform(-0.25, 0.25) * np.sin(np.pi * s)

@@ -45,8 +45,8 @@ def draw_pose(rng: np.random.Generator, shape: tuple[int, int], reach: float, wi
     else:  # near the camera
         half = rng.uniform(min(0.08, widest), 1.25 * widest) * height
     tip = np.clip(rng.normal(0.5, 0.22, 2), 0.04, 0.96) * (width, height)
-    if rng.random() < 0.2:  # only its end peeps in
-        tip = _rim(rng, shape, rng.uniform(0.02, 0.2))
+    if rng.random() < 0.3:  # only its end peeps in
+        tip = _rim(rng, shape, rng.uniform(0.02, 0.35))
     angle = rng.uniform(0.0, 2.0 * np.pi)
     if rng.random() < 0.6:  # from a lower corner or a side, as most do
         angle = float(rng.choice([0.0, np.pi])) + rng.normal(0.0, 0.5)

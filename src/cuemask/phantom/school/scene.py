@@ -186,8 +186,11 @@ def _pasted(
 ) -> Picture:
     """One cut-out laid on the picture: its shadow, the lamp on it, the tissue's colour in its metal."""
     lit = color.astype(np.float32) * np.float32(rng.uniform(0.6, 1.3) * 2.0 / 255.0)
-    if rng.random() < 0.2:
+    kind = rng.random()
+    if kind < 0.2:
         lit *= np.float32(rng.uniform(1.3, 2.8))  # near the lamp: blown out
+    elif kind < 0.4:  # no brighter and no darker than the tissue behind it
+        lit *= np.float32(rng.uniform(0.7, 1.2)) * _mean(rgb, alpha) / np.float32(max(0.02, _mean(lit, alpha)))
     mirrored = np.float32(max(0.0, rng.normal(0.12, 0.12)))
     grey = cv2.transform(lit, np.full((3, 3), 0.4)).astype(np.float32, copy=False)
     lit = lit * (1 - mirrored) + mirrored * (grey + np.float32(0.4)) * around
@@ -199,6 +202,11 @@ def _pasted(
         alpha = cv2.GaussianBlur(alpha, (0, 0), blur).astype(np.float32, copy=False)
         lit = cv2.GaussianBlur(lit, (0, 0), blur).astype(np.float32, copy=False)
     return rgb + planes(alpha) * (lit - rgb)
+
+
+def _mean(rgb: Picture, alpha: Field) -> np.float32:
+    """Brightness where a cut-out lies."""
+    return np.float32(np.dot(rgb.mean(axis=2).ravel(), alpha.ravel()) / max(1.0, float(alpha.sum())))
 
 
 def _shadow(rng: np.random.Generator, alpha: Field, height_px: int) -> Field:
