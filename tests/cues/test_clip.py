@@ -369,3 +369,15 @@ def test_the_papers_clip_is_not_looked_over(clip, tmp_path, monkeypatch):
     clip_kept = kept(clip, tmp_path / "w")
     monkeypatch.setattr(type(clip_kept), "cues", lambda *_: pytest.fail("looked over"))
     assert clip_kept.clipwide(RECIPE) == Clipwide(None, 1.0)
+
+
+@pytest.mark.parametrize(("left", "say"), [(0, 1.0), (20, 0.0)])
+def test_shape_has_a_say_in_a_clip_where_something_comes_in_from_the_rim(clip, tmp_path, monkeypatch, left, say):
+    def seen(rgb, inside=None):
+        found = np.zeros(rgb.shape[:2], np.float32)
+        found[20:30, left : left + 25] = 0.9
+        return found
+
+    monkeypatch.setattr(clip_module, "shape_cue", seen)
+    recipe = load_recipe("default", [*SMALL, "cues.use=color,shape"])
+    assert kept(clip, tmp_path / "w", recipe).clipwide(recipe).shape_say == say

@@ -13,7 +13,7 @@ import torch
 
 from cuemask.cues import shape
 from cuemask.cues.onnx_bytes import model, node
-from cuemask.cues.shape import HEIGHT_PX, RECORD, WEIGHTS, WIDTH_PX, shape_cue, shape_model, shape_weights
+from cuemask.cues.shape import HEIGHT_PX, RECORD, WEIGHTS, WIDTH_PX, entering, shape_cue, shape_model, shape_weights
 from cuemask.learning.unet import UNet
 from cuemask.phantom.school import DrawnScene, draw_scene
 
@@ -105,3 +105,29 @@ def test_the_network_is_read_once_a_thread(monkeypatch: pytest.MonkeyPatch):
     shape_cue(np.zeros((40, 40, 3), np.uint8))
     monkeypatch.setattr(shape, "shape_weights", lambda: pytest.fail("read again"))
     shape_cue(np.zeros((40, 40, 3), np.uint8))
+
+
+# What comes in from the rim
+
+
+def test_what_comes_in_from_the_rim_is_kept_whole_and_a_hole_in_the_middle_is_not():
+    seen = np.zeros((100, 140), np.float32)
+    seen[40:50, 0:60] = 0.15  # a faint shaft, and a sure tip on it
+    seen[38:52, 60:70] = 0.9
+    seen[70:80, 90:100] = 1.0
+    found = entering(seen)
+    assert np.array_equal(found[:60], seen[:60])
+    assert not found[60:].any()
+
+
+def test_the_rim_is_that_of_the_endoscopes_picture():
+    inside = np.zeros((100, 140), bool)
+    inside[10:90, 20:120] = True
+    seen = np.zeros((100, 140), np.float32)
+    seen[40:50, 21:60] = 0.8
+    assert np.array_equal(entering(seen, inside), seen)
+    assert not entering(seen).any()
+
+
+def test_nothing_comes_in_where_nothing_is():
+    assert not entering(np.full((40, 50), 0.05, np.float32)).any()

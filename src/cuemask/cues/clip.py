@@ -37,7 +37,7 @@ from cuemask.cues.lesion import lesion_cue
 from cuemask.cues.location import MeanMap, gaussian_location
 from cuemask.cues.motion import frame_gap, motion_cue
 from cuemask.cues.objectness import objectness_cue
-from cuemask.cues.shape import shape_cue
+from cuemask.cues.shape import entering, shape_cue
 from cuemask.errors import PictureError
 from cuemask.media.area import PictureArea
 from cuemask.media.clips import Clip
@@ -137,8 +137,7 @@ class KeptClip:
         def looked_at(index: int) -> tuple[np.ndarray, float, float]:
             looks = fused(self.cues(index, lean), self.inside, lean.cues)
             assert looks is not None
-            shape = shape_cue(self.rgb[index], self.inside)[inside] if asks_shape(recipe) else np.ones(1, np.float32)
-            return looks[inside], self._clearest(index, recipe), float(np.quantile(shape, 0.995))
+            return looks[inside], self._clearest(index, recipe), self._clearest_shape(index, recipe)
 
         looks, clearest, shapes = zip(*in_threads(looked_at, self._some()), strict=True)
         spread = spread_of(np.concatenate(looks))
@@ -157,6 +156,13 @@ class KeptClip:
             for grey in true_grey(ranges)
         ]
         return float(max(greatest))
+
+    def _clearest_shape(self, index: int, recipe: Recipe) -> float:
+        """The greatest shape in a frame of what comes in from the picture's rim; 1 where nobody asks."""
+        if not asks_shape(recipe):
+            return 1.0
+        shape = entering(shape_cue(self.rgb[index], self.inside), self.inside)
+        return float(np.quantile(shape if self.inside is None else shape[self.inside], 0.995))
 
     def _neighbours(self, index: int) -> list[UInt8[np.ndarray, "H W 3"]]:
         return [self.rgb[i] for i in (index - self._gap, index + self._gap) if 0 <= i < len(self.rgb)]

@@ -23,6 +23,8 @@ HEIGHT_PX, WIDTH_PX = 160, 224  # what the network looks at
 _BLOCK = 2  # side of the square of pixels that the network takes as one
 _LEVELS = 4
 _EPSILON = 1e-5  # of batch normalisation
+_FAINT = 0.1  # shape above which pixels hang together
+_RIM = 0.03  # from the picture's end, in heights
 
 Weights = Mapping[str, Num[np.ndarray, "..."]]
 
@@ -51,6 +53,32 @@ def shape_cue(
     p = cv2.resize(_seen(small.astype(np.uint8, copy=False)), (width, height), interpolation=cv2.INTER_LINEAR)
     p = np.clip(p, 0, 1).astype(np.float32, copy=False)
     return p if inside is None else np.where(inside, p, np.float32(0))
+
+
+def entering(
+    shape: Float32[np.ndarray, "H W"], inside: Bool[np.ndarray, "H W"] | None = None
+) -> Float32[np.ndarray, "H W"]:
+    """The shape cue where it is part of something that comes in from the picture's rim, elsewhere 0.
+
+    Something is a part of the picture (8-connected) where the cue is above 0.1; it comes in if it is within 3 % of the
+    picture's height from where the picture ends. A hole or a patch of glare does not; the tip of an instrument whose
+    shaft is hidden does not either, so single frames are not judged by this, only whole clips.
+
+    Parameters
+    ----------
+    shape
+        In [0, 1].
+    inside
+        Where the endoscope's picture is; None for everywhere.
+    """
+    height, width = shape.shape
+    picture = np.ones((height, width), np.uint8) if inside is None else inside.astype(np.uint8)
+    side = 2 * max(1, round(_RIM * height)) + 1
+    core = cv2.erode(picture, np.ones((side, side), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=0)
+    count, parts = cv2.connectedComponents((shape > _FAINT).astype(np.uint8), connectivity=8)
+    parts = np.asarray(parts, np.intp)
+    comes_in = np.bincount(parts[(picture > core) & (shape > _FAINT)], minlength=count) > 0
+    return np.where(np.take(comes_in, parts), shape, np.float32(0))
 
 
 def shape_weights() -> Weights:

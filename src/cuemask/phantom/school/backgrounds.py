@@ -111,6 +111,8 @@ def _colon(rng: np.random.Generator, shape: Shape) -> Picture:
     deep = 1.0 - step((radius / rng.uniform(0.05, 0.3)).astype(np.float32))
     rgb = rgb * planes((1.0 - rng.uniform(0.4, 1.0) * deep).astype(np.float32))
     rgb = rgb + planes(glare(rng, slope_x, slope_y, rng.uniform(0.3, 1.0)))
+    if rng.random() < 0.5:
+        rgb = _with_hole(rng, rgb.astype(np.float32))
     for _ in range(rng.integers(0, 4)):
         rgb = paint(rng, rgb.astype(np.float32), fold(rng, shape), skin, rng.uniform(0.4, 1.0))
     return rgb.astype(np.float32)
@@ -211,12 +213,30 @@ def _details(rng: np.random.Generator, rgb: Picture) -> Picture:
         rgb = _with_strands(rng, rgb)
     if rng.random() < 0.35:
         rgb = _with_veil(rng, rgb)
+    if rng.random() < 0.15:
+        rgb = _with_hole(rng, rgb)
     for name, share in (("blood", 0.35), ("bile", 0.10), ("char", 0.12)):
         if rng.random() < share:
             rgb = _stained(rng, rgb, name)
     if rng.random() < 0.6:
         rgb = _with_glitter(rng, rgb)
     return _with_specks(rng, rgb) if rng.random() < 0.7 else rgb
+
+
+def _with_hole(rng: np.random.Generator, rgb: Picture) -> Picture:
+    """A dark opening with a sharp rim and drops of glare around it: the way on in a colon, a gap between organs."""
+    shape = (rgb.shape[0], rgb.shape[1])
+    size = float(np.exp(rng.uniform(np.log(0.02), np.log(0.14))))
+    hole = lump(rng, shape, size, 3.5)
+    dark = drawn(rng, (0.0, 0.0, 0.0), (0.16, 0.14, 0.12))
+    softness = float(np.exp(rng.uniform(np.log(0.004), np.log(0.03))))
+    cover = step(hole.depth / np.float32(softness) + np.float32(0.5))
+    rim = np.exp(-((hole.depth / np.float32(0.4 * size)) ** 2)) * rng.uniform(0.0, 0.6)
+    rgb = rgb * planes((1.0 - rim).astype(np.float32))
+    rgb = mix(rgb, dark.tolist(), (rng.uniform(0.85, 1.0) * cover).astype(np.float32))
+    drops = np.clip(waves(rng, shape, rng.uniform(20, 60)) - rng.uniform(0.6, 1.4), 0.0, 1.0) * 2.0
+    near = np.exp(-(((hole.depth + 0.3 * size) / np.float32(0.5 * size)) ** 2))
+    return (rgb + planes((drops * near).astype(np.float32))).astype(np.float32)
 
 
 def _with_strands(rng: np.random.Generator, rgb: Picture) -> Picture:
