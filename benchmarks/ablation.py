@@ -39,6 +39,7 @@ CHANGES: dict[str, tuple[str, ...]] = {
     "- location": (_using(less="location"),),
     "- threshold": ("masks.threshold=otsu",),
     "- refinement": ("masks.refinement=none",),
+    "+ steps": ("training.steps=300",),
     "+ motion": (_using(more="motion"),),
     "+ objectness": (_using(more="objectness"),),
     "+ diffusion, resnet18": ("features.extractor=resnet18", "features.weights={weights}", *_DIFFUSES),
