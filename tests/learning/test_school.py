@@ -6,30 +6,29 @@ import io
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from cuemask.errors import WeightsError
+from cuemask.errors import TrainingError, WeightsError
 from cuemask.learning import school
-from cuemask.learning.pool import Pool, draw_pool
-from cuemask.learning.school import Lessons, batches, held_out, main, school_loss, school_network, school_weights, teach
+from cuemask.learning.pool import draw_pool
+from cuemask.learning.school import (
+    PIECES,
+    Lessons,
+    batches,
+    held_out,
+    main,
+    school_loss,
+    school_network,
+    school_weights,
+    teach,
+)
 
-FEW = Lessons(pictures=4, steps=6, batch=2, small=0.5, held_out=2)
-
-
-@pytest.fixture(autouse=True)
-def _small_pictures(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(school, "SMALL_PX", (32, 64))
-    for module in ("school", "pool"):
-        monkeypatch.setattr(f"cuemask.learning.{module}.HEIGHT_PX", 64)
-        monkeypatch.setattr(f"cuemask.learning.{module}.WIDTH_PX", 96)
-
-
-@pytest.fixture
-def pool(tmp_path: Path) -> Pool:
-    return draw_pool(tmp_path, 4, seed=0)
+PX = (64, 96)
+FEW = Lessons(pictures=4, steps=6, batch=2, small=0.5, small_px=(32, 64), picture_px=PX, held_out=2)
 
 
 def test_the_loss_of_a_sure_right_answer_is_none_and_of_a_wrong_one_large():
@@ -57,12 +56,12 @@ def test_small_instruments_count_as_much_as_large_ones():
     assert dice[0] == pytest.approx(dice[1], abs=0.1)
 
 
-def test_lessons_lower_the_loss(pool: Pool):
+def test_lessons_lower_the_loss(tmp_path: Path):
     lessons = replace(FEW, batch=3)
     torch.manual_seed(0)
     net = school_network()
     optimiser = torch.optim.AdamW(net.parameters(), 5e-3)
-    rgb, mask = next(batches(pool, lessons, range(1)))
+    rgb, mask = next(iter(batches(tmp_path, lessons, range(1), workers=0)))
     losses = []
     for _ in range(12):
         loss = school_loss(net(rgb), mask)
@@ -73,24 +72,37 @@ def test_lessons_lower_the_loss(pool: Pool):
     assert losses[-1] < 0.9 * losses[0]
 
 
-def test_batches_follow_from_seed_and_step_alone(pool: Pool):
-    whole = list(batches(pool, FEW, range(6)))
-    late = list(batches(pool, FEW, range(4, 6)))
+def test_batches_follow_from_seed_and_step_alone(tmp_path: Path):
+    draw_pool(tmp_path / PIECES, FEW.pictures, FEW.seed, PX)
+    whole = list(batches(tmp_path, FEW, range(6), workers=0))
+    late = list(batches(tmp_path, FEW, range(4, 6), workers=2))
     for (rgb, mask), (same, its_mask) in zip(whole[4:], late, strict=True):
         assert torch.equal(rgb, same)
         assert torch.equal(mask, its_mask)
 
 
-def test_the_first_lessons_show_smaller_pictures(pool: Pool):
-    sizes = [tuple(rgb.shape[-2:]) for rgb, _ in batches(pool, FEW, range(6))]
+def test_pieces_do_not_depend_on_how_many_processes_draw_them(tmp_path: Path):
+    alone, together = draw_pool(tmp_path / "alone", 4, 0, PX), draw_pool(tmp_path / "together", 4, 0, PX, processes=2)
+    assert np.array_equal(alone.instruments, together.instruments)
+    assert alone.foreign_kinds == together.foreign_kinds
+
+
+def test_the_first_lessons_show_smaller_pictures(tmp_path: Path):
+    sizes = [tuple(rgb.shape[-2:]) for rgb, _ in batches(tmp_path, FEW, range(6), workers=0)]
     assert sizes == [(32, 64)] * 3 + [(64, 96)] * 3
+
+
+def test_a_loss_that_is_no_number_ends_the_lessons(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(school, "school_loss", lambda logits, _: logits.mean() * float("nan"))
+    with pytest.raises(TrainingError, match="no longer a number"):
+        teach(FEW, tmp_path)
 
 
 def test_what_was_broken_off_goes_on_as_if_it_had_not_been(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     unbroken, _ = teach(FEW, tmp_path / "unbroken")
     step = school._step
 
-    def breaks(pupil: school._Pupil, *rest: object) -> float:
+    def breaks(pupil: school._Pupil, *rest: Any) -> torch.Tensor:
         if pupil.step == 4:
             raise KeyboardInterrupt
         return step(pupil, *rest)
@@ -118,15 +130,15 @@ def test_a_damaged_checkpoint_is_refused(tmp_path: Path):
 
 
 def test_pieces_are_drawn_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    first = draw_pool(tmp_path, 4, seed=0)
+    first = draw_pool(tmp_path, 4, 0, PX)
     monkeypatch.setattr("cuemask.learning.pool.draw_tissue", lambda *_: pytest.fail("drawn again"))
-    again = draw_pool(tmp_path, 4, seed=0)
+    again = draw_pool(tmp_path, 4, 0, PX)
     assert np.array_equal(first.tissues, again.tissues)
     assert first.kinds == again.kinds
 
 
 def test_held_out_scenes_are_measured():
-    measured = held_out(school_network().eval(), 3)
+    measured = held_out(school_network().eval(), 3, PX)
     assert measured["scenes"] == 3
     assert 0 <= measured["iou"] <= 1
 
@@ -144,7 +156,7 @@ def test_weights_are_written_in_half_precision():
 def test_the_command_writes_weights_and_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(school, "Lessons", lambda **given: replace(FEW, **given))
     out = tmp_path / "shape.npz"
-    options = ["--out", str(out), "--pictures", "4", "--steps", "2"]
+    options = ["--out", str(out), "--workers", "0", "--pictures", "4", "--steps", "2"]
     assert main(options) == 0
     record = json.loads(out.with_suffix(".json").read_text())
     assert record["lessons"]["steps"] == 2
@@ -156,7 +168,7 @@ def test_the_command_writes_weights_and_record(tmp_path: Path, monkeypatch: pyte
 def test_later_lessons_go_on_from_earlier_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(school, "Lessons", lambda **given: replace(FEW, **given))
     first, second = tmp_path / "first.npz", tmp_path / "second.npz"
-    few = ["--pictures", "4", "--steps", "1"]
+    few = ["--workers", "0", "--pictures", "4", "--steps", "1"]
     assert main(["--out", str(first), *few]) == 0
     assert main(["--out", str(second), *few, "--learning-rate", "0", "--start", str(first)]) == 0
     before, after = np.load(first), np.load(second)

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 
+import cv2
 import numpy as np
 from jaxtyping import UInt8
 
 from cuemask.media.files import make_folder, write_bytes, written_aside
-from cuemask.media.threads import in_threads
+from cuemask.phantom.fields import Shape
 from cuemask.phantom.school import Cutout, DrawnScene, compose, draw_foreign, draw_instrument, draw_tissue
 from cuemask.phantom.school.scene import foreign_count, instrument_count
 
-HEIGHT_PX, WIDTH_PX = 160, 224  # of the drawn pictures
 _FOREIGN_SHARE = 8  # one foreign thing to so many tissues
-Wrap = Callable[[Iterable[int], int], Iterable[int]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,13 +58,15 @@ class Pool:
         return compose(rng, tissue, cutouts, (height_px, width_px))
 
 
-def draw_pool(folder: Path, pictures: int, seed: int, wrap: Wrap = lambda numbers, _: numbers) -> Pool:
+def draw_pool(folder: Path, pictures: int, seed: int, shape: Shape, processes: int = 0) -> Pool:
     """Draw `pictures` tissues, twice as many instruments and a few foreign things; read what is drawn already.
 
     Parameters
     ----------
-    wrap
-        Wraps the numbers of what is yet to be drawn, given with their total: a progress bar.
+    shape
+        Height and width of the pictures to be made of the pieces.
+    processes
+        How many processes draw; 0 draws in this one.
 
     Raises
     ------
@@ -70,27 +74,18 @@ def draw_pool(folder: Path, pictures: int, seed: int, wrap: Wrap = lambda number
         If the folder cannot be written.
     """
     make_folder(folder)
-    shape = (HEIGHT_PX, WIDTH_PX)
-
-    def tissue(n: int) -> tuple[UInt8[np.ndarray, "h w 3"], str]:
-        kind, rgb = draw_tissue(np.random.default_rng([seed, 10, n]), shape)
-        return rgb, kind
-
-    def instrument(n: int) -> tuple[UInt8[np.ndarray, "H W 5"], str]:
-        return _stacked(draw_instrument(np.random.default_rng([seed, 11, n]), shape))
-
-    def other(n: int) -> tuple[UInt8[np.ndarray, "H W 5"], str]:
-        return _stacked(draw_foreign(np.random.default_rng([seed, 12, n]), shape))
-
     name = f"{pictures}-{seed}"
-    tissues, _ = _kept(folder / f"tissues-{name}.npy", pictures, tissue, wrap)
-    instruments, kinds = _kept(folder / f"instruments-{name}.npy", 2 * pictures, instrument, wrap)
-    foreign, foreign_kinds = _kept(folder / f"foreign-{name}.npy", max(4, pictures // _FOREIGN_SHARE), other, wrap)
+    tissues, _ = _kept(folder / f"tissues-{name}.npy", pictures, partial(_tissue, shape, seed), processes)
+    instruments, kinds = _kept(
+        folder / f"instruments-{name}.npy", 2 * pictures, partial(_instrument, shape, seed), processes
+    )
+    count = max(4, pictures // _FOREIGN_SHARE)
+    foreign, foreign_kinds = _kept(folder / f"foreign-{name}.npy", count, partial(_foreign, shape, seed), processes)
     return Pool(tissues, instruments, foreign, kinds, foreign_kinds)
 
 
 def _kept(
-    path: Path, count: int, draw: Callable[[int], tuple[np.ndarray, str]], wrap: Wrap
+    path: Path, count: int, draw: Callable[[int], tuple[np.ndarray, str]], processes: int
 ) -> tuple[np.ndarray, list[str]]:
     """`count` drawn arrays in one file, and their kinds in another, written last."""
     names = path.with_suffix(".json")
@@ -99,12 +94,36 @@ def _kept(
         with written_aside(path) as aside:
             array = np.lib.format.open_memmap(aside, "w+", np.uint8, (count, *size))
             kinds: list[str] = []
-            for n, (piece, kind) in enumerate(in_threads(draw, wrap(range(count), count))):
+            for n, (piece, kind) in enumerate(_drawn(draw, count, processes)):
                 array[n] = piece
                 kinds.append(kind)
             array.flush()
         write_bytes(names, json.dumps(kinds).encode())
     return np.load(path, mmap_mode="r"), json.loads(names.read_text())
+
+
+def _drawn(
+    draw: Callable[[int], tuple[np.ndarray, str]], count: int, processes: int
+) -> Iterator[tuple[np.ndarray, str]]:
+    if not processes:
+        yield from map(draw, range(count))
+        return
+    fresh = get_context("spawn")  # a forked process would wait for OpenCV's threads, which do not live in it
+    with ProcessPoolExecutor(processes, fresh, cv2.setNumThreads, (1,)) as pool:
+        yield from pool.map(draw, range(count), chunksize=8)
+
+
+def _tissue(shape: Shape, seed: int, n: int) -> tuple[UInt8[np.ndarray, "h w 3"], str]:
+    kind, rgb = draw_tissue(np.random.default_rng([seed, 10, n]), shape)
+    return rgb, kind
+
+
+def _instrument(shape: Shape, seed: int, n: int) -> tuple[UInt8[np.ndarray, "H W 5"], str]:
+    return _stacked(draw_instrument(np.random.default_rng([seed, 11, n]), shape))
+
+
+def _foreign(shape: Shape, seed: int, n: int) -> tuple[UInt8[np.ndarray, "H W 5"], str]:
+    return _stacked(draw_foreign(np.random.default_rng([seed, 12, n]), shape))
 
 
 def _stacked(cutout: Cutout) -> tuple[UInt8[np.ndarray, "H W 5"], str]:

@@ -17,7 +17,7 @@ import math
 import pickle
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -28,21 +28,23 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
 
 from cuemask import __version__
 from cuemask.errors import CuemaskError, OutputError, TrainingError, WeightsError
 from cuemask.learning.averaging import move_average
-from cuemask.learning.pool import HEIGHT_PX, WIDTH_PX, Pool, draw_pool
+from cuemask.learning.pool import Pool, draw_pool
 from cuemask.learning.training import has_bfloat16
 from cuemask.learning.unet import UNet
 from cuemask.media.files import make_folder, write_bytes, written_aside
-from cuemask.media.threads import in_threads
+from cuemask.phantom.fields import Shape
 from cuemask.phantom.school import draw_scene
 
 log = logging.getLogger(__name__)
 
 HELD_OUT_SEED = 1_000_000  # held-out scenes are numbered from here
-SMALL_PX = (128, 160)  # size of the pictures of the first part of the lessons
+PIECES = "pieces"  # folder of drawn pieces within the lessons' folder
+READ_EVERY = 100  # steps from one reading of the losses to the next
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,9 @@ class Lessons:
     steps, batch
         Steps of the optimiser, pictures a step.
     small
-        Share of the steps, the first ones, on pictures of `SMALL_PX`: less than half the work.
+        Share of the steps, the first ones, on pictures of `small_px`: less than half the work.
+    small_px, picture_px
+        Height and width of those pictures, and of all others.
     learning_rate
         Of AdamW, at its highest; it falls to 0 along half a cosine.
     averaging
@@ -71,6 +75,8 @@ class Lessons:
     steps: int = 5600
     batch: int = 8
     small: float = 0.72
+    small_px: Shape = (128, 160)
+    picture_px: Shape = (160, 224)
     learning_rate: float = 2e-3
     averaging: float = 0.998
     held_out: int = 200
@@ -98,7 +104,12 @@ def school_loss(logits: Float[Tensor, "B 1 H W"], mask: Float[Tensor, "B 1 H W"]
 
 
 def teach(
-    lessons: Lessons, folder: Path, start: UNet | None = None, checkpoint_seconds: float = 120.0
+    lessons: Lessons,
+    folder: Path,
+    start: UNet | None = None,
+    checkpoint_seconds: float = 120.0,
+    device: str = "cpu",
+    workers: int = 0,
 ) -> tuple[UNet, dict[str, Any]]:
     """Teach a network; goes on where an earlier call with the same `folder` was broken off.
 
@@ -108,6 +119,11 @@ def teach(
         Where drawn pieces and the checkpoint are kept.
     start
         The network that `lessons.start` stands for, taught in earlier lessons.
+    device
+        Where the network works: `cpu`, `cuda`, `cuda:1`.
+    workers
+        Processes that draw pieces, and put pictures together while the network works; 0 does all in this one. What
+        is drawn does not depend on it.
 
     Returns
     -------
@@ -123,36 +139,40 @@ def teach(
         If `folder` cannot be written.
     """
     started = time.monotonic()
-    pool = draw_pool(folder / "pieces", lessons.pictures, lessons.seed)
+    draw_pool(folder / PIECES, lessons.pictures, lessons.seed, lessons.picture_px, workers)
     drawing_seconds = time.monotonic() - started
     torch.manual_seed(lessons.seed)
-    net = (school_network() if start is None else copy.deepcopy(start)).to(memory_format=torch.channels_last).train()  # pyright: ignore[reportCallIssue]
-    optimiser = torch.optim.AdamW(net.parameters(), lessons.learning_rate, fused=True)
+    net = (school_network() if start is None else copy.deepcopy(start)).to(device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    optimiser = torch.optim.AdamW(net.train().parameters(), lessons.learning_rate, fused=True)
     pupil = _Pupil(net, copy.deepcopy(net), optimiser)
     checkpoint = folder / "checkpoint.pt"
     if checkpoint.is_file():
         _restore(checkpoint, pupil, lessons)
     started, saved = time.monotonic() - pupil.seconds, time.monotonic()
     remaining = range(pupil.step, lessons.steps)
-    for step, batch in zip(remaining, batches(pool, lessons, remaining), strict=True):
+    losses: list[Tensor] = []
+    for step, batch in zip(remaining, batches(folder, lessons, remaining, workers), strict=True):
         for group in optimiser.param_groups:
             group["lr"] = lessons.learning_rate * 0.5 * (1 + math.cos(math.pi * step / lessons.steps))
-        loss = _step(pupil, batch, lessons)
-        pupil.losses.append(loss)
-        pupil.step, pupil.seconds = step + 1, time.monotonic() - started
-        if pupil.step % 100 == 0:
-            log.info(
-                "step %d of %d: loss %.4f, %.0f s",
-                pupil.step,
-                lessons.steps,
-                np.mean(pupil.losses[-100:]),
-                pupil.seconds,
-            )
-        if time.monotonic() - saved > checkpoint_seconds or pupil.step == lessons.steps:
+        losses.append(_step(pupil, batch, lessons))
+        pupil.step = step + 1
+        due = step + 1 == lessons.steps or time.monotonic() - saved > checkpoint_seconds
+        if len(losses) < READ_EVERY and not due:
+            continue
+        pupil.losses += _read(losses)
+        pupil.seconds, losses = time.monotonic() - started, []
+        log.info(
+            "step %d of %d: loss %.4f, %.0f s",
+            pupil.step,
+            lessons.steps,
+            np.mean(pupil.losses[-READ_EVERY:]),
+            pupil.seconds,
+        )
+        if due:
             _save(checkpoint, pupil, lessons)
             saved = time.monotonic()
-    average = pupil.average.eval()
-    return average, _record(lessons, pupil, drawing_seconds, held_out(average, lessons.held_out))
+    average = pupil.average.cpu().eval()
+    return average, _record(lessons, pupil, drawing_seconds, held_out(average, lessons.held_out, lessons.picture_px))
 
 
 @dataclass
@@ -167,29 +187,55 @@ class _Pupil:
     losses: list[float] = field(default_factory=list)
 
 
-def batches(
-    pool: Pool, lessons: Lessons, steps: Sequence[int]
-) -> Iterator[tuple[Float[Tensor, "B 3 H W"], Float[Tensor, "B 1 H W"]]]:
-    """Pictures in [0, 1] and masks, a batch a step, the next ones made while the network works."""
+class Batches(Dataset[tuple[Tensor, Tensor]]):
+    """Pictures in [0, 1], B 3 H W, and masks, B 1 H W: those of any step, whoever asks.
 
-    def batch(step: int) -> tuple[Tensor, Tensor]:
-        size = SMALL_PX if step < lessons.small * lessons.steps else (HEIGHT_PX, WIDTH_PX)
+    Each process that it is handed to opens the pieces in `folder` anew, so that none of them travels.
+    """
+
+    def __init__(self, folder: Path, lessons: Lessons) -> None:
+        self.folder, self.lessons = folder, lessons
+        self._pool: Pool | None = None
+
+    def __getitem__(self, step: int) -> tuple[Float[Tensor, "B 3 H W"], Float[Tensor, "B 1 H W"]]:
+        """The pictures and masks of one step."""
+        lessons = self.lessons
+        if self._pool is None:
+            self._pool = draw_pool(self.folder / PIECES, lessons.pictures, lessons.seed, lessons.picture_px)
+        size = lessons.small_px if step < lessons.small * lessons.steps else lessons.picture_px
         rng = np.random.default_rng([lessons.seed, 20, step])
-        scenes = [pool.scene(rng, *size) for _ in range(lessons.batch)]
-        rgb = torch.from_numpy(np.stack([scene.rgb for scene in scenes])).permute(0, 3, 1, 2)  # B 3 H W, channels last
+        scenes = [self._pool.scene(rng, *size) for _ in range(lessons.batch)]
+        rgb = torch.from_numpy(np.stack([scene.rgb for scene in scenes])).permute(0, 3, 1, 2)  # channels last
         mask = torch.from_numpy(np.stack([scene.mask for scene in scenes]))[:, None]
         return rgb.float() / 255, mask.float()
 
-    return in_threads(batch, steps, threads=1, ahead=2)
+
+def batches(folder: Path, lessons: Lessons, steps: Sequence[int], workers: int) -> Iterable[Sequence[Tensor]]:
+    """The batches of `steps`, in their order, the next ones made by other processes while the network works."""
+    return DataLoader(
+        Batches(folder, lessons),
+        batch_size=None,
+        sampler=steps,
+        num_workers=workers,
+        prefetch_factor=4 if workers else None,
+        worker_init_fn=_one_thread,
+        multiprocessing_context="spawn" if workers else None,
+        pin_memory=torch.cuda.is_available(),
+    )
+
+
+def _one_thread(_: int) -> None:
+    cv2.setNumThreads(1)
+    torch.set_num_threads(1)
 
 
 @torch.inference_mode()
-def held_out(net: nn.Module, scenes: int) -> dict[str, float]:
+def held_out(net: nn.Module, scenes: int, picture_px: Shape) -> dict[str, float]:
     """Loss and IoU (over scenes with instruments) on drawn scenes that no lesson holds."""
     losses: list[float] = []
     overlaps: list[float] = []
     for n in range(scenes):
-        scene = draw_scene(HELD_OUT_SEED + n, HEIGHT_PX, WIDTH_PX)
+        scene = draw_scene(HELD_OUT_SEED + n, *picture_px)
         rgb = torch.from_numpy(scene.rgb).permute(2, 0, 1)[None].float() / 255
         mask = torch.from_numpy(scene.mask)[None, None]
         logits = net(rgb)
@@ -200,18 +246,25 @@ def held_out(net: nn.Module, scenes: int) -> dict[str, float]:
     return {"loss": float(np.mean(losses)), "iou": float(np.mean(overlaps)), "scenes": scenes} if losses else {}
 
 
-def _step(pupil: _Pupil, batch: tuple[Tensor, Tensor], lessons: Lessons) -> float:
-    rgb, mask = batch
-    with torch.autocast("cpu", torch.bfloat16, enabled=has_bfloat16("cpu")):
+def _step(pupil: _Pupil, batch: Sequence[Tensor], lessons: Lessons) -> Float[Tensor, ""]:
+    """One step; its loss, still on the device."""
+    device = next(pupil.net.parameters()).device
+    rgb, mask = (tensor.to(device, non_blocking=True) for tensor in batch)
+    with torch.autocast(device.type, torch.bfloat16, enabled=has_bfloat16(device.type)):
         logits = pupil.net(rgb)
     loss = school_loss(logits.float(), mask)
     pupil.optimiser.zero_grad(set_to_none=True)
     loss.backward()
     pupil.optimiser.step()
-    if not torch.isfinite(loss):
-        raise TrainingError("the loss is no longer a number: learning diverged.", "Lower the learning rate.")
     move_average(pupil.average, pupil.net, lessons.averaging, pupil.step)
-    return float(loss.detach())
+    return loss.detach()
+
+
+def _read(losses: Sequence[Tensor]) -> list[float]:
+    read = torch.stack(list(losses)).tolist()
+    if not np.isfinite(read).all():
+        raise TrainingError("the loss is no longer a number: learning diverged.", "Lower the learning rate.")
+    return read
 
 
 def _save(path: Path, pupil: _Pupil, lessons: Lessons) -> None:
@@ -252,8 +305,6 @@ def _record(lessons: Lessons, pupil: _Pupil, drawing_seconds: float, measured: d
         "opencv": cv2.__version__,
         "numpy": np.__version__,
         "lessons": asdict(lessons),
-        "small_px": SMALL_PX,
-        "picture_px": (HEIGHT_PX, WIDTH_PX),
         "drawing_seconds": round(drawing_seconds, 1),
         "seconds": round(pupil.seconds, 1),
         "losses": [round(float(np.mean(pupil.losses[n : n + every])), 4) for n in range(0, len(pupil.losses), every)],
@@ -277,24 +328,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True, help="weights to write (.npz); the record goes beside them")
     parser.add_argument("--pictures", type=int, default=usual.pictures, help="tissues drawn; twice as many instruments")
     parser.add_argument("--steps", type=int, default=usual.steps)
+    parser.add_argument("--batch", type=int, default=usual.batch, help="pictures a step")
     parser.add_argument("--seed", type=int, default=usual.seed)
     parser.add_argument("--learning-rate", type=float, default=usual.learning_rate)
     parser.add_argument("--start", type=Path, help="weights of earlier lessons to go on from (.npz)")
+    parser.add_argument("--held-out", type=int, default=usual.held_out, help="other drawn scenes to measure on")
+    parser.add_argument("--device", default="cpu", help="where the network works: cpu, cuda, cuda:1")
+    parser.add_argument("--workers", type=int, default=1, help="processes that put pictures together meanwhile")
     parser.add_argument("--resume", action="store_true", help="go on where an earlier call was broken off")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     lessons = Lessons(
-        pictures=options.pictures, steps=options.steps, seed=options.seed, learning_rate=options.learning_rate
+        pictures=options.pictures,
+        steps=options.steps,
+        batch=options.batch,
+        seed=options.seed,
+        learning_rate=options.learning_rate,
+        held_out=options.held_out,
     )
     try:
-        _school(options.out, lessons, options.start, resume=options.resume)
+        _school(options.out, lessons, options.start, options.device, options.workers, resume=options.resume)
     except CuemaskError as error:
         log.error("%s", error)
         return 2
     return 0
 
 
-def _school(out: Path, lessons: Lessons, start: Path | None, *, resume: bool) -> None:
+def _school(out: Path, lessons: Lessons, start: Path | None, device: str, workers: int, *, resume: bool) -> None:
     folder = out.with_suffix(".lessons")
     if folder.exists() and not resume:
         raise OutputError(f"{folder}: holds earlier lessons.", "Go on with --resume, or remove the folder.")
@@ -302,7 +362,7 @@ def _school(out: Path, lessons: Lessons, start: Path | None, *, resume: bool) ->
     earlier = None if start is None else _taught(start)
     if start is not None:
         lessons = replace(lessons, start=hashlib.sha256(start.read_bytes()).hexdigest())
-    net, record = teach(lessons, folder, earlier)
+    net, record = teach(lessons, folder, earlier, device=device, workers=workers)
     if start is not None and start.with_suffix(".json").is_file():
         record["earlier"] = json.loads(start.with_suffix(".json").read_text())
     data = school_weights(net)

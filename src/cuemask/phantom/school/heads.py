@@ -260,7 +260,7 @@ HEADS: dict[str, tuple[Callable[[np.random.Generator, Shape], list[Part]], float
     "grasper": (grasper, 0.12),
     "dissector": (dissector, 0.06),
     "scissors": (scissors, 0.05),
-    "hook": (hook, 0.15),
+    "hook": (hook, 0.13),
     "spatula": (spatula, 0.08),
     "clip_applier": (clip_applier, 0.05),
     "suction": (suction, 0.05),
@@ -269,8 +269,8 @@ HEADS: dict[str, tuple[Callable[[np.random.Generator, Shape], list[Part]], float
     "wrist": (wrist, 0.11),
     "needle_driver": (needle_driver, 0.03),
     "sealer": (sealer, 0.06),
-    "rod": (rod, 0.09),
-    "sheath": (sheath, 0.05),
+    "rod": (rod, 0.08),
+    "sheath": (sheath, 0.08),
     "retractor": (retractor, 0.02),
 }
 
