@@ -71,9 +71,17 @@ def test_a_file_that_is_not_ours_is_not_replaced(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "ours"),
-    [('{"cuemask": "0.1.0"}', True), ("{}", False), ("[]", False), ("{", None), ("[" * 5000, None), ("\xff", None)],
+    [
+        ('{"cuemask": "0.1.0", "command": ""}', True),
+        ('{"cuemask": "0.1.0"}', False),
+        ("{}", False),
+        ("[]", False),
+        ("{", None),
+        ("[" * 5000, None),
+        ("\xff", None),
+    ],
 )
 def test_a_file_tells_whether_it_is_ours(tmp_path: Path, text: str, ours: bool | None) -> None:
     (tmp_path / "run.json").write_text(text, encoding="latin-1")
-    assert tells_of_us(tmp_path / "run.json") is ours
-    assert tells_of_us(tmp_path / "absent.json") is False
+    assert tells_of_us(tmp_path / "run.json", "command") is ours
+    assert tells_of_us(tmp_path / "absent.json", "command") is False

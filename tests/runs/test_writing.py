@@ -116,6 +116,16 @@ def test_a_file_that_no_command_of_ours_wrote_is_not_replaced(case, phantom, tmp
             assert cuemask("evaluate", phantom.masks, phantom.masks, "--csv", tmp_path / name, *extra).exit_code == 0
 
 
+def test_figures_of_a_live_run_do_not_replace_the_record_of_another(phantom, tmp_path):
+    record = tmp_path / "run.json"
+    record.write_text('{"cuemask": "0.1.0", "command": "segment"}')
+    assert "exists" in refused("live", phantom.video, "--model", "drawn", "--no-page", "--figures", record)
+    assert record.read_text() == '{"cuemask": "0.1.0", "command": "segment"}'
+    for _ in range(2):
+        done = cuemask("live", phantom.video, "--model", "drawn", "--no-page", "--figures", tmp_path / "f.json")
+        assert done.exit_code == 0, done.output
+
+
 def test_a_device_is_not_replaced_by_a_file(phantom):
     assert "a device" in refused("evaluate", phantom.masks, phantom.masks, "--csv", "/dev/null")
     assert Path("/dev/null").is_char_device()

@@ -91,15 +91,15 @@ def files_in(folder: Path) -> Iterator[Path]:
                 yield Path(place) / name
 
 
-def tells_of_us(path: Path) -> bool | None:
-    """Whether `path` is a JSON in which a command of ours says so: `{"cuemask": VERSION, ...}`; None if damaged."""
+def tells_of_us(path: Path, key: str) -> bool | None:
+    """Whether `path` is JSON of ours that tells of `key`: `{"cuemask": VERSION, key: ...}`; None if damaged."""
     if not path.is_file():
         return False
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError):
         return None
-    return isinstance(found, dict) and "cuemask" in found
+    return isinstance(found, dict) and {"cuemask", key} <= found.keys()
 
 
 def _refuse_foreign(out: Path, is_own: Callable[[Path], bool]) -> None:

@@ -180,7 +180,7 @@ def live(
     """
     asked = source_of(str(source))
     if options.figures is not None:
-        refuse_foreign_file(options.figures, lambda file: tells_of_us(file) is True)
+        refuse_foreign_file(options.figures, lambda file: tells_of_us(file, "frames_masked") is True)
         make_folder(options.figures.absolute().parent)
     predictor, _ = open_model(model, options.device, options.provider)
     live_source = LiveSource(

@@ -31,4 +31,4 @@ def run_folder(out: Path) -> Generator[None, None, None]:
 
 
 def _holds_run(out: Path) -> bool:
-    return tells_of_us(out / "run.json") is not False  # of a damaged one, `RunRecord` tells
+    return tells_of_us(out / "run.json", "command") is not False  # of a damaged one, `RunRecord` tells
