@@ -42,3 +42,32 @@ def test_a_malformed_crop_is_a_usage_error(crop, tmp_path):
     result = CliRunner().invoke(main, ["anchors", "x.mp4", "--out", str(tmp_path), "--crop", crop])
     assert result.exit_code == 2
     assert "top,left,height,width" in result.output
+
+
+PATHS = {
+    "segment": ["clip.mp4", "--out", "{}"],
+    "anchors": ["{}", "--out", "absent"],
+    "predict": ["{}", "clip.mp4", "--out", "absent"],
+    "evaluate": ["{}", "absent"],
+    "phantom": ["--out", "{}"],
+    "benchmark": ["table1", "--data", "{}", "--out", "absent"],
+    "train": ["clip.mp4", "--out", "absent", "--labels", "{}"],
+    "live": ["clip.mp4", "--model", "absent", "--figures", "{}"],
+}
+
+
+@pytest.mark.parametrize("command", PATHS)
+@pytest.mark.parametrize("path", ["", "e" * 300])
+def test_what_can_be_no_path_is_refused_before_anything_is_done(command, path, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(main, [command, *(part.format(path) for part in PATHS[command])])
+    assert result.exit_code == 2, result.output
+    assert "empty" in result.stderr if not path else "too long" in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_for_the_rows_needs_a_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(main, ["evaluate", ".", ".", "--csv", ""])
+    assert result.exit_code == 2
+    assert "an empty path" in result.stderr

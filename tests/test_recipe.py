@@ -172,3 +172,26 @@ def test_isic_is_the_papers_recipe_but_for_section_3_5():
 @pytest.mark.parametrize(("text", "value"), [(".5", 0.5), ("2.", 2.0), ("+.5", 0.5), ("1e-3", 1e-3)])
 def test_numbers_may_be_written_as_people_write_them(text, value):
     assert load_recipe("paper", [f"losses.foreground_weight={text}"]).losses.foreground_weight == value
+
+
+@pytest.mark.parametrize(
+    "text", ["x = " + "[" * 5000, "x = " + "{a=" * 5000, "base = []", "x = " + "1" * 5000, "\udc80"]
+)
+def test_files_that_no_recipe_can_be_read_from_are_refused(tmp_path, text):
+    (tmp_path / "mine.toml").write_text(text, errors="surrogateescape")
+    with pytest.raises(RecipeError):
+        load_recipe(str(tmp_path / "mine.toml"))
+
+
+@pytest.mark.parametrize(
+    "value", ["[" * 5000, "[" * 90 + "]" * 90, "{a=" * 5000, "1" * 5000, "1" * 400, "-" + "1" * 400]
+)
+def test_values_that_no_field_can_have_are_refused(value):
+    for field in ("cues.use", "training.learning_rate"):
+        with pytest.raises(RecipeError):
+            load_recipe("default", [f"{field}={value}"])
+
+
+def test_a_recipe_of_too_long_a_name_is_no_file():
+    with pytest.raises(RecipeError, match="nor a file"):
+        load_recipe("e" * 300)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
 
 from cuemask import __version__
-from cuemask.errors import CuemaskError, InstallationError
+from cuemask.ending import Group
 
 if TYPE_CHECKING:
     from cuemask.datasets.dataset import Dataset
@@ -27,30 +29,22 @@ F = TypeVar("F", bound=Callable[..., Any])
 _CROP = "top,left,height,width"
 
 
-class _Group(click.Group):
-    """Prints our own errors without a traceback and exits 2."""
+class _Path(click.Path):
+    """A path that can be one: not the empty word, which would mean the present folder, nor a name that is too long."""
 
-    def invoke(self, ctx: click.Context) -> Any:
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Refuse what cannot be a path, before anything is done."""
+        if not value:
+            self.fail("an empty path. Give a name, or . for the present folder.", param, ctx)
         try:
-            return super().invoke(ctx)
-        except CuemaskError as error:
-            _refuse(error)
-        except ModuleNotFoundError as error:
-            if error.name not in ("torch", "safetensors"):
-                raise
-            what = f"this command learns, or runs what torch learnt, and {error.name} is not installed."
-            _refuse(InstallationError(what, "Run: pip install 'cuemask[train]'"))
-        except KeyboardInterrupt:
-            click.echo("\nInterrupted. What is done is kept: go on with the same command and --resume.", err=True)
-            sys.exit(130)
+            os.lstat(value)
+        except OSError as error:
+            if error.errno == errno.ENAMETOOLONG:
+                self.fail(f"{value}: the name is too long. Give one of at most 255 bytes.", param, ctx)
+        return super().convert(value, param, ctx)
 
 
-def _refuse(error: CuemaskError) -> NoReturn:
-    click.echo(f"{type(error).__name__:12} {error.what}\n{'':13}{error.remedy}", err=True)
-    sys.exit(2)
-
-
-@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="cuemask")
 def main() -> None:
     """Instrument masks from surgical video, with nothing labelled.
@@ -108,7 +102,7 @@ def _of_dataset(command: F) -> F:
     for option in reversed(
         [
             click.option("--dataset", metavar="NAME", help="A published data set; `cuemask datasets` lists them."),
-            click.option("--data", type=click.Path(path_type=Path), metavar="ROOT", help="Where --dataset lies."),
+            click.option("--data", type=_Path(path_type=Path), metavar="ROOT", help="Where --dataset lies."),
             click.option("--videos", metavar="1,3", callback=_listed, help="Of --dataset, only these videos."),
         ]
     ):
@@ -122,9 +116,8 @@ def _listed(context: click.Context, parameter: click.Parameter, value: str | Non
 
 
 def _labels(context: click.Context, parameter: click.Parameter, value: str | None) -> int | Path | None:
-    del context, parameter
     if value is None or not value.isdecimal():
-        return None if value is None else Path(value)
+        return None if value is None else _Path(path_type=Path).convert(value, parameter, context)
     if int(value) > 100:
         raise click.BadParameter(f"{value} is more than 100 %")
     return int(value)
@@ -134,7 +127,7 @@ def _common(command: F) -> F:
     """Options that every run has."""
     for option in reversed(
         [
-            click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder of the results."),
+            click.option("--out", required=True, type=_Path(path_type=Path), help="Folder of the results."),
             click.option("--crop", metavar=_CROP, callback=_crop, help="The picture in the frame, in pixels [found]."),
             click.option("--every", type=int, default=1, metavar="N", help="Take every N-th frame."),
             click.option("--fps", type=float, metavar="R", help="Take R frames a second."),
@@ -225,7 +218,7 @@ def train(inputs: tuple[str, ...], quiet: bool, **flags: Any) -> None:
 
 
 @main.command()
-@click.argument("run", type=click.Path(path_type=Path), metavar="RUN|MODEL.onnx|drawn")
+@click.argument("run", type=_Path(path_type=Path), metavar="RUN|MODEL.onnx|drawn")
 @_inputs
 @_common
 @_device
@@ -249,7 +242,7 @@ def predict(run: Path, inputs: tuple[str, ...], quiet: bool, **flags: Any) -> No
 @click.option(
     "--model",
     required=True,
-    type=click.Path(path_type=Path),
+    type=_Path(path_type=Path),
     metavar="RUN|MODEL.onnx|drawn",
     help="As in `cuemask predict`.",
 )
@@ -259,13 +252,13 @@ def predict(run: Path, inputs: tuple[str, ...], quiet: bool, **flags: Any) -> No
 @click.option("--open", "open_browser", is_flag=True, help="Open the page in the browser.")
 @click.option(
     "--mask-video",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=_Path(path_type=Path, dir_okay=False),
     metavar="FILE.mp4",
     help="Write the masks as video, at the frames' own times.",
 )
 @click.option(
     "--figures",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=_Path(path_type=Path, dir_okay=False),
     metavar="FILE.json",
     help="Write the closing figures as JSON.",
 )
@@ -310,8 +303,6 @@ def live(
 
     Needs: pip install 'cuemask[runtime]'
     """
-    import signal
-
     from cuemask.runs.living import LiveFigures, LiveOptions, problem
     from cuemask.runs.living import live as run
 
@@ -329,7 +320,6 @@ def live(
         elif is_shown:
             click.echo(f"\r\033[K{figures.line()}", nl=False, err=True)
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a service that is stopped finishes its files too
     figures = run(source, model, options, told=told)
     if is_shown:
         click.echo(err=True)
@@ -346,9 +336,9 @@ def export() -> None:
 
 
 @export.command("onnx")
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=_Path(path_type=Path))
 @click.argument("inputs", nargs=-1, metavar="[INPUT...]")
-@click.option("--out", required=True, type=click.Path(path_type=Path, dir_okay=False), metavar="FILE.onnx")
+@click.option("--out", required=True, type=_Path(path_type=Path, dir_okay=False), metavar="FILE.onnx")
 @click.option("--int8", is_flag=True, help="Quantise to 8-bit integers, with ranges measured on INPUT.")
 @click.option("--crop", metavar=_CROP, callback=_crop, help="The picture in the frames of INPUT, in pixels [found].")
 @click.option("--quiet", is_flag=True, help="No closing lines.")
@@ -385,8 +375,8 @@ def anchors(inputs: tuple[str, ...], quiet: bool, **flags: Any) -> None:
 
 
 @main.command()
-@click.argument("predicted", type=click.Path(path_type=Path))
-@click.argument("truth", type=click.Path(path_type=Path), required=False)
+@click.argument("predicted", type=_Path(path_type=Path))
+@click.argument("truth", type=_Path(path_type=Path), required=False)
 @click.option("--positive", metavar="CODES", callback=_codes, help="Codes in TRUTH that are instrument [all above 0].")
 @_of_dataset
 @click.option("--only-predicted", is_flag=True, help="Of the data set, count only frames that PREDICTED holds.")
@@ -397,9 +387,9 @@ def anchors(inputs: tuple[str, ...], quiet: bool, **flags: Any) -> None:
 )
 @click.option("--surface", is_flag=True, help="Also NSD and HD95, how far outlines are off.")
 @click.option("--tolerance", metavar="PX|N%", help="Of NSD, in pixels or of the diagonal [1%].", callback=_tolerance)
-@click.option("--against", type=click.Path(path_type=Path), metavar="OTHER", help="Compare with another PREDICTED.")
+@click.option("--against", type=_Path(path_type=Path), metavar="OTHER", help="Compare with another PREDICTED.")
 @click.option("--draw", type=click.Choice(["frames", "videos"]), help="What --against draws [frames].")
-@click.option("--csv", "csv", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write all frames.")
+@click.option("--csv", "csv", type=_Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write all frames.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def evaluate(
     predicted: Path, against: Path | None, draw: Literal["frames", "videos"] | None, csv: Path | None, **flags: Any
@@ -412,14 +402,17 @@ def evaluate(
     from dataclasses import asdict
 
     from cuemask.evaluation.bootstrap import all_differences, difference_lines
-    from cuemask.evaluation.tables import json_of, write_rows
+    from cuemask.evaluation.tables import is_table_of, json_of, write_rows
+    from cuemask.media.folders import refuse_foreign_file
 
     as_json = flags.pop("as_json")
     judged = _judge(**flags)
     result = judged(predicted)
     differences = {} if against is None else all_differences(result, judged(against), unit=draw)
     if csv is not None:
-        write_rows(csv, result.frame_rows())
+        rows = result.frame_rows()
+        refuse_foreign_file(csv, lambda file: is_table_of(file, list(rows[0])[:4]))
+        write_rows(csv, rows)
     if as_json:
         told = {name: asdict(difference) for name, difference in differences.items()}
         click.echo(json_of(result.as_json() | ({"difference": told} if differences else {})))
@@ -482,7 +475,7 @@ def datasets(context: click.Context) -> None:
 
 @datasets.command("check")
 @click.argument("name")
-@click.argument("root", type=click.Path(path_type=Path))
+@click.argument("root", type=_Path(path_type=Path))
 @click.option("--videos", metavar="1,3", callback=_listed, help="Only these videos.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--quiet", is_flag=True, help="No progress.")
@@ -505,7 +498,7 @@ def datasets_check(name: str, root: Path, videos: tuple[str, ...], as_json: bool
 
 
 @main.command()
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder of the results.")
+@click.option("--out", required=True, type=_Path(path_type=Path), help="Folder of the results.")
 @click.option("--frames", type=int, metavar="N", help="[40; with --layout 4 of each recording]")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @click.option("--layout", metavar="NAME", help="Write a miniature in the layout of a published data set instead.")
@@ -540,11 +533,11 @@ def phantom(
 
 @main.command()
 @click.argument("what", type=click.Choice(["table1", "table2", "table3", "table4", "figure2"]))
-@click.option("--data", required=True, type=click.Path(path_type=Path), metavar="ROOT", help="Where the data set lies.")
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder of the results.")
+@click.option("--data", required=True, type=_Path(path_type=Path), metavar="ROOT", help="Where the data set lies.")
+@click.option("--out", required=True, type=_Path(path_type=Path), help="Folder of the results.")
 @click.option("--dataset", metavar="NAME", help="Another data set than the paper's [endovis2017; table4: isic2016].")
 @click.option("--videos", metavar="1,3", callback=_listed, help="Only these videos.")
-@click.option("--folds", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="A line a fold: 1,3")
+@click.option("--folds", type=_Path(path_type=Path, dir_okay=False), metavar="FILE", help="A line a fold: 1,3")
 @_follows("paper")
 @click.option("--protocol", metavar="NAME", help="As in `cuemask evaluate` [what is usual for the data set].")
 @click.option("--every", type=int, default=1, metavar="N", help="Take every N-th frame.")

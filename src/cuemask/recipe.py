@@ -13,6 +13,7 @@ import difflib
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Union, cast, get_args, get_origin, get_type_hints
@@ -467,7 +468,7 @@ def recipe_as_toml(recipe: Recipe) -> str:
 
 def _from_file(name: str) -> Recipe:
     path = Path(name)
-    if not path.is_file():
+    if not _is_file(path):
         nearest = difflib.get_close_matches(name, NAMED, n=1)
         hint = f"Did you mean {nearest[0]}? " if nearest else ""
         raise RecipeError(
@@ -476,12 +477,21 @@ def _from_file(name: str) -> Recipe:
         )
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except RecursionError as error:
+        raise RecipeError(f"{path}: brackets nested too deeply.", "Give a recipe: sections with keys.") from error
+    except (OSError, ValueError) as error:
         raise RecipeError(f"{path}: not a TOML file ({error}).", "Correct the file at the place named.") from error
     base = values.pop("base", "default")
-    if base not in NAMED:
+    if not isinstance(base, str) or base not in NAMED:
         raise RecipeError(f"{path}: unknown base {base!r}.", f"Set base to one of {', '.join(NAMED)}.")
     return recipe_from_mapping({"name": path.stem, **values}, NAMED[base])
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # longer than names of files may be
+        return False
 
 
 def _parsed(setting: str) -> tuple[str, str, Any]:
@@ -492,10 +502,14 @@ def _parsed(setting: str) -> tuple[str, str, Any]:
         raise RecipeError(f"--set {setting}: not of the form section.key=value.", "Try: --set training.steps=300")
     try:
         value = tomllib.loads(f"value = {text.strip()}")["value"]
-    except tomllib.TOMLDecodeError:
+    except ValueError:  # no TOML, or a number of more digits than Python reads
         value = text.strip()
         if re.fullmatch(r"[-+]?(\d+\.|\.\d+)", value):  # .5 and 5., which TOML does not know
             value = float(value)
+    except RecursionError as error:
+        raise RecipeError(
+            f"--set {section}.{key}: brackets nested too deeply.", "Give one value, or a list."
+        ) from error
     return section, key, value
 
 
@@ -527,7 +541,8 @@ def _converted(value: Any, kind: Any, place: str) -> Any:
         return value
     allowed = [kind] if not choices else [k for k in get_args(kind) if get_origin(k) is not Literal]
     if float in allowed and isinstance(value, (int, float)) and not isinstance(value, bool):
-        return float(value)
+        with suppress(OverflowError):
+            return float(value)
     if isinstance(value, bool) == (bool in allowed) and any(
         k in (int, str, bool) and isinstance(value, k) for k in allowed
     ):

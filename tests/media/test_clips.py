@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from cuemask.errors import InputError, PictureError
 from cuemask.media.clips import Selection, open_clips
+from cuemask.media.pictures import read_picture
 
 Draw = Callable[..., Path]
 
@@ -121,6 +122,32 @@ def test_a_missing_path_names_its_nearest_neighbour(tmp_path: Path, folder: Path
     with pytest.raises(InputError) as error:
         open_clips([tmp_path / "cas1" / "frames"])
     assert str(tmp_path / "case1") in error.value.remedy
+
+
+def test_what_is_no_file_and_never_ends_is_refused_at_once(tmp_path: Path, folder: Path) -> None:
+    os.mkfifo(tmp_path / "live.mp4")
+    (tmp_path / "zero.mp4").symlink_to("/dev/zero")
+    for name, kind in (("live.mp4", "a pipe"), ("zero.mp4", "a device")):
+        with pytest.raises(InputError, match=f"{name}: {kind}, not a file"):
+            open_clips([tmp_path / name])
+    os.mkfifo(folder / "mask.png")
+    with pytest.raises(InputError, match="a pipe"):
+        read_picture(folder / "mask.png")
+
+
+def test_a_link_that_leads_nowhere_is_called_so(tmp_path: Path) -> None:
+    (tmp_path / "loop.mp4").symlink_to("loop.mp4")
+    (tmp_path / "dangling").symlink_to("absent")
+    for name, target in (("loop.mp4", "loop.mp4"), ("dangling", "absent"), ("dangling/frames", "absent")):
+        with pytest.raises(InputError, match=f"a link that leads nowhere .to {target}.") as error:
+            open_clips([tmp_path / name])
+        assert "Did you mean" not in error.value.remedy
+
+
+@pytest.mark.parametrize("given", ["", "e" * 300, f"{'e' * 300}/frames"])
+def test_what_can_be_no_path_is_refused(given: str) -> None:
+    with pytest.raises(InputError):
+        open_clips([given])
 
 
 def test_a_pattern_without_a_match_says_what_lies_there(folder: Path) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -81,6 +82,18 @@ def test_an_environment_with_the_runtime_extra_alone_predicts_and_goes_live(phan
     assert json.loads((tmp_path / "live.json").read_text())["frames_in"] == 10
     absent = "import importlib.util, sys; sys.exit(importlib.util.find_spec('torch') is not None)"
     subprocess.run([python, "-c", absent], check=True, timeout=100)
+
+
+def test_a_model_of_ours_is_replaced_and_no_other_file(run, tmp_path):
+    file = tmp_path / "m.onnx"
+    file.write_bytes(b"somebody's")
+    done = cuemask("export", "onnx", run / "run", "--out", file)
+    assert done.exit_code == 2
+    assert "m.onnx: exists" in done.stderr
+    assert file.read_bytes() == b"somebody's"
+    shutil.copy(run / "model.onnx", file)
+    assert cuemask("export", "onnx", run / "run", "--out", file).exit_code == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["m.onnx"]
 
 
 def test_masks_of_the_exported_model_are_those_of_torch(phantom, run, tmp_path):

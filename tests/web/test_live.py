@@ -186,6 +186,29 @@ def test_a_browser_that_does_not_read_holds_nobody_up(ask, page, screen):
     asleep.close()
 
 
+def test_connections_on_which_nothing_happens_are_closed(screen, monkeypatch):
+    """Whoever asks nothing, half a question, nothing more after an answer, or takes nothing of what was asked for."""
+    monkeypatch.setattr(web, "PATIENCE_SECONDS", 0.2)
+    rgb = np.random.default_rng(0).integers(0, 256, (720, 1280, 3)).astype(np.uint8)
+    questions = [b"", b"GET /statistics HTTP/1.1\r\nHost: loc", b"GET /video HTTP/1.1\r\nHost: localhost\r\n\r\n"]
+    with Page(screen, dict, "127.0.0.1", 0) as page, ExitStack() as opened:
+        address = ("127.0.0.1", urlsplit(page.url).port or 0)
+        idle = [opened.enter_context(socket.create_connection(address, timeout=20)) for _ in questions]
+        awake = opened.enter_context(closing(http.client.HTTPConnection(*address, timeout=20)))
+        awake.request("GET", "/video")
+        for connection, question in zip(idle, questions, strict=True):
+            connection.sendall(question)
+        watched = awake.getresponse()
+        watched.readline()
+        number = 0
+        while len(page._server.server_state.connections) > 1:
+            screen.show(rgb, np.zeros((720, 1280), bool))
+            number = part(watched)[0]
+        assert number > 0, "whoever takes pictures is not closed"
+        screen.show(rgb, np.zeros((720, 1280), bool))
+        assert part(watched)[0] > number
+
+
 def test_wide_pictures_are_reduced_and_odd_ones_are_shown(screen):
     for height, width, shown in [(1080, 1920, (720, 1280, 3)), (1, 1, (1, 1, 3)), (33, 51, (33, 51, 3))]:
         screen.show(np.zeros((height, width, 3), np.uint8), np.ones((height, width), bool))

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -81,6 +82,15 @@ def write_rows(path: Path, rows: Sequence[Row]) -> None:
     else:
         text = text_of(rows) + "\n" if ending == ".txt" else csv_of(rows)
     write_bytes(path, text.encode())
+
+
+def is_table_of(path: Path, columns: Sequence[str]) -> bool:
+    """Whether `path` begins as `write_rows` begins a table with these columns first."""
+    with path.open(encoding="utf-8", errors="replace") as file:
+        words = re.findall(r"\w+", file.read(4096))
+    if path.suffix.lower() == ".json":
+        return words[:1] == [columns[0]] and set(columns) <= set(words)
+    return words[: len(columns)] == list(columns)
 
 
 def _columns(rows: Sequence[Row]) -> list[str]:

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Literal
 
 from cuemask.datasets.catalogue import DATASETS, read_dataset
-from cuemask.experiments.cells import Bench
+from cuemask.experiments.cells import CELLS, SCORES, Bench
 from cuemask.experiments.cost import cost_lines
 from cuemask.experiments.figure import figure2
 from cuemask.experiments.plan import USUAL, rows_of, split_of
 from cuemask.experiments.tables import run_table
+from cuemask.media.folders import own_folder
 from cuemask.media.frames import Selection
 from cuemask.recipe import PAPER, Recipe
 from cuemask.runs.options import Progress, silent, unsaid
@@ -77,6 +78,11 @@ def benchmark(what: What, options: BenchmarkOptions) -> list[Path]:
     CuemaskError
         If the data set cannot be read or divided, or as the runs.
     """
+    with own_folder(options.out, _is_own):
+        return _made(what, options)
+
+
+def _made(what: What, options: BenchmarkOptions) -> list[Path]:
     name = options.dataset or USUAL.get(what, USUAL["table1"])
     dataset = read_dataset(name, options.data, options.videos)
     for oddity in dataset.oddities:
@@ -101,3 +107,9 @@ def benchmark(what: What, options: BenchmarkOptions) -> list[Path]:
         for line in cost_lines(what, cells, bench):
             options.say(line)
     return figure2(cells[0], bench) if what == "figure2" else run_table(what, rows, bench, is_quick=options.is_quick)
+
+
+def _is_own(out: Path) -> bool:
+    """Whether an earlier session began there."""
+    kept = (path for pattern in ("*/run/run.json", f"*/{SCORES}") for path in (out / CELLS).glob(pattern))
+    return any("-" in path.relative_to(out / CELLS).parts[0] for path in kept)

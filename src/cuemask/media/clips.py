@@ -21,7 +21,9 @@ from jaxtyping import UInt8
 
 from cuemask.errors import InputError, PictureError
 from cuemask.media import missing
+from cuemask.media.files import refuse_special
 from cuemask.media.frames import Frame, Selection
+from cuemask.media.names import alike, refuse_clip_name, refuse_frame_names, refuse_shared_stems
 from cuemask.media.pictures import (
     PICTURES_PER_SECOND,
     is_picture,
@@ -30,7 +32,6 @@ from cuemask.media.pictures import (
     picture_frames,
     read_ahead,
     read_picture,
-    refuse_shared_stems,
     selected_pictures,
 )
 from cuemask.media.video import OpenVideo, sample_video, video_frames
@@ -73,13 +74,8 @@ class ClipFiles:
             raise InputError(f"{self.name}: has no files.", "Give at least one video or picture.")
         if self.frame_names and len(self.frame_names) != len(self.paths):
             raise ValueError(f"{len(self.frame_names)} names for {len(self.paths)} pictures")
-        for name in (self.name, *self.frame_names):
-            if not _names_one_file(name):
-                raise InputError(f"{self.name}: {name!r} cannot name a file.", "Use letters, digits, - and _ only.")
-
-
-def _names_one_file(name: str) -> bool:
-    return bool(name) and name not in (".", "..") and not set(name) & set("/\\:\0")
+        refuse_clip_name(self.name, self.name)
+        refuse_frame_names(self.frame_names, self.name)
 
 
 @dataclass(frozen=True)
@@ -223,6 +219,7 @@ def _open(source: _Source, name: str, selection: Selection) -> Clip:
     if source.kind == "pictures":
         if not names:
             refuse_shared_stems(source.paths)
+            refuse_frame_names([path.stem for path in source.paths], source.given)
         rate, count = PICTURES_PER_SECOND, len(selected_pictures(source.paths, selection))
     else:
         with OpenVideo(source.paths[0]) as video:
@@ -261,13 +258,18 @@ def _sources(told: str | Path | ClipFiles) -> list[_Source]:
         kind: Kind = "pictures" if all(is_picture(path) for path in told.paths) else "video"
         return [_Source(told.name, kind, told.paths, Path(told.name), told)]
     given, path = str(told), Path(told)
+    if not given:
+        raise InputError("An input is the empty word.", "Give a video, a folder of pictures or a pattern.")
     try:
         if path.is_dir():
             return [_Source(given, "pictures", _pictures_in(path), path)]
         if path.exists():
+            refuse_special(path)
             return [_Source(given, "pictures" if is_picture(path) else "video", (path,), path)]
     except PermissionError as error:
         raise InputError(f"{path}: may not be looked at.", f"Run: chmod u+rx {path.parent}") from error
+    except OSError as error:
+        raise InputError(f"{given}: cannot be opened ({error.strerror}).", "Give a path that exists.") from error
     if glob.has_magic(given):
         return _sources_of_pattern(given)
     raise missing.absent(given)
@@ -338,16 +340,19 @@ def _unique_names(sources: list[_Source]) -> list[str]:
     depths = [1] * len(sources)
     while True:
         names = ["_".join(part[-depth:]) for part, depth in zip(parts, depths, strict=True)]
-        shared = {name for name, times in Counter(names).items() if times > 1}
+        shared = {name for name, times in Counter(map(alike, names)).items() if times > 1}
         if not shared:
-            return names
+            break
         deeper = [
-            depth + (name in shared and depth < len(part))
+            depth + (alike(name) in shared and depth < len(part))
             for name, depth, part in zip(names, depths, parts, strict=True)
         ]
         if deeper == depths:
             raise _inseparable(sources, names, shared)
         depths = deeper
+    for source, name in zip(sources, names, strict=True):
+        refuse_clip_name(name, source.given)
+    return names
 
 
 def _name_parts(source: _Source) -> list[str]:
@@ -358,7 +363,7 @@ def _name_parts(source: _Source) -> list[str]:
 
 
 def _inseparable(sources: list[_Source], names: list[str], shared: set[str]) -> InputError:
-    given = [source.given for source, name in zip(sources, names, strict=True) if name in shared]
+    given = [source.given for source, name in zip(sources, names, strict=True) if alike(name) in shared]
     return InputError(
         f"{' and '.join(given)}: their results would share one name.",
         "Rename one of them, or segment them in separate runs with an --out of their own.",

@@ -1,44 +1,74 @@
-"""Files that are either whole or absent: everything is written aside and renamed."""
+"""Files that are either whole or absent: everything is written aside and renamed. Nothing but files is replaced."""
 
 from __future__ import annotations
 
 import errno
 import hashlib
 import os
+import stat
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from cuemask.errors import OutputError
+from cuemask.errors import InputError, OutputError
+from cuemask.media.names import MOST_BYTES
+
+_SPECIAL = {stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device"}
 
 
 @contextmanager
-def output_errors(path: Path) -> Generator[None, None, None]:
-    """Turn the operating system's errors about writing `path` into an `OutputError` with its remedy."""
+def output_errors(path: Path, elsewhere: str = "another folder") -> Generator[None, None, None]:
+    """Turn the operating system's errors about writing `path` into an `OutputError` with its remedy.
+
+    `elsewhere` is what to choose instead: what names no option is true of all commands.
+    """
     try:
         yield
     except OSError as error:
-        raise _output_error(path, error) from error
+        raise _output_error(path, error, elsewhere) from error
 
 
-def make_folder(path: Path) -> Path:
-    """Make `path` and its parents; existing folders are fine.
+def make_folder(path: Path, elsewhere: str = "another folder") -> Path:
+    """Make `path` and its parents; existing folders are fine. `elsewhere` is as in `output_errors`.
 
     Raises
     ------
     OutputError
         If the folder cannot be made or written.
     """
-    with output_errors(path):
+    with output_errors(path, elsewhere):
         path.mkdir(parents=True, exist_ok=True)
         if not os.access(path, os.W_OK | os.X_OK):
             raise PermissionError(errno.EACCES, "not writable", str(path))
     return path
 
 
+def hidden_beside(path: Path, ending: str) -> Path:
+    """A hidden name beside `path` that tells of it, ending in `ending`; as short as names of files have to be."""
+    stem = path.stem
+    if len(os.fsencode(f".{stem}{ending}")) > MOST_BYTES:
+        stem = hashlib.sha256(os.fsencode(stem)).hexdigest()[:32]
+    return path.with_name(f".{stem}{ending}")
+
+
 def aside_of(path: Path) -> Path:
     """Where `path` is written until it is whole: hidden, beside it, with the same ending."""
-    return path.with_name(f".{path.stem}.part{path.suffix}")
+    return hidden_beside(path, f".part{path.suffix}")
+
+
+def refuse_special(path: Path) -> None:
+    """Refuse to read what is no file: a pipe or a device, which may never end and can be read only once.
+
+    Raises
+    ------
+    InputError
+        If `path` is one. What is absent is not told here.
+    """
+    special = _special(path)
+    if special is not None:
+        raise InputError(
+            f"{path}: {special}, not a file.", f"Save it to a file first: cat {path} > FILE; only live watches pipes."
+        )
 
 
 @contextmanager
@@ -50,8 +80,11 @@ def written_aside(path: Path) -> Generator[Path, None, None]:
     Raises
     ------
     OutputError
-        If writing or renaming fails: no space left, read-only, not permitted.
+        If writing or renaming fails: no space left, read-only, not permitted; or `path` is a pipe or a device.
     """
+    special = _special(path)
+    if special is not None:
+        raise OutputError(f"{path}: {special}, which a file would replace.", "Give the name of a file.")
     aside = aside_of(path)
     try:
         with output_errors(path):
@@ -80,27 +113,28 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _output_error(path: Path, error: OSError) -> OutputError:
+def _special(path: Path) -> str | None:
+    """What stands there instead of a file or a folder; None for these, and for nothing."""
+    with suppress(OSError):
+        return _SPECIAL.get(stat.S_IFMT(path.stat().st_mode))
+    return None
+
+
+def _output_error(path: Path, error: OSError, elsewhere: str) -> OutputError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return OutputError(
-            f"{path}: no space left on the device.",
-            "Free some space, then run the same command with --resume.",
-        )
+        return OutputError(f"{path}: no space left on the device.", "Free some space, then run the same command again.")
     if error.errno == errno.EFBIG:
         return OutputError(
             f"{path}: this disk takes no file that large.",
-            "Choose --out on another disk (FAT32 ends at 4 GB), or take fewer frames: --every 2",
+            f"Choose {elsewhere}, on another disk (FAT32 ends at 4 GB), or take fewer frames.",
         )
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return OutputError(
             f"{path}: may not be written ({error.strerror}).",
-            "Choose another folder with --out, or change its permissions: chmod u+w FOLDER",
+            f"Choose {elsewhere}, or change its permissions: chmod u+w FOLDER",
         )
     if error.errno in (errno.ENOTDIR, errno.EEXIST):
-        return OutputError(
-            f"{path}: a file stands where a folder is needed.",
-            "Choose another folder with --out.",
-        )
-    return OutputError(
-        f"{path}: could not be written ({error.strerror or error}).", "Choose another folder with --out."
-    )
+        return OutputError(f"{path}: a file stands where a folder is needed.", f"Choose {elsewhere}.")
+    if error.errno == errno.ENAMETOOLONG:
+        return OutputError(f"{path}: the name is too long.", f"Choose {elsewhere}, of at most {MOST_BYTES} bytes.")
+    return OutputError(f"{path}: could not be written ({error.strerror or error}).", f"Choose {elsewhere}.")

@@ -21,6 +21,10 @@ def absent(given: str) -> InputError:
     path = Path(given)
     while not path.parent.is_dir():
         path = path.parent
+    if path.is_symlink():
+        return InputError(
+            f"{path}: a link that leads nowhere (to {path.readlink()}).", "Give the file or folder that it meant."
+        )
     what = f"{given}: no such file or folder."
     names = _names_in(path.parent)
     nearest = difflib.get_close_matches(path.name, names, n=1, cutoff=0.6)

@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from cuemask.errors import PictureError
+from cuemask.media.files import refuse_special
 from cuemask.media.frames import Frame, Selection
 from cuemask.media.threads import in_threads
 
@@ -59,7 +60,10 @@ def read_picture_bytes(path: Path) -> bytes:
     ------
     PictureError
         If the file is absent, may not be read or is empty.
+    InputError
+        If it is no file but a pipe or a device.
     """
+    refuse_special(path)
     try:
         data = path.read_bytes()
     except PermissionError as error:
@@ -134,24 +138,6 @@ def mixed_sizes(first: Path, first_shape: tuple[int, ...], other: Path, other_sh
         f"{other.name} is {other_shape[1]}x{other_shape[0]}; the pictures of a clip share one size.",
         "Put the pictures of each size in a folder of their own and give every folder.",
     )
-
-
-def refuse_shared_stems(paths: Sequence[Path]) -> None:
-    """Refuse pictures whose masks would overwrite each other.
-
-    Raises
-    ------
-    PictureError
-        If two pictures differ only in their endings.
-    """
-    seen: dict[str, Path] = {}
-    for path in paths:
-        other = seen.setdefault(path.stem, path)
-        if other is not path:
-            raise PictureError(
-                f"{path.parent}: {other.name} and {path.name} would both be written to {path.stem}.png.",
-                f'Give a pattern for one of them, such as "{path.parent}/*{path.suffix}".',
-            )
 
 
 def _nothing_selected(paths: Sequence[Path], selection: Selection) -> PictureError:

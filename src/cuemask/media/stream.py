@@ -99,12 +99,14 @@ def source_of(text: str) -> Source:
                 f"Give one that begins with {', '.join(f'{scheme}://' for scheme in SCHEMES)}.",
             )
         return Source("network", text, _without_password(text))
-    path = Path(text)
-    if path.is_fifo():
-        return Source("pipe", text, text)
-    if path.is_char_device():
-        return Source("camera", text, text)
-    if not path.is_file():
+    path, is_file = Path(text), False
+    with suppress(OSError):  # longer than names of files may be
+        if path.is_fifo():
+            return Source("pipe", text, text)
+        if path.is_char_device():
+            return Source("camera", text, text)
+        is_file = path.is_file()
+    if not is_file:
         raise InputError(
             f"{text}: no such file.", "Give a camera's number (0), an address (rtsp://...), a file, or - for a pipe."
         )

@@ -11,6 +11,7 @@ from typing import Any
 
 from cuemask.errors import RecipeError
 from cuemask.media.files import make_folder, output_errors, write_bytes
+from cuemask.media.folders import own_folder
 from cuemask.media.masks import write_codes, write_mask, write_rgb
 from cuemask.media.overlay import OverlayWriter
 from cuemask.media.threads import in_threads
@@ -55,7 +56,7 @@ def write_phantom(
     Parameters
     ----------
     out
-        Folder to write to; made if absent. Results of an earlier call in it are replaced.
+        Folder to write to: absent, empty, or with the results of an earlier call, which are replaced.
     frames
         How many, 1 to 1,000,000; 25 make a second.
     scene
@@ -69,12 +70,20 @@ def write_phantom(
     RecipeError
         If `frames` or the scene's size does not fit.
     OutputError
-        If the folder cannot be written or is full.
+        If the folder holds something else, another process writes it, it cannot be written or is full.
     """
     scene = PhantomScene(scene) if isinstance(scene, int) else scene
     _refuse_misfits(frames, scene)
+    with own_folder(out, _is_own):
+        return _written(out, frames, scene, progress)
+
+
+def _written(out: Path, frames: int, scene: PhantomScene, progress: Progress | None) -> PhantomFiles:
+    # First of all what the folder is: the same command takes it again, should this one be broken off.
+    description = {**asdict(scene), "frames": frames, "frames_per_second": FPS}
+    write_bytes(out / "scene.json", (json.dumps(description, indent=2) + "\n").encode())
     files = PhantomFiles(
-        video=make_folder(out) / "clip.mp4",
+        video=out / "clip.mp4",
         frames=_emptied(out / "frames"),
         masks=_emptied(out / "masks"),
         parts=_emptied(out / "parts"),
@@ -91,9 +100,16 @@ def write_phantom(
     with OverlayWriter(files.video, Fraction(FPS)) as video:
         for frame in in_threads(drawn, numbers if progress is None else progress(numbers, frames)):
             video.write(frame.rgb)
-    description = {**asdict(scene), "frames": frames, "frames_per_second": FPS}
-    write_bytes(files.scene, (json.dumps(description, indent=2) + "\n").encode())
     return files
+
+
+def _is_own(out: Path) -> bool:
+    """Whether an earlier call wrote there, be it one that drew other scenes."""
+    try:
+        found = json.loads((out / "scene.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(found, dict) and {"seed", "frames", "frames_per_second"} <= found.keys()
 
 
 def read_scene(path: Path) -> PhantomScene:
@@ -107,7 +123,7 @@ def read_scene(path: Path) -> PhantomScene:
     try:
         found: dict[str, Any] = json.loads(path.read_text())
         return PhantomScene(**{field.name: found[field.name] for field in fields(PhantomScene)})
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise RecipeError(f"{path}: no description of a phantom scene ({error}).", "Give a scene.json.") from error
 
 

@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float32, UInt8
 
 from cuemask.errors import OutputError, RecipeError
 from cuemask.media.files import make_folder, write_bytes, written_aside
+from cuemask.media.folders import own_folder
 from cuemask.media.masks import write_codes, write_mask, write_probability, write_rgb
 from cuemask.media.overlay import write_errors
 from cuemask.phantom.fields import layered_field, mix, smooth_field, step
@@ -172,12 +173,11 @@ def write_layout(
     height, width = FULL_SIZES[name] if full_size else (height_px or SMALL_SIZE[0], width_px or SMALL_SIZE[1])
     if name == "endovis2015" and (height % 2 or width % 2):
         raise RecipeError(f"phantom: a video of {width}x{height} pixels.", "Give an even height_px and width_px.")
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise OutputError(f"{out}: holds something already.", "Give --out a folder that is empty or absent.")
     bordered = (height, width) == _WHOLE_2017 == FULL_SIZES[name]
     miniature = Miniature(recordings, frames, seed, height, width, bordered)
     miniature.scene(recordings - 1)  # says what is wrong with the size before anything is written
-    _write(name, make_folder(out), miniature)
+    with own_folder(out, lambda _: False):
+        _write(name, out, miniature)
 
 
 def _write(name: str, out: Path, miniature: Miniature) -> None:

@@ -18,7 +18,7 @@ from cuemask.report.sheet import Cell, contact_sheet
 from cuemask.runs.options import Options, area_of
 from cuemask.runs.record import RunRecord, told
 from cuemask.runs.space import anchors_need, require_space, resumable
-from cuemask.runs.work import WORK, remove_work
+from cuemask.runs.work import WORK, remove_work, run_folder
 
 SHEET_ROWS = 4
 
@@ -38,15 +38,20 @@ def anchors(inputs: Sequence[str | Path | ClipFiles], options: Options) -> Path:
     CuemaskError
         If an input cannot be read or `out` cannot be written.
     """
+    with run_folder(options.out):
+        _anchors(inputs, options)
+    return options.out
+
+
+def _anchors(inputs: Sequence[str | Path | ClipFiles], options: Options) -> None:
     clips = open_clips(inputs, options.selection)
     areas = [area_of(clip, options) for clip in clips]
     need = require_space(lambda every: anchors_need(clips, options.recipe, every=every), clips, options)
-    record = RunRecord(
-        options.out, told("anchors", options.recipe, options.seed, clips, options.crop), resume=options.resume
-    )
-    if record.was_complete:
-        return options.out
-    with resumable(need, clips, options.out):
+    facts = told("anchors", options.recipe, options.seed, clips, options.crop)
+    with resumable(need, clips, options):
+        record = RunRecord(options.out, facts, resume=options.resume)
+        if record.was_complete:
+            return
         for clip, area in zip(clips, areas, strict=True):
             with record.stage("cues"):
                 kept = kept_cues(clip, area, options)
@@ -54,7 +59,6 @@ def anchors(inputs: Sequence[str | Path | ClipFiles], options: Options) -> Path:
                 _write_pictures(kept, options)
         remove_work(options.out)
         record.note(status="complete")
-    return options.out
 
 
 def kept_cues(clip: Clip, area: PictureArea, options: Options) -> KeptClip:

@@ -11,17 +11,17 @@ import numpy as np
 from jaxtyping import UInt8
 
 from cuemask.cues.clip import working_picture
-from cuemask.errors import OutputError
+from cuemask.errors import OutputError, WeightsError
 from cuemask.evaluation.metrics import Counts, iou
 from cuemask.inference.export import OPSET, write_onnx
-from cuemask.inference.model import load_model
+from cuemask.inference.model import Model, load_model
 from cuemask.inference.prediction import Predictor
 from cuemask.inference.quantization import write_int8
 from cuemask.inference.runtime import load_onnx
 from cuemask.inference.thresholds import finished_probability, full_mask
 from cuemask.media.area import PictureArea
 from cuemask.media.clips import Clip, open_clips
-from cuemask.media.files import make_folder
+from cuemask.media.folders import own_file
 from cuemask.runs.options import Options, area_of
 
 _FRAMES = 16  # of each clip, about, on which ranges are measured
@@ -72,7 +72,7 @@ def export_onnx(
     run
         The folder of a `train` or `segment` run, or its `model.safetensors`.
     out
-        The file, ending in `.onnx`; replaced if it exists.
+        The file, ending in `.onnx`; a model of ours that stands there is replaced.
     calibrate_on
         Videos, folders or patterns; with them the network is quantised to 8-bit integers, its ranges those of
         about 16 frames of each.
@@ -90,7 +90,19 @@ def export_onnx(
     model = load_model(run)
     options = Options(out=out, recipe=model.recipe, crop=crop)
     clips = [(clip, area_of(clip, options)) for clip in open_clips(calibrate_on)] if calibrate_on else []
-    make_folder(out.parent)
+    with own_file(out, _is_own):
+        return _written(model, out, clips)
+
+
+def _is_own(file: Path) -> bool:
+    try:
+        load_onnx(file, "cpu")
+    except WeightsError:
+        return False
+    return True
+
+
+def _written(model: Model, out: Path, clips: Sequence[tuple[Clip, PictureArea]]) -> Exported:
     if not clips:
         return Exported(out, write_onnx(model, out))
     with TemporaryDirectory() as folder:

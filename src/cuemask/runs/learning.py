@@ -35,7 +35,7 @@ from cuemask.runs.options import Options, area_of
 from cuemask.runs.predicting import finished, write_masks
 from cuemask.runs.record import RunRecord, told
 from cuemask.runs.space import Need, require_space, resumable, segment_need, train_need
-from cuemask.runs.work import WORK
+from cuemask.runs.work import WORK, run_folder
 
 
 def segment(inputs: Sequence[str | Path | ClipFiles], options: Options) -> Path:
@@ -53,17 +53,22 @@ def segment(inputs: Sequence[str | Path | ClipFiles], options: Options) -> Path:
     CuemaskError
         If an input cannot be read, there is nothing to learn from, or `out` cannot be written.
     """
+    with run_folder(options.out):
+        _segment(inputs, options)
+    return options.out
+
+
+def _segment(inputs: Sequence[str | Path | ClipFiles], options: Options) -> None:
     job, record = _opened("segment", inputs, options)
     if record.was_complete:
-        return options.out
-    with resumable(job.need, job.clips, options.out):
+        return
+    with resumable(job.need, job.clips, options):
         kept = _trained(job, options, record)
         model = load_model(options.out, chosen_device(options.device))
         for cues in kept:
             with record.stage("prediction"):
                 write_masks(model, cues.clip, cues.area, options, cues)
         finished(options, record)
-    return options.out
 
 
 def train(inputs: Sequence[str | Path | ClipFiles], options: Options) -> Path:
@@ -78,15 +83,20 @@ def train(inputs: Sequence[str | Path | ClipFiles], options: Options) -> Path:
     CuemaskError
         As `segment`.
     """
+    with run_folder(options.out):
+        _train(inputs, options)
+    return options.out
+
+
+def _train(inputs: Sequence[str | Path | ClipFiles], options: Options) -> None:
     job, record = _opened("train", inputs, options)
     if record.was_complete:
-        return options.out
-    with resumable(job.need, job.clips, options.out):
+        return
+    with resumable(job.need, job.clips, options):
         for kept in _trained(job, options, record):
             rows = [(kept.names[i], cue_cells(kept, i, options)) for i in sheet_indices(len(kept.names))]
             write_rgb(make_folder(options.out / kept.clip.name) / "sheet.png", contact_sheet(rows))
         finished(options, record)
-    return options.out
 
 
 @dataclass(frozen=True)
@@ -111,9 +121,10 @@ def _opened(command: str, inputs: Sequence[str | Path | ClipFiles], options: Opt
     job = _Job(clips, areas, known, extract, device, need)
     weights = [path for path in (job.extract.weights, _encoder(options)) if path is not None]
     facts = told(command, recipe, options.seed, clips, options.crop) | told_of_labels(clips, known, options)
-    record = RunRecord(options.out, facts, resume=options.resume)
-    if not record.was_complete:
-        record.note(device=device, weights=[{"file": str(path), "sha256": sha256(path)} for path in weights])
+    with resumable(need, clips, options):
+        record = RunRecord(options.out, facts, resume=options.resume)
+        if not record.was_complete:
+            record.note(device=device, weights=[{"file": str(path), "sha256": sha256(path)} for path in weights])
     return job, record
 
 

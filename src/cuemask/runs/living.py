@@ -17,6 +17,7 @@ from cuemask.errors import CuemaskError, InstallationError, VideoError
 from cuemask.inference.live import Latencies, LiveArea, Newest, Rate, live_mask, warm_up
 from cuemask.inference.prediction import Predictor
 from cuemask.media.files import make_folder, write_bytes
+from cuemask.media.folders import refuse_foreign_file, tells_of_us
 from cuemask.media.recording import MaskRecorder
 from cuemask.media.stream import OPENING_SECONDS, Arrival, LiveSource, source_of
 from cuemask.media.video import upright_rgb
@@ -179,6 +180,7 @@ def live(
     """
     asked = source_of(str(source))
     if options.figures is not None:
+        refuse_foreign_file(options.figures, lambda file: tells_of_us(file, "frames_masked") is True)
         make_folder(options.figures.absolute().parent)
     predictor, _ = open_model(model, options.device, options.provider)
     live_source = LiveSource(

@@ -27,7 +27,7 @@ from cuemask.runs.models import open_model
 from cuemask.runs.options import Options, area_of
 from cuemask.runs.record import RunRecord, told
 from cuemask.runs.space import predict_need, require_space, resumable
-from cuemask.runs.work import WORK, remove_work
+from cuemask.runs.work import WORK, remove_work, run_folder
 
 
 def predict(run: Path, inputs: Sequence[str | Path | ClipFiles], options: Options) -> Path:
@@ -48,6 +48,12 @@ def predict(run: Path, inputs: Sequence[str | Path | ClipFiles], options: Option
     CuemaskError
         If the model or an input cannot be read, or `out` cannot be written.
     """
+    with run_folder(options.out):
+        _predict(run, inputs, options)
+    return options.out
+
+
+def _predict(run: Path, inputs: Sequence[str | Path | ClipFiles], options: Options) -> None:
     model, file = open_model(run, options.device, options.provider, one_core=True)
     options = replace(options, recipe=model.recipe)
     clips = open_clips(inputs, options.selection)
@@ -55,16 +61,15 @@ def predict(run: Path, inputs: Sequence[str | Path | ClipFiles], options: Option
     need = require_space(lambda every: predict_need(clips, options, every=every), clips, options)
     facts = told("predict", model.recipe, options.seed, clips, options.crop)
     facts["model_sha256"] = sha256(file)
-    record = RunRecord(options.out, facts, resume=options.resume)
-    if record.was_complete:
-        return options.out
-    with resumable(need, clips, options.out):
+    with resumable(need, clips, options):
+        record = RunRecord(options.out, facts, resume=options.resume)
+        if record.was_complete:
+            return
         record.note(device=model.device)
         for clip, area in zip(clips, areas, strict=True):
             with record.stage("prediction"):
                 write_masks(model, clip, area, options, None)
         finished(options, record)
-    return options.out
 
 
 def write_masks(model: Predictor, clip: Clip, area: PictureArea, options: Options, kept: KeptClip | None) -> None:

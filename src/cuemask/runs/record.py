@@ -16,6 +16,7 @@ from cuemask import __version__
 from cuemask.errors import OutputError
 from cuemask.media.clips import Clip
 from cuemask.media.files import make_folder, write_bytes
+from cuemask.media.folders import files_in
 from cuemask.recipe import Recipe, recipe_as_mapping
 from cuemask.runs.work import WORK, remove_work
 
@@ -134,9 +135,10 @@ def _read(path: Path) -> dict[str, Any] | None:
 
 
 def _holds_results(out: Path) -> bool:
-    """Whether a run left anything that took time to make."""
-    patterns = ("model.safetensors", f"{WORK}/checkpoint.pt", "*/masks/*.png", "*/sheet.png")
-    return any(True for pattern in patterns for _ in out.glob(pattern))
+    """Whether a run left anything that took time to make, or somebody put something beside it."""
+    of_nothing = (out / "run.json", out / WORK)
+    others = (path for path in files_in(out) if path not in of_nothing and out / WORK not in path.parents)
+    return (out / WORK / "checkpoint.pt").exists() or next(others, None) is not None
 
 
 def _check_same(path: Path, before: Mapping[str, Any], told: Mapping[str, Any], *, resume: bool) -> None:

@@ -119,17 +119,17 @@ def require_space(need_of: NeedOf, clips: Sequence[Clip], options: Options) -> N
 
 
 @contextmanager
-def resumable(need: Need, clips: Sequence[Clip], out: Path) -> Generator[None, None, None]:
-    """Where the disk becomes full, say how much more the run will take."""
+def resumable(need: Need, clips: Sequence[Clip], options: Options) -> Generator[None, None, None]:
+    """Where the disk becomes full, say how much more the run will take, and how it goes on."""
     try:
         yield
     except OutputError as error:
-        missing = need.peak - left_behind(out, clips)
-        if not _is_full(error) or missing <= 0:
+        if not _is_full(error):
             raise
-        raise OutputError(
-            error.what, f"Free some space, about {size(missing)}, then run the same command with --resume."
-        ) from error
+        missing = need.peak - left_behind(options.out, clips)
+        about = f", about {size(missing)}" if missing > 0 else ""
+        again = "again" if options.resume else "with --resume"
+        raise OutputError(error.what, f"Free some space{about}, then run the same command {again}.") from error
 
 
 def left_behind(out: Path, clips: Sequence[Clip]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import json
 import os
@@ -25,6 +26,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from cuemask.errors import CuemaskError
 from cuemask.media.overlay import overlay
@@ -34,6 +36,7 @@ View = Literal["overlay", "mask", "picture"]
 WIDEST_PX = 1280
 QUALITY = 80
 BOUNDARY = "cuemask-frame"
+PATIENCE_SECONDS = 30.0
 _WAIT_SECONDS = 1.0
 _STARTING_SECONDS = 20.0
 _FILES = {
@@ -130,7 +133,7 @@ class Page:
             access_log=False,
             lifespan="off",
             ws="none",
-            http="h11",
+            http=_Connection,
             loop="asyncio",
             server_header=False,
             timeout_graceful_shutdown=2,
@@ -154,6 +157,34 @@ class Page:
         self._server.should_exit = True
         self._thread.join()
         self._socket.close()
+
+
+class _Connection(H11Protocol):
+    """uvicorn's connection, closed where for `PATIENCE_SECONDS` nothing is asked or nothing of the answer is taken.
+
+    uvicorn itself waits for ever until a first request is whole, and for whoever does not read.
+    """
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
+        super().connection_made(transport)
+        self._wait(self._state())
+
+    def _state(self) -> tuple[int, int]:
+        """The request that is answered or was last, and the bytes of the answer that wait to be taken."""
+        return id(self.cycle), self.transport.get_write_buffer_size()
+
+    def _wait(self, seen: tuple[int, int]) -> None:
+        self.loop.call_later(PATIENCE_SECONDS, self._look, seen)
+
+    def _look(self, seen: tuple[int, int]) -> None:
+        if self.transport.is_closing() and self not in self.connections:
+            return
+        is_asked = bool(self.cycle) and not self.cycle.response_complete
+        waits = self.flow.write_paused or not is_asked
+        if waits and self._state() == seen:
+            self.transport.abort()
+        else:
+            self._wait(self._state())
 
 
 def application(screen: Screen, statistics: Callable[[], Mapping[str, Any]], *, only_local: bool) -> ASGIApp:
