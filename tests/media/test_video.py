@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from cuemask.errors import InputError, VideoError
-from cuemask.media import video
+from cuemask.media import decoding
 from cuemask.media.clips import Clip, Selection, open_clips
 
 Draw = Callable[..., Path]
@@ -168,7 +168,7 @@ def test_a_late_start_is_sought_and_not_decoded_from_the_first_frame(
     tmp_path: Path, draw_video: Draw, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = draw_video(tmp_path / "op.mp4", 200, key_every=10)
-    monkeypatch.setattr(video.OpenVideo, "from_first", lambda _self: pytest.fail("decoded from the first frame"))
+    monkeypatch.setattr(decoding.OpenVideo, "from_first", lambda _self: pytest.fail("decoded from the first frame"))
     assert next(open_one(path, start_seconds=6.0).frames()).index == 150
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import glob
 import hashlib
+import logging
 from collections import Counter
 from collections.abc import Generator, Sequence
 from contextlib import closing
@@ -21,6 +22,7 @@ from jaxtyping import UInt8
 
 from cuemask.errors import InputError, PictureError
 from cuemask.media import missing
+from cuemask.media.decoding import OpenVideo
 from cuemask.media.frames import Frame, Selection
 from cuemask.media.pictures import (
     PICTURES_PER_SECOND,
@@ -33,9 +35,12 @@ from cuemask.media.pictures import (
     refuse_shared_stems,
     selected_pictures,
 )
-from cuemask.media.video import OpenVideo, sample_video, video_frames
+from cuemask.media.tracks import other_tracks
+from cuemask.media.video import sample_video, video_frames
 
 __all__ = ["Clip", "Frame", "Selection", "open_clips"]
+
+log = logging.getLogger(__name__)
 
 Kind = Literal["video", "pictures"]
 
@@ -110,6 +115,10 @@ class Clip:
         Of the pictures, where their stems are not their names; else empty.
     sizes_vary
         Whether its pictures may differ in size.
+    pixel_aspect
+        Width of a pixel over its height.
+    lost
+        Numbers of the selected frames that could not be decoded, as far as the clip has been streamed to its end.
     """
 
     name: str
@@ -123,6 +132,8 @@ class Clip:
     selection: Selection = field(default_factory=Selection)
     frame_names: tuple[str, ...] = ()
     sizes_vary: bool = False
+    pixel_aspect: Fraction = Fraction(1)
+    lost: set[int] = field(default_factory=set[int], compare=False, repr=False)
 
     def frames(self) -> Generator[Frame, None, None]:
         """Stream the selected frames, decoded anew at each call and held by nobody.
@@ -130,10 +141,11 @@ class Clip:
         Raises
         ------
         VideoError, PictureError
-            If a frame cannot be read. A video that breaks off ends there with a logged warning.
+            If a frame cannot be read. A video that breaks off ends there with a logged warning; frames of a video
+            that cannot be decoded are left out, with a logged warning, and the others keep their numbers.
         """
         if self.kind == "video":
-            return video_frames(self.paths[0], self.selection)
+            return video_frames(self.paths[0], self.selection, self.lost)
         return picture_frames(self.paths, self.selection, self.frame_names, sizes_vary=self.sizes_vary)
 
     def names(self) -> list[str] | None:
@@ -223,10 +235,12 @@ def _open(source: _Source, name: str, selection: Selection) -> Clip:
     if source.kind == "pictures":
         if not names:
             refuse_shared_stems(source.paths)
-        rate, count = PICTURES_PER_SECOND, len(selected_pictures(source.paths, selection))
+        rate, aspect, count = PICTURES_PER_SECOND, Fraction(1), len(selected_pictures(source.paths, selection))
     else:
         with OpenVideo(source.paths[0]) as video:
-            rate, promised = video.frame_rate, video.frame_count
+            rate, aspect, promised = video.frame_rate, video.pixel_aspect(), video.frame_count
+        if (others := other_tracks(source.paths[0])) is not None:
+            log.warning("%s", others)
         count = None if promised is None else selection.estimate(promised, rate)
     clip = Clip(
         name,
@@ -245,7 +259,7 @@ def _open(source: _Source, name: str, selection: Selection) -> Clip:
         first = next(frames)
     if source.kind == "pictures" and not sizes_vary:
         _compare_last_picture(source.paths, selection, first)
-    return replace(clip, height_px=first.rgb.shape[0], width_px=first.rgb.shape[1])
+    return replace(clip, height_px=first.rgb.shape[0], width_px=first.rgb.shape[1], pixel_aspect=aspect)
 
 
 def _compare_last_picture(paths: Sequence[Path], selection: Selection, first: Frame) -> None:

@@ -120,11 +120,11 @@ def picture_frames(
         raise _nothing_selected(paths, selection)
     first_shape = None
     with closing(read_ahead([path for _, path in selected])) as pictures:
-        for (index, path), rgb in zip(selected, pictures, strict=True):
+        for place, ((index, path), rgb) in enumerate(zip(selected, pictures, strict=True)):
             first_shape = rgb.shape if first_shape is None else first_shape
             if rgb.shape != first_shape and not sizes_vary:
                 raise mixed_sizes(selected[0][1], first_shape, path, rgb.shape)
-            yield Frame(names[index] if names else path.stem, index, None, rgb)
+            yield Frame(names[index] if names else path.stem, index, None, rgb, place)
 
 
 def mixed_sizes(first: Path, first_shape: tuple[int, ...], other: Path, other_shape: tuple[int, ...]) -> PictureError:

@@ -19,7 +19,7 @@ from cuemask.inference.prediction import Predictor
 from cuemask.media.files import make_folder, write_bytes
 from cuemask.media.recording import MaskRecorder
 from cuemask.media.stream import OPENING_SECONDS, Arrival, LiveSource, source_of
-from cuemask.media.video import upright_rgb
+from cuemask.media.upright import upright_rgb
 from cuemask.runs.models import open_model
 
 if TYPE_CHECKING:

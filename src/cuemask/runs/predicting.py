@@ -20,6 +20,7 @@ from cuemask.media.files import make_folder, sha256
 from cuemask.media.frames import Frame
 from cuemask.media.masks import read_mask, write_mask, write_probability, write_rgb
 from cuemask.media.overlay import OverlayWriter, overlay
+from cuemask.media.video import ranges
 from cuemask.report.sheet import Cell, contact_sheet
 from cuemask.runs.confidences import FILE, Confidences, Told, told_of
 from cuemask.runs.cueing import cue_cells, sheet_indices
@@ -63,6 +64,7 @@ def predict(run: Path, inputs: Sequence[str | Path | ClipFiles], options: Option
         for clip, area in zip(clips, areas, strict=True):
             with record.stage("prediction"):
                 write_masks(model, clip, area, options, None)
+        note_lost(clips, record)
         finished(options, record)
     return options.out
 
@@ -98,11 +100,11 @@ def write_masks(model: Predictor, clip: Clip, area: PictureArea, options: Option
         return _Finished(overlay(frame.rgb, mask) if draws else None, told)
 
     frames = options.progress(f"{clip.name}: masks", clip.frames(), clip.frame_count)
-    with OverlayWriter(folder / "overlay.mp4", clip.frame_rate) if draws else nullcontext() as video:
+    with OverlayWriter(folder / "overlay.mp4", clip.frame_rate, clip.pixel_aspect) if draws else nullcontext() as video:
         for number, result in enumerate(segmented(model, frames, area, finish, known=known)):
             confidences.tell(result.frame.name, result.finished.told)
             if video is not None and result.finished.drawn is not None:
-                video.write(result.finished.drawn)
+                video.write(result.finished.drawn, result.frame.place)
             if number in shown:
                 rows.append(_sheet_row(result, number, area, model, options, kept))
     write_rgb(folder / "sheet.png", contact_sheet(rows))
@@ -137,3 +139,10 @@ def finished(options: Options, record: RunRecord) -> None:
     """Leave the folder of a complete run as its reader wants it."""
     remove_work(options.out)
     record.note(status="complete")
+
+
+def note_lost(clips: Sequence[Clip], record: RunRecord) -> None:
+    """Name in the record the frames that could not be decoded, of clips that have been streamed."""
+    lost = {clip.name: ranges(clip.lost) for clip in clips if clip.lost}
+    if lost:
+        record.note(lost=lost)

@@ -67,7 +67,7 @@ class RunRecord:
             },
             "seconds": dict(before.get("seconds", {})) if before else {},
         }
-        for name in ("losses", "weights", "clips"):
+        for name in ("losses", "weights", "clips", "lost"):
             if before and name in before:
                 self.values[name] = before[name]
         self.write()
