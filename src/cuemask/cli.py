@@ -388,6 +388,7 @@ def anchors(inputs: tuple[str, ...], quiet: bool, **flags: Any) -> None:
 @click.argument("predicted", type=click.Path(path_type=Path))
 @click.argument("truth", type=click.Path(path_type=Path), required=False)
 @click.option("--positive", metavar="CODES", callback=_codes, help="Codes in TRUTH that are instrument [all above 0].")
+@click.option("--ignore", metavar="CODES", callback=_codes, help="Codes in TRUTH whose pixels do not count [none].")
 @_of_dataset
 @click.option("--only-predicted", is_flag=True, help="Of the data set, count only frames that PREDICTED holds.")
 @click.option(
@@ -433,6 +434,7 @@ def _judge(
     *,
     truth: Path | None,
     positive: list[int] | None,
+    ignore: list[int] | None,
     dataset: str | None,
     data: Path | None,
     videos: tuple[str, ...],
@@ -455,13 +457,14 @@ def _judge(
             raise click.UsageError("Give TRUTH, a folder of true masks, or --dataset NAME --data ROOT.")
         if data is not None or videos or only_predicted:
             raise click.UsageError("--data, --videos and --only-predicted are for --dataset NAME.")
+        rule["ignore"] = ignore or ()
         return partial(evaluate_folders, truth=truth, positive=positive, protocol=protocol or DEFAULT, **rule)
     if truth is not None:
         raise click.UsageError("Give TRUTH or --dataset, not both.")
     if data is None:
         raise click.UsageError("--dataset needs to know where it lies: --data ROOT.")
-    if positive is not None:
-        raise click.UsageError("--positive is for TRUTH; a data set knows its own codes.")
+    if positive is not None or ignore is not None:
+        raise click.UsageError("--positive and --ignore are for TRUTH; a data set knows its own codes.")
     from cuemask.datasets.catalogue import DATASETS, read_dataset
 
     found = read_dataset(dataset, data, videos)

@@ -26,12 +26,14 @@ from cuemask.media.decoding import OpenVideo
 from cuemask.media.frames import Frame, Selection
 from cuemask.media.pictures import (
     PICTURES_PER_SECOND,
+    composed,
     is_picture,
     mixed_sizes,
     natural_order,
     picture_frames,
     read_ahead,
     read_picture,
+    refuse_few_bits,
     refuse_shared_stems,
     selected_pictures,
 )
@@ -153,7 +155,7 @@ class Clip:
         if self.kind == "video":
             return None
         taken = selected_pictures(self.paths, self.selection)
-        return [self.frame_names[index] if self.frame_names else path.stem for index, path in taken]
+        return [self.frame_names[index] if self.frame_names else composed(path.stem) for index, path in taken]
 
     def sample(self, count: int = 16) -> Generator[UInt8[np.ndarray, "H W 3"], None, None]:
         """Yield about `count` frames spread over the selection; long videos are not decoded whole.
@@ -235,7 +237,9 @@ def _open(source: _Source, name: str, selection: Selection) -> Clip:
     if source.kind == "pictures":
         if not names:
             refuse_shared_stems(source.paths)
-        rate, aspect, count = PICTURES_PER_SECOND, Fraction(1), len(selected_pictures(source.paths, selection))
+        selected = selected_pictures(source.paths, selection)
+        refuse_few_bits([path for _, path in selected])
+        rate, aspect, count = PICTURES_PER_SECOND, Fraction(1), len(selected)
     else:
         with OpenVideo(source.paths[0]) as video:
             rate, aspect, promised = video.frame_rate, video.pixel_aspect(), video.frame_count
@@ -289,7 +293,9 @@ def _sources(told: str | Path | ClipFiles) -> list[_Source]:
 
 def _sources_of_pattern(pattern: str) -> list[_Source]:
     """Pictures, one source a folder; or, where the pattern matches none, its videos and folders."""
-    found = natural_order(Path(match) for match in glob.glob(pattern, recursive=True))  # noqa: PTH207 (Path.glob takes no absolute patterns)
+    matches = glob.glob(missing.with_real_folders(pattern), recursive=True)  # noqa: PTH207 (Path.glob takes no absolute patterns)
+    found = natural_order(Path(match) for match in matches)
+    missing.refuse_dangling(found)
     pictures = [path for path in found if is_picture(path) and path.is_file()]
     if pictures:
         folders = dict.fromkeys(path.parent for path in pictures)
@@ -307,6 +313,7 @@ def _pictures_in(folder: Path) -> tuple[Path, ...]:
         entries = list(folder.iterdir())
     except PermissionError as error:
         raise InputError(f"{folder}: may not be read.", f"Run: chmod u+rx {folder}") from error
+    missing.refuse_dangling(entries)
     pictures = natural_order(path for path in entries if is_picture(path) and path.is_file())
     if not pictures:
         raise missing.no_pictures(folder, entries)
