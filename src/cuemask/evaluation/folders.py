@@ -70,7 +70,7 @@ def evaluate_folders(
     truths = _named(truth, None, "true")
     _refuse_unmatched(predicted, predictions.keys() - truths.keys(), truth, truths.keys() - predictions.keys())
     counting = _Counting(positive, frozenset(ignore), tolerance if surface else None)
-    seen = _Codes()
+    seen = _Codes(sum(_is_lossy(path) for path in truths.values()))
 
     def compare(name: str) -> FrameScore:
         return _score(name, predictions[name], truths[name], counting, seen)
@@ -78,7 +78,6 @@ def evaluate_folders(
     with closing(in_threads(compare, predictions)) as scores:
         frames = tuple(scores)
     seen.warn(counting, predicted, truth)
-    _warn_of_jpeg(truth, truths.values(), counting)
     reach = counting.tolerance
     return Evaluation(frames, protocol, reach)
 
@@ -108,14 +107,18 @@ class _Counting:
 class _Codes:
     """Which codes occurred on the two sides: odd ones deserve a warning."""
 
-    def __init__(self) -> None:
+    def __init__(self, jpegs: int) -> None:
         self.predicted = np.zeros(256, np.bool_)
         self.true = np.zeros(256, np.bool_)
+        self.jpegs = jpegs
 
     def warn(self, counting: _Counting, predicted: Path, truth: Path) -> None:
         if np.count_nonzero(self.predicted[1:]) > 1:
             found = np.count_nonzero(self.predicted)
             _log.warning("%s: %d different values; all above 0 count as instrument.", predicted, found)
+        if self.jpegs:
+            self._warn_of_jpeg(counting, truth)
+            return
         positive, there = counting.positive, np.flatnonzero(self.true).tolist()
         if positive is not None and not positive:
             _log.warning("%s: no code counts as instrument, so every true mask is empty.", truth)
@@ -130,16 +133,13 @@ class _Codes:
             what = "%s: codes %s count as background; leave out with --ignore what is neither."
             _log.warning(what, truth, _codes(unnamed))
 
-
-def _warn_of_jpeg(truth: Path, masks: Iterable[Path], counting: _Counting) -> None:
-    count = sum(_is_lossy(path) for path in masks)
-    if not count:
-        return
-    if counting.positive is None and not counting.ignore:
-        _log.warning("%s: %d masks are JPEG, which blurs them; instrument is from 128 on.", truth, count)
-    else:
+    def _warn_of_jpeg(self, counting: _Counting, truth: Path) -> None:
+        if counting.positive is None and not counting.ignore:
+            _log.warning("%s: %d masks are JPEG, which blurs them; instrument is from 128 on.", truth, self.jpegs)
+            return
         what = "%s: %d masks are JPEG, which changes codes along every edge, so that figures are wrong there. %s"
-        _log.warning(what, truth, count, "Take the masks as they were before, or leave out --positive and --ignore.")
+        remedy = "Take the masks as they were before, or leave out --positive and --ignore."
+        _log.warning(what, truth, self.jpegs, remedy)
 
 
 def _codes(codes: Collection[int]) -> str:
@@ -155,8 +155,7 @@ def _score(name: str, prediction: Path, truth: Path, counting: _Counting, seen: 
     predicted_codes, true_codes = read_mask(prediction), read_mask(truth)
     refuse_sizes(prediction, predicted_codes, truth, true_codes)
     seen.predicted[predicted_codes] = True
-    if not _is_lossy(truth) or counting.positive is not None or counting.ignore:
-        seen.true[true_codes] = True
+    seen.true[true_codes] = True
     video, _, frame = name.rpartition("/")
     found, true = predicted_codes > 0, _instrument(true_codes, counting.positive, truth)
     if counting.ignore:

@@ -169,7 +169,7 @@ class Clip:
             paths = [path for _, path in selected_pictures(self.paths, self.selection)]
             places = np.unique(np.linspace(0, len(paths) - 1, count).astype(int))
             return read_ahead([paths[place] for place in places])
-        return sample_video(self.paths[0], self.selection, count)
+        return sample_video(self.paths[0], self.selection, count, self.lost)
 
     def sha256(self) -> str:
         """Hash the content: the video's bytes, or the names and bytes of the pictures."""

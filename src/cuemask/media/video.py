@@ -61,11 +61,14 @@ def video_frames(path: Path, selection: Selection, lost: set[int] | None = None)
         lost |= missing
 
 
-def sample_video(path: Path, selection: Selection, count: int) -> Generator[UInt8[np.ndarray, "H W 3"], None, None]:
+def sample_video(
+    path: Path, selection: Selection, count: int, lost: set[int] | None = None
+) -> Generator[UInt8[np.ndarray, "H W 3"], None, None]:
     """Yield about `count` frames spread over the selected stretch, without decoding what lies between.
 
     Long videos are entered at the key frames before evenly spread times. Where that finds too few (a short
     video, or one with few key frames), its first `count` times `SAMPLING_STEP` frames are stepped through.
+    `lost` is as in `video_frames`.
 
     Raises
     ------
@@ -83,7 +86,7 @@ def sample_video(path: Path, selection: Selection, count: int) -> Generator[UInt
         for frame in frames.values():
             yield upright_rgb(frame)
         return
-    with closing(video_frames(path, selection)) as selected:
+    with closing(video_frames(path, selection, lost)) as selected:
         known = video.frame_count
         expected = selection.estimate(known, video.frame_rate) if known else count * SAMPLING_STEP
         step = min(SAMPLING_STEP, max(1, math.ceil(expected / count)))
