@@ -6,13 +6,18 @@ import numpy as np
 from av.video.frame import VideoFrame
 from jaxtyping import UInt8
 
+from cuemask.media.fields import is_combed, upper_field
+
 
 def upright_rgb(frame: VideoFrame) -> UInt8[np.ndarray, "H W 3"]:
     """Convert a decoded frame to RGB, turned and mirrored as its display matrix says, which is as FFmpeg does it.
 
-    Turns that are not of a quarter are rounded to one.
+    Turns that are not of a quarter are rounded to one. Where the frame is marked as interlaced, or seen to be, the
+    upper field alone is shown: the picture of one instant.
     """
     rgb = frame.to_ndarray(format="rgb24")
+    if len(rgb) > 2 and (frame.interlaced_frame or is_combed(rgb)):
+        rgb = upper_field(rgb)
     matrix = _display_matrix(frame)
     if matrix is None:
         return rgb
