@@ -136,6 +136,7 @@ def _common(command: F) -> F:
         [
             click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder of the results."),
             click.option("--crop", metavar=_CROP, callback=_crop, help="The picture in the frame, in pixels [found]."),
+            click.option("--stereo", type=click.Choice(["left", "right"]), help="Of frames with both eyes, take one."),
             click.option("--every", type=int, default=1, metavar="N", help="Take every N-th frame."),
             click.option("--fps", type=float, metavar="R", help="Take R frames a second."),
             click.option("--start", type=float, default=0.0, metavar="S", help="Begin at S seconds."),
@@ -607,6 +608,7 @@ def _options(
     dataset: Dataset | None,
     out: Path,
     crop: tuple[int, int, int, int] | None,
+    stereo: Literal["left", "right"] | None,
     every: int,
     fps: float | None,
     start: float,
@@ -630,6 +632,7 @@ def _options(
         recipe=load_recipe(recipe, settings),
         selection=Selection(every, fps, start, end),
         crop=dataset.crop if dataset and crop is None else crop,
+        stereo=stereo,
         device=device,
         provider=provider,
         seed=seed,

@@ -41,9 +41,8 @@ def anchors(inputs: Sequence[str | Path | ClipFiles], options: Options) -> Path:
     clips = open_clips(inputs, options.selection)
     areas = [area_of(clip, options) for clip in clips]
     need = require_space(lambda every: anchors_need(clips, options.recipe, every=every), clips, options)
-    record = RunRecord(
-        options.out, told("anchors", options.recipe, options.seed, clips, options.crop), resume=options.resume
-    )
+    facts = told("anchors", options.recipe, options.seed, clips, options.crop, options.stereo)
+    record = RunRecord(options.out, facts, resume=options.resume)
     if record.was_complete:
         return options.out
     with resumable(need, clips, options.out):

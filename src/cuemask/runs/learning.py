@@ -111,7 +111,8 @@ def _opened(command: str, inputs: Sequence[str | Path | ClipFiles], options: Opt
     known = supervisions(clips, options)
     job = _Job(clips, areas, known, extract, device, need)
     weights = [path for path in (job.extract.weights, _encoder(options)) if path is not None]
-    facts = told(command, recipe, options.seed, clips, options.crop) | told_of_labels(clips, known, options)
+    facts = told(command, recipe, options.seed, clips, options.crop, options.stereo)
+    facts |= told_of_labels(clips, known, options)
     record = RunRecord(options.out, facts, resume=options.resume)
     if not record.was_complete:
         record.note(device=device, weights=[{"file": str(path), "sha256": sha256(path)} for path in weights])

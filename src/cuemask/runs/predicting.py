@@ -54,7 +54,7 @@ def predict(run: Path, inputs: Sequence[str | Path | ClipFiles], options: Option
     clips = open_clips(inputs, options.selection)
     areas = [area_of(clip, options) for clip in clips]
     need = require_space(lambda every: predict_need(clips, options, every=every), clips, options)
-    facts = told("predict", model.recipe, options.seed, clips, options.crop)
+    facts = told("predict", model.recipe, options.seed, clips, options.crop, options.stereo)
     facts["model_sha256"] = sha256(file)
     record = RunRecord(options.out, facts, resume=options.resume)
     if record.was_complete:

@@ -20,7 +20,7 @@ from cuemask.recipe import Recipe, recipe_as_mapping
 from cuemask.runs.work import WORK, remove_work
 
 _PACKAGES = ("torch", "numpy", "opencv-contrib-python-headless", "av", "safetensors")
-_MUST_AGREE = ("command", "recipe", "seed", "inputs", "crop", "labels", "model_sha256")  # for a run to go on
+_MUST_AGREE = ("command", "recipe", "seed", "inputs", "crop", "stereo", "labels", "model_sha256")  # for a run to go on
 
 
 class RunRecord:
@@ -100,7 +100,12 @@ def is_complete(out: Path) -> bool:
 
 
 def told(
-    command: str, recipe: Recipe, seed: int, clips: Sequence[Clip], crop: tuple[int, int, int, int] | None
+    command: str,
+    recipe: Recipe,
+    seed: int,
+    clips: Sequence[Clip],
+    crop: tuple[int, int, int, int] | None,
+    stereo: str | None = None,
 ) -> dict[str, Any]:
     """What a run depends on, in JSON's types; reads each input once to hash it."""
     inputs = [
@@ -120,6 +125,7 @@ def told(
         "seed": seed,
         "inputs": inputs,
         "crop": list(crop) if crop else None,
+        "stereo": stereo,
     }
 
 
