@@ -51,6 +51,7 @@ def anchors(inputs: Sequence[str | Path | ClipFiles], options: Options) -> Path:
                 kept = kept_cues(clip, area, options)
             with record.stage("pictures"):
                 _write_pictures(kept, options)
+        record.note_lost(clips)
         remove_work(options.out)
         record.note(status="complete")
     return options.out

@@ -32,7 +32,7 @@ from cuemask.report.sheet import contact_sheet
 from cuemask.runs.cueing import cue_cells, kept_cues, sheet_indices
 from cuemask.runs.labels import supervisions, told_of_labels
 from cuemask.runs.options import Options, area_of
-from cuemask.runs.predicting import finished, note_lost, write_masks
+from cuemask.runs.predicting import finished, write_masks
 from cuemask.runs.record import RunRecord, told
 from cuemask.runs.space import Need, require_space, resumable, segment_need, train_need
 from cuemask.runs.work import WORK
@@ -62,7 +62,7 @@ def segment(inputs: Sequence[str | Path | ClipFiles], options: Options) -> Path:
         for cues in kept:
             with record.stage("prediction"):
                 write_masks(model, cues.clip, cues.area, options, cues)
-        note_lost(job.clips, record)
+        record.note_lost(job.clips)
         finished(options, record)
     return options.out
 
@@ -137,7 +137,7 @@ def _trained(job: _Job, options: Options, record: RunRecord) -> list[KeptClip]:
     recipe = options.recipe
     with record.stage("cues"):
         kept = [kept_cues(clip, area, options) for clip, area in zip(job.clips, job.areas, strict=True)]
-    note_lost(job.clips, record)
+    record.note_lost(job.clips)
     record.note(clips=[{"clip": k.clip.name, "frames": len(k.names), **_area(k.area)} for k in kept])
     if max(len(k.names) for k in kept) < 2:
         raise TrainingError(

@@ -20,7 +20,6 @@ from cuemask.media.files import make_folder, sha256
 from cuemask.media.frames import Frame
 from cuemask.media.masks import read_mask, write_mask, write_probability, write_rgb
 from cuemask.media.overlay import OverlayWriter, overlay
-from cuemask.media.video import ranges
 from cuemask.report.sheet import Cell, contact_sheet
 from cuemask.runs.confidences import FILE, Confidences, Told, told_of
 from cuemask.runs.cueing import cue_cells, sheet_indices
@@ -64,7 +63,7 @@ def predict(run: Path, inputs: Sequence[str | Path | ClipFiles], options: Option
         for clip, area in zip(clips, areas, strict=True):
             with record.stage("prediction"):
                 write_masks(model, clip, area, options, None)
-        note_lost(clips, record)
+        record.note_lost(clips)
         finished(options, record)
     return options.out
 
@@ -139,10 +138,3 @@ def finished(options: Options, record: RunRecord) -> None:
     """Leave the folder of a complete run as its reader wants it."""
     remove_work(options.out)
     record.note(status="complete")
-
-
-def note_lost(clips: Sequence[Clip], record: RunRecord) -> None:
-    """Name in the record the frames that could not be decoded, of clips that have been streamed."""
-    lost = {clip.name: ranges(clip.lost) for clip in clips if clip.lost}
-    if lost:
-        record.note(lost=lost)

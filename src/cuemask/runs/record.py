@@ -16,6 +16,7 @@ from cuemask import __version__
 from cuemask.errors import OutputError
 from cuemask.media.clips import Clip
 from cuemask.media.files import make_folder, write_bytes
+from cuemask.media.video import ranges
 from cuemask.recipe import Recipe, recipe_as_mapping
 from cuemask.runs.work import WORK, remove_work
 
@@ -87,6 +88,12 @@ class RunRecord:
         """Add entries and write the file."""
         self.values.update(values)
         self.write()
+
+    def note_lost(self, clips: Sequence[Clip]) -> None:
+        """Name the frames that could not be decoded, of clips that have been streamed."""
+        lost = {clip.name: ranges(clip.lost) for clip in clips if clip.lost}
+        if lost:
+            self.note(lost=lost)
 
     def write(self) -> None:
         """Write the file, whole or not at all."""
