@@ -129,6 +129,7 @@ def _common(command: F) -> F:
         [
             click.option("--out", required=True, type=_Path(path_type=Path), help="Folder of the results."),
             click.option("--crop", metavar=_CROP, callback=_crop, help="The picture in the frame, in pixels [found]."),
+            click.option("--stereo", type=click.Choice(["left", "right"]), help="Of frames with both eyes, take one."),
             click.option("--every", type=int, default=1, metavar="N", help="Take every N-th frame."),
             click.option("--fps", type=float, metavar="R", help="Take R frames a second."),
             click.option("--start", type=float, default=0.0, metavar="S", help="Begin at S seconds."),
@@ -378,6 +379,7 @@ def anchors(inputs: tuple[str, ...], quiet: bool, **flags: Any) -> None:
 @click.argument("predicted", type=_Path(path_type=Path))
 @click.argument("truth", type=_Path(path_type=Path), required=False)
 @click.option("--positive", metavar="CODES", callback=_codes, help="Codes in TRUTH that are instrument [all above 0].")
+@click.option("--ignore", metavar="CODES", callback=_codes, help="Codes in TRUTH whose pixels do not count [none].")
 @_of_dataset
 @click.option("--only-predicted", is_flag=True, help="Of the data set, count only frames that PREDICTED holds.")
 @click.option(
@@ -426,6 +428,7 @@ def _judge(
     *,
     truth: Path | None,
     positive: list[int] | None,
+    ignore: list[int] | None,
     dataset: str | None,
     data: Path | None,
     videos: tuple[str, ...],
@@ -448,13 +451,14 @@ def _judge(
             raise click.UsageError("Give TRUTH, a folder of true masks, or --dataset NAME --data ROOT.")
         if data is not None or videos or only_predicted:
             raise click.UsageError("--data, --videos and --only-predicted are for --dataset NAME.")
+        rule["ignore"] = ignore or ()
         return partial(evaluate_folders, truth=truth, positive=positive, protocol=protocol or DEFAULT, **rule)
     if truth is not None:
         raise click.UsageError("Give TRUTH or --dataset, not both.")
     if data is None:
         raise click.UsageError("--dataset needs to know where it lies: --data ROOT.")
-    if positive is not None:
-        raise click.UsageError("--positive is for TRUTH; a data set knows its own codes.")
+    if positive is not None or ignore is not None:
+        raise click.UsageError("--positive and --ignore are for TRUTH; a data set knows its own codes.")
     from cuemask.datasets.catalogue import DATASETS, read_dataset
 
     found = read_dataset(dataset, data, videos)
@@ -597,6 +601,7 @@ def _options(
     dataset: Dataset | None,
     out: Path,
     crop: tuple[int, int, int, int] | None,
+    stereo: Literal["left", "right"] | None,
     every: int,
     fps: float | None,
     start: float,
@@ -620,6 +625,7 @@ def _options(
         recipe=load_recipe(recipe, settings),
         selection=Selection(every, fps, start, end),
         crop=dataset.crop if dataset and crop is None else crop,
+        stereo=stereo,
         device=device,
         provider=provider,
         seed=seed,

@@ -170,3 +170,19 @@ def test_a_folder_without_frames_is_refused_with_the_remedy(tmp_path: Path) -> N
     with pytest.raises(DatasetError, match=r"no recordings in it \(it holds a.png\)\. Expected: frames/ or") as error:
         read(tmp_path)
     assert error.value.remedy == "Put the pictures into a folder called frames, the masks into masks."
+
+
+def test_frames_and_masks_match_however_their_umlauts_are_written(tmp_path: Path) -> None:
+    picture(tmp_path / "frames" / "Fla\u0308che.png")
+    mask(tmp_path / "masks" / "Fl\u00e4che.png", 0, 255)
+    dataset = read(tmp_path)
+    truth = dataset.recordings[0].truth
+    assert truth is not None
+    assert truth.names == ("Fl\u00e4che",)
+    assert dataset.oddities == ()
+
+
+def test_masks_saved_as_jpeg_are_told(tmp_path: Path) -> None:
+    recording(tmp_path)
+    mask(tmp_path / "masks" / "f10.jpg", 0, 255)
+    assert "1 masks are JPEG, which blurs them; instrument is from 128 on." in read(tmp_path).oddities[-1]

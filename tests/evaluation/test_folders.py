@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from cuemask.errors import EvaluationError
 from cuemask.evaluation import evaluate_folders
@@ -206,3 +207,85 @@ def test_the_table_names_protocol_figures_and_the_lowest_frames(predicted: Path,
     assert "population deviation" in table
     assert table.splitlines()[6].split() == ["frame6", "50.00", "66.67"]
     assert len(table.splitlines()) == 11
+
+
+def test_ignored_pixels_count_neither_way(predicted: Path, truth: Path) -> None:
+    write(predicted / "a.png", columns(255, 255, 0, 255))
+    write(truth / "a.png", columns(SHAFT, 255, 255, 0))
+    (frame,) = evaluate_folders(predicted, truth, ignore=[255]).frames
+    counts = frame.counts
+    assert (counts.intersection, counts.predicted, counts.truth, counts.total) == (6, 12, 6, 12)
+    assert evaluate_folders(predicted, truth, [SHAFT], ignore=[255]).iou_mean == pytest.approx(1 / 2)
+    assert evaluate_folders(predicted, truth).iou_mean == pytest.approx(1 / 2)  # all above 0: 12 of 24
+    assert evaluate_folders(predicted, truth).frames[0].counts.total == 24
+
+
+def test_a_frame_that_is_ignored_whole_is_empty_on_empty(predicted: Path, truth: Path) -> None:
+    write(predicted / "a.png", columns(255, 0))
+    write(truth / "a.png", columns(255, 255))
+    assert evaluate_folders(predicted, truth, ignore=[255]).frames[0].counts.total == 0
+    assert evaluate_folders(predicted, truth, ignore=[255]).iou_mean == 1.0
+
+
+def test_what_cannot_be_ignored_is_refused(predicted: Path, truth: Path) -> None:
+    for folder in (predicted, truth):
+        write(folder / "a.png", columns(0, 255))
+    with pytest.raises(EvaluationError, match="codes 255 are to be instrument and to be ignored"):
+        evaluate_folders(predicted, truth, [10, 255], ignore=[255])
+    with pytest.raises(EvaluationError, match="which outlines know nothing of"):
+        evaluate_folders(predicted, truth, ignore=[255], surface=True)
+
+
+@pytest.mark.parametrize(
+    ("positive", "ignore", "warning"),
+    [
+        (None, (), "codes 10, 30, 255 all count as instrument"),
+        (None, (255,), "codes 10, 30 all count as instrument"),
+        ([SHAFT], (255,), "codes 30 count as background"),
+        ([SHAFT, CLASPER], (255,), ""),
+        ([SHAFT, CLASPER], (254, 255), "codes 254 never occur; there are 0, 10, 30, 255"),
+    ],
+)
+def test_there_is_a_word_about_codes_that_nobody_named(
+    predicted: Path,
+    truth: Path,
+    caplog: pytest.LogCaptureFixture,
+    positive: list[int] | None,
+    ignore: tuple[int, ...],
+    warning: str,
+) -> None:
+    write(predicted / "a.png", columns(255, 0, 0, 0))
+    write(truth / "a.png", columns(SHAFT, CLASPER, 0, 255))
+    with caplog.at_level(logging.WARNING):
+        evaluate_folders(predicted, truth, positive, ignore=ignore)
+    assert warning in caplog.text
+    assert len(caplog.records) == bool(warning)
+
+
+def test_masks_saved_as_jpeg_are_warned_of(predicted: Path, truth: Path, caplog: pytest.LogCaptureFixture) -> None:
+    mask = np.zeros((64, 64), np.uint8)
+    mask[13:41, 21:50] = 255
+    write(predicted / "a.png", mask)
+    write(truth / "a.jpg", mask)
+    with caplog.at_level(logging.WARNING):
+        assert evaluate_folders(predicted, truth).iou_mean == 1.0
+        assert evaluate_folders(predicted, truth, [255]).iou_mean < 1
+    first, *_, last = [record.getMessage() for record in caplog.records]
+    assert first == f"{truth}: 1 masks are JPEG, which blurs them; instrument is from 128 on."
+    assert last.startswith(f"{truth}: 1 masks are JPEG, which changes codes along every edge")
+
+
+def test_names_match_however_their_umlauts_are_written(predicted: Path, truth: Path) -> None:
+    write(predicted / "Fla\u0308che.png", columns(0, 255))
+    write(truth / "Fl\u00e4che.png", columns(0, 255))
+    assert [frame.name for frame in evaluate_folders(predicted, truth).frames] == ["Fl\u00e4che"]
+
+
+def test_indices_of_a_palette_of_colours_are_codes(predicted: Path, truth: Path) -> None:
+    write(predicted / "a.png", columns(0, 255, 255))
+    truth.mkdir()
+    picture = Image.fromarray(columns(0, 1, 2))
+    picture.putpalette([0, 0, 0, 128, 0, 0, 0, 128, 0])
+    picture.save(truth / "a.png")
+    assert evaluate_folders(predicted, truth).iou_mean == 1.0
+    assert evaluate_folders(predicted, truth, [1]).iou_mean == pytest.approx(1 / 2)

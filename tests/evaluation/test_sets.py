@@ -130,3 +130,9 @@ def test_truth_is_read_in_order_and_no_further_ahead_than_the_threads_need(tmp_p
     )
     evaluate_dataset(tmp_path, counted, progress=progress)
     assert read == names
+
+
+def test_names_match_however_their_umlauts_are_written(tmp_path: Path) -> None:
+    predict(tmp_path, "one", {"Fla\u0308che": columns(0, 1)})
+    found = evaluate_dataset(tmp_path, dataset(recording("one", {"Fl\u00e4che": columns(0, 1)})))
+    assert [(frame.name, frame.iou) for frame in found.frames] == [("one/Fl\u00e4che", 1.0)]

@@ -28,6 +28,7 @@ def write_video(
     draw: Callable[..., np.ndarray] = numbered,
     key_every: int = 12,
     rotation: int = 0,
+    pixel_aspect: Fraction | None = None,
     **options: str,
 ) -> Path:
     muxing = {"movflags": "+faststart"} if faststart and path.suffix in (".mp4", ".mov") else {}
@@ -35,6 +36,8 @@ def write_video(
         stream: Any = container.add_stream(codec, rate=rate, options=options)
         stream.height, stream.width, stream.pix_fmt = *size, pix_fmt
         stream.gop_size = key_every
+        if pixel_aspect is not None:
+            stream.codec_context.sample_aspect_ratio = pixel_aspect
         if rotation:
             stream.set_display_rotation(rotation)
         for number in range(count):
@@ -73,3 +76,23 @@ def draw_picture() -> Callable[..., Path]:
 @pytest.fixture
 def read_number() -> Callable[[np.ndarray], int]:
     return number_of
+
+
+def remux(source: Path, target: Path, *, zeroed: Sequence[int] = (), dropped: Sequence[int] = ()) -> Path:
+    """Copy a video packet by packet; those with these numbers, in the order of decoding, are damaged or left out."""
+    with av.open(str(source)) as reading, av.open(str(target), "w") as writing:
+        read = reading.streams.video[0]
+        written = writing.add_stream_from_template(read)
+        for number, packet in enumerate(reading.demux(read)):
+            if packet.size == 0 or number in dropped:
+                continue
+            if number in zeroed:
+                packet.update(bytes(packet.size))
+            packet.stream = written
+            writing.mux(packet)
+    return target
+
+
+@pytest.fixture
+def damage() -> Callable[..., Path]:
+    return remux

@@ -115,6 +115,18 @@ def test_a_name_with_brackets_that_exists_is_no_pattern(tmp_path: Path, draw_vid
     assert open_clips([str(draw_video(tmp_path / "op [1].mp4", 2))])[0].name == "op [1]"
 
 
+def test_a_pattern_may_stand_in_a_folder_with_brackets_in_its_name(tmp_path: Path, draw_picture: Draw) -> None:
+    for case in ("case [1]", "case 1"):
+        draw_picture(tmp_path / case / "frames" / "0.png")
+    (clip,) = open_clips([str(tmp_path / "case [1]" / "frames" / "*.png")])
+    assert clip.paths == (tmp_path / "case [1]" / "frames" / "0.png",)
+    with pytest.raises(InputError, match="matches nothing") as error:
+        open_clips([str(tmp_path / "case [1]" / "frames" / "*.bmp")])
+    assert f"{tmp_path / 'case [1]' / 'frames'} holds 0.png" in error.value.remedy
+    assert len(open_clips([str(tmp_path / "case*[!1]" / "frames" / "*.png")])) == 1
+    assert len(open_clips([str(tmp_path / "case [0-9]" / "frames" / "*.png")])) == 1
+
+
 def test_a_missing_path_names_its_nearest_neighbour(tmp_path: Path, folder: Path) -> None:
     with pytest.raises(InputError, match="no such file or folder") as error:
         open_clips([folder.parent / "frame"])

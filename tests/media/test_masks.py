@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from PIL import Image
 
 from cuemask.errors import OutputError, PictureError
 from cuemask.media.masks import read_mask, write_mask, write_probability, write_rgb
@@ -110,3 +112,68 @@ def test_a_failed_rename_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Monk
     with pytest.raises(OutputError, match=r"may not be written \(Read-only file system\)"):
         write_mask(tmp_path / "mask.png", np.ones((4, 4), bool))
     assert not list(tmp_path.iterdir())
+
+
+def with_palette(path: Path, codes: np.ndarray, colors: list[int]) -> None:
+    picture = Image.fromarray(codes)
+    picture.putpalette(colors)
+    picture.save(path)
+
+
+VOC = [0, 0, 0, 128, 0, 0, 0, 128, 0, 128, 128, 0, 0, 0, 128, 128, 0, 128, 0, 128, 128, 128, 128, 128]
+
+
+@pytest.mark.parametrize("ending", ["png", "bmp", "tif"])
+def test_the_codes_of_a_palette_of_colours_are_its_indices(tmp_path: Path, ending: str) -> None:
+    codes = np.array([[0, 1, 2], [3, 7, 0]], np.uint8)
+    with_palette(tmp_path / f"voc.{ending}", codes, VOC)
+    assert np.array_equal(read_mask(tmp_path / f"voc.{ending}"), codes)
+    grey_by_chance = np.array([[0, 7, 7]], np.uint8)
+    with_palette(tmp_path / f"seven.{ending}", grey_by_chance, VOC)
+    assert np.array_equal(read_mask(tmp_path / f"seven.{ending}"), grey_by_chance)
+
+
+def test_where_the_colours_are_all_the_same_the_transparency_is_the_mask(tmp_path: Path) -> None:
+    alpha = np.array([[0, 255, 0], [7, 0, 255]], np.uint8)
+    for name, color in (("black.png", 0), ("white.png", 255)):
+        cv2.imwrite(str(tmp_path / name), np.dstack([np.full((2, 3, 3), color, np.uint8), alpha]))
+        assert np.array_equal(read_mask(tmp_path / name), alpha)
+    cv2.imwrite(str(tmp_path / "empty.png"), np.full((2, 3, 4), (255, 255, 255, 0), np.uint8))
+    assert not read_mask(tmp_path / "empty.png").any()
+    cv2.imwrite(str(tmp_path / "full.png"), np.full((2, 3, 4), 255, np.uint8))
+    assert read_mask(tmp_path / "full.png").all()
+
+
+def test_colours_and_transparency_may_agree_but_not_differ(tmp_path: Path) -> None:
+    mask = np.array([[0, 255, 0], [255, 0, 255]], np.uint8)
+    cv2.imwrite(str(tmp_path / "same.png"), np.dstack([mask, mask, mask, mask // 2]))
+    assert np.array_equal(read_mask(tmp_path / "same.png"), mask)
+    cv2.imwrite(str(tmp_path / "differ.png"), np.dstack([mask, mask, mask, mask[::-1]]))
+    with pytest.raises(PictureError, match=r"differ.png: its colours tell one mask, its transparency another"):
+        read_mask(tmp_path / "differ.png")
+
+
+@pytest.mark.parametrize("ending", ["png", "tif", "webp", "jpg"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_masks_and_pictures_follow_the_same_exif_orientation(tmp_path: Path, ending: str, orientation: int) -> None:
+    stored = np.zeros((24, 32), np.uint8)
+    stored[:8, :8], stored[:8, -8:] = 200, 100
+    tag = Image.Exif()
+    tag[0x0112] = orientation
+    path = tmp_path / f"mask.{ending}"
+    settings: dict[str, Any] = {"tiffinfo": {0x0112: orientation}} if ending == "tif" else {"exif": tag}
+    Image.fromarray(stored).save(path, **settings | ({"lossless": True} if ending == "webp" else {"quality": 100}))
+    mask, rgb = read_mask(path), read_picture(path)
+    assert np.abs(mask.astype(int) - rgb[..., 0]).max() <= 2
+    bright = {1: (0, 0), 2: (0, -1), 3: (-1, -1), 4: (-1, 0), 5: (0, 0), 6: (0, -1), 7: (-1, -1), 8: (-1, 0)}
+    assert mask.shape == ((32, 24) if orientation >= 5 else (24, 32))
+    assert mask[bright[orientation]] > 190
+
+
+def test_a_palette_mask_is_turned_too(tmp_path: Path) -> None:
+    tag = Image.Exif()
+    tag[0x0112] = 6
+    picture = Image.fromarray(np.array([[1, 2, 3]], np.uint8))
+    picture.putpalette(VOC)
+    picture.save(tmp_path / "voc.png", exif=tag)
+    assert read_mask(tmp_path / "voc.png").tolist() == [[1], [2], [3]]

@@ -143,3 +143,10 @@ def test_a_video_without_frames_is_refused(tmp_path: Path) -> None:
 def test_frames_of_another_size_are_a_bug_of_the_caller(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="another size"):
         write_all(tmp_path / "overlay.mp4", [plain(), plain(height=32)])
+
+
+def test_pixels_that_are_no_squares_stay_so(tmp_path: Path) -> None:
+    with OverlayWriter(tmp_path / "overlay.mp4", Fraction(25), Fraction(64, 45)) as video:
+        video.write(np.full((32, 48, 3), 90, np.uint8))
+    with av.open(str(tmp_path / "overlay.mp4")) as container:
+        assert container.streams.video[0].sample_aspect_ratio == Fraction(64, 45)

@@ -10,6 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from cuemask.errors import PictureError
 from cuemask.media import pictures
@@ -171,3 +172,62 @@ def test_pictures_are_held_by_nobody(tmp_path: Path, draw_picture: Draw) -> None
         seen.append(weakref.ref(frame.rgb))
         del frame
         assert sum(reference() is not None for reference in seen) <= 2
+
+
+def test_numbers_with_decimals_sort_by_value_and_sections_by_their_numbers() -> None:
+    def ordered(*names: str) -> list[str]:
+        return [path.stem for path in natural_order(Path(f"{name}.png") for name in names)]
+
+    assert ordered("0.5", "0", "0.25", "1", "0.125") == ["0", "0.125", "0.25", "0.5", "1"]
+    assert ordered("t0.5_a", "t0.25_a", "t10.5_a", "t2_a") == ["t0.25_a", "t0.5_a", "t2_a", "t10.5_a"]
+    assert ordered("1.10", "1.9", "1.2", "1.11") == ["1.2", "1.9", "1.10", "1.11"]
+    assert ordered("v1.2.10", "v1.2.9", "v1.10.1") == ["v1.2.9", "v1.2.10", "v1.10.1"]
+
+
+def test_files_of_several_pictures_are_refused_with_their_number(tmp_path: Path) -> None:
+    pages = [np.full((8, 8, 3), 10 * page, np.uint8) for page in range(4)]
+    assert cv2.imwritemulti(str(tmp_path / "stack.tif"), pages)
+    with pytest.raises(PictureError, match=r"stack.tif: holds 4 pictures; only files of one picture are read") as error:
+        open_clips([tmp_path])
+    assert "magick" in error.value.remedy
+    animated = [Image.fromarray(page) for page in pages]
+    for name in ("moving.png", "moving.webp"):
+        animated[0].save(tmp_path / name, save_all=True, append_images=animated[1:])
+        with pytest.raises(PictureError, match=r"holds \d pictures"):
+            read_picture(tmp_path / name)
+
+
+@pytest.mark.parametrize(("greatest", "bits"), [(255, 8), (1023, 10), (4095, 12), (4000, 12), (16383, 14)])
+def test_sixteen_bit_files_of_fewer_bits_are_refused_with_how_to_spread_them(
+    tmp_path: Path, greatest: int, bits: int
+) -> None:
+    for number in range(3):
+        cv2.imwrite(str(tmp_path / f"{number}.png"), np.full((8, 8, 3), greatest - number, np.uint16))
+    with pytest.raises(PictureError, match=rf"values of {bits} bits \(none above {greatest} of 65535\)") as error:
+        open_clips([tmp_path])
+    assert f"-evaluate multiply {1 << (16 - bits)} " in error.value.remedy
+
+
+def test_true_sixteen_bit_pictures_are_read_even_where_some_are_dark(tmp_path: Path) -> None:
+    for number, level in enumerate((100, 60000, 300)):
+        cv2.imwrite(str(tmp_path / f"{number}.png"), np.full((8, 8, 3), level, np.uint16))
+    assert [int(frame.rgb.max()) for frame in open_clips([tmp_path])[0].frames()] == [0, 234, 1]
+
+
+def test_links_that_lead_nowhere_are_named(folder: Path) -> None:
+    (folder / "frame_12.png").symlink_to(folder / "gone.png")
+    for given in (folder, str(folder / "frame_*.png")):
+        with pytest.raises(PictureError, match=r"links to pictures that are not there: frame_12.png .*gone.png"):
+            open_clips([given])
+    (folder / "frame_12.png").unlink()
+    (folder / "frame_12.png").symlink_to(folder / "frame_3.png")
+    assert len(open_clips([folder])[0].paths) == 13
+
+
+def test_frames_are_named_in_composed_letters_however_their_files_are(tmp_path: Path, draw_picture: Draw) -> None:
+    draw_picture(tmp_path / "Fla\u0308che.png")
+    (clip,) = open_clips([tmp_path])
+    assert clip.names() == [frame.name for frame in clip.frames()] == ["Fl\u00e4che"]
+    draw_picture(tmp_path / "Fl\u00e4che.png")
+    with pytest.raises(PictureError, match="would both be written to"):
+        open_clips([tmp_path])

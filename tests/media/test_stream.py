@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from cuemask.errors import CuemaskError, InputError, VideoError
 from cuemask.media import stream as stream_module
 from cuemask.media.stream import Arrival, LiveSource, StreamClock, source_of
-from cuemask.media.video import upright_rgb
+from cuemask.media.upright import upright_rgb
 
 from ..numbered import number_of
 from ..streams import encode, http_stream, mjpeg, mpegts, rtsp_server

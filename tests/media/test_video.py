@@ -7,11 +7,12 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+import av.filter
 import numpy as np
 import pytest
 
 from cuemask.errors import InputError, VideoError
-from cuemask.media import video
+from cuemask.media import decoding
 from cuemask.media.clips import Clip, Selection, open_clips
 
 Draw = Callable[..., Path]
@@ -168,7 +169,7 @@ def test_a_late_start_is_sought_and_not_decoded_from_the_first_frame(
     tmp_path: Path, draw_video: Draw, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = draw_video(tmp_path / "op.mp4", 200, key_every=10)
-    monkeypatch.setattr(video.OpenVideo, "from_first", lambda _self: pytest.fail("decoded from the first frame"))
+    monkeypatch.setattr(decoding.OpenVideo, "from_first", lambda _self: pytest.fail("decoded from the first frame"))
     assert next(open_one(path, start_seconds=6.0).frames()).index == 150
 
 
@@ -332,3 +333,40 @@ def test_a_real_clip_decodes_whole_and_alike_from_any_start(real_data: Path) -> 
     assert [frame.index for frame in whole] == list(range(20))
     for frame in open_one(path, start_seconds=0.9).frames():
         assert np.array_equal(frame.rgb, whole[frame.index].rgb)
+
+
+@pytest.mark.parametrize(
+    ("primaries", "curve", "matrix", "codes"),
+    [
+        ("bt2020", "smpte2084", "bt2020nc", (16, 9)),
+        ("bt2020", "arib-std-b67", "bt2020nc", (18, 9)),
+        ("bt709", "bt709", "bt709", (1, 1)),
+    ],
+)
+def test_ten_bits_and_hdr_become_rgb_as_ffmpeg_scales_them(
+    tmp_path: Path, draw_video: Draw, primaries: str, curve: str, matrix: str, codes: tuple[int, int]
+) -> None:
+    """PQ, HLG and ordinary 10-bit video: no tone mapping."""
+
+    def colors(_number: int, height: int, width: int) -> np.ndarray:
+        rgb = np.zeros((height, width, 3), np.uint8)
+        rgb[:, : width // 2], rgb[:, width // 2 :] = (200, 60, 40), (90, 90, 90)
+        return rgb
+
+    params = f"colorprim={primaries}:transfer={curve}:colormatrix={matrix}"
+    path = draw_video(tmp_path / "op.mp4", 2, pix_fmt="yuv420p10le", draw=colors, **{"x264-params": params})
+    with av.open(str(path)) as container:
+        frame = next(container.decode(video=0))
+        assert (int(frame.color_trc), int(frame.colorspace)) == codes
+        graph = av.filter.Graph()
+        steps = [
+            graph.add_buffer(template=container.streams.video[0]),
+            graph.add("scale"),
+            graph.add("format", "rgb24"),
+        ]
+        graph.link_nodes(*steps, graph.add("buffersink")).configure()
+        graph.push(frame)
+        expected = graph.pull().to_ndarray()
+    difference = np.abs(next(open_one(path).frames()).rgb.astype(int) - expected)
+    assert difference[:, 8:40].max() <= 1  # between the colours, chroma is enlarged in another way
+    assert difference[:, 56:].max() <= 1

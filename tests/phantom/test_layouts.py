@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from cuemask.errors import OutputError, RecipeError
+from cuemask.media.decoding import OpenVideo
 from cuemask.media.masks import read_mask
 from cuemask.media.pictures import read_picture
-from cuemask.media.video import OpenVideo
 from cuemask.phantom import PhantomFrame, PhantomScene
 from cuemask.phantom.layouts import FULL_SIZES, LAYOUTS, SMALL_SIZE, STEP, write_layout
 

@@ -22,8 +22,9 @@ from cuemask.datasets.listing import (
 )
 from cuemask.errors import DatasetError
 from cuemask.media.clips import ClipFiles
+from cuemask.media.decoding import OpenVideo
 from cuemask.media.frames import Frame, Selection
-from cuemask.media.video import OpenVideo, video_frames
+from cuemask.media.video import video_frames
 
 NAME = "endovis2015"
 TITLE = "EndoVis 2015, robotic instruments"
@@ -125,7 +126,7 @@ class _VideoReader:
         self._next = 0
 
     def count(self) -> int:
-        """How many frames can be decoded."""
+        """How many frames it holds, those that cannot be decoded included."""
         with OpenVideo(self.path) as video:
             return sum(1 for _ in video.from_first())
 
@@ -139,6 +140,8 @@ class _VideoReader:
             self._next = frame.index + 1
             if frame.index == number:
                 return np.ascontiguousarray(frame.rgb[..., 1])
+            if frame.index > number:
+                raise DatasetError(f"{self.path}: frame {number} cannot be decoded.", "Copy it again from its source.")
         raise DatasetError(f"{self.path}: ends before frame {number}.", "Copy it again from its source.")
 
 

@@ -142,16 +142,20 @@ def _truth_of_pictures(
     pictures: dict[str, Path], masks: dict[str, Path], folder: Path
 ) -> tuple[Truth | None, list[str]]:
     found = {name: masks[name] for name in pictures if name in masks}
-    return OwnMasks(folder, found, pictures) if found else None, mismatches(
-        folder.with_name("frames"), pictures, folder, masks
-    )
+    odd = mismatches(folder.with_name("frames"), pictures, folder, masks) + _lossy(folder, found)
+    return OwnMasks(folder, found, pictures) if found else None, odd
 
 
 def _truth_of_video(files: ClipFiles, masks: dict[str, Path], folder: Path) -> tuple[Truth | None, list[str]]:
     found = {name: path for name, path in masks.items() if len(name) == 6 and name.isdecimal()}
     stray = [path.name for name, path in masks.items() if name not in found]
-    odd = [] if masks else [f"{folder}: no mask in it."]
+    odd = _lossy(folder, found) if masks else [f"{folder}: no mask in it."]
     if stray:
         what = f"{len(stray)} of {len(masks)} masks are not named after a frame's number, 000000 on"
         odd.append(f"{folder}: {what} ({listed(stray)}).")
     return OwnMasks(folder, found, {}, files) if found else None, odd
+
+
+def _lossy(folder: Path, masks: Mapping[str, Path]) -> list[str]:
+    count = sum(path.suffix.lower() in LOSSY_ENDINGS for path in masks.values())
+    return [f"{folder}: {count} masks are JPEG, which blurs them; instrument is from 128 on."] if count else []

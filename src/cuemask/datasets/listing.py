@@ -9,7 +9,7 @@ from pathlib import Path
 from cuemask.datasets.dataset import Split
 from cuemask.errors import DatasetError
 from cuemask.media import missing
-from cuemask.media.pictures import is_picture, natural_order
+from cuemask.media.pictures import composed, is_picture, natural_order
 
 SHOWN = 5
 # Archives packed on a Mac carry a second tree of stubs that bear the names of the true files.
@@ -58,12 +58,13 @@ def pictures_by_stem(folder: Path | None) -> dict[str, Path]:
     if folder is None:
         return pictures
     for path in natural_order(path for path in _entries(folder) if is_picture(path)):
-        if path.stem in pictures:
+        name = composed(path.stem)
+        if name in pictures:
             raise DatasetError(
-                f"{folder}: {pictures[path.stem].name} and {path.name} are both frame {path.stem}.",
+                f"{folder}: {pictures[name].name} and {path.name} are both frame {name}.",
                 "Keep one of them.",
             )
-        pictures[path.stem] = path
+        pictures[name] = path
     return pictures
 
 

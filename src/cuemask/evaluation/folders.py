@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection, Iterable
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +17,10 @@ from cuemask.evaluation.protocols import DEFAULT, protocol_named
 from cuemask.evaluation.results import Evaluation
 from cuemask.evaluation.surfaces import TOLERANCE, Tolerance
 from cuemask.media.masks import read_mask
-from cuemask.media.pictures import is_picture, natural_order
+from cuemask.media.pictures import composed, is_picture, natural_order
 from cuemask.media.threads import in_threads
 
+CODES_SHOWN = 12
 LOSSY_ENDINGS = frozenset({".jpg", ".jpeg"})
 
 _log = logging.getLogger(__name__)
@@ -29,6 +31,7 @@ def evaluate_folders(
     truth: Path,
     positive: Collection[int] | None = None,
     *,
+    ignore: Collection[int] = (),
     protocol: str = DEFAULT,
     surface: bool = False,
     tolerance: Tolerance = TOLERANCE,
@@ -46,6 +49,8 @@ def evaluate_folders(
         128 on.
     positive
         Codes in the truth that count as instrument; by default every code above 0.
+    ignore
+        Codes in the truth whose pixels count neither way; not with `surface`.
     protocol
         Name of the rule, one of `protocols.PROTOCOLS`.
     surface
@@ -54,8 +59,8 @@ def evaluate_folders(
     Raises
     ------
     EvaluationError
-        If a folder is absent or without masks, if names on the two sides differ, if sizes differ, or if the protocol
-        is unknown or counts no frame.
+        If a folder is absent or without masks, if names on the two sides differ, if sizes differ, if the protocol
+        is unknown or counts no frame, or if codes are both positive and ignored, or ignored beside `surface`.
     PictureError
         If a mask cannot be read.
     """
@@ -64,62 +69,112 @@ def evaluate_folders(
     predictions = _named(predicted, {".png"}, "predicted")
     truths = _named(truth, None, "true")
     _refuse_unmatched(predicted, predictions.keys() - truths.keys(), truth, truths.keys() - predictions.keys())
-    seen = _Codes()
-    reach = tolerance if surface else None
+    counting = _Counting(positive, frozenset(ignore), tolerance if surface else None)
+    seen = _Codes(sum(_is_lossy(path) for path in truths.values()))
 
     def compare(name: str) -> FrameScore:
-        return _score(name, predictions[name], truths[name], positive, seen, reach)
+        return _score(name, predictions[name], truths[name], counting, seen)
 
     with closing(in_threads(compare, predictions)) as scores:
         frames = tuple(scores)
-    seen.warn(positive, predicted, truth)
+    seen.warn(counting, predicted, truth)
+    reach = counting.tolerance
     return Evaluation(frames, protocol, reach)
+
+
+@dataclass(frozen=True)
+class _Counting:
+    """What of the truth counts, and how."""
+
+    positive: Collection[int] | None
+    ignore: frozenset[int]
+    tolerance: Tolerance | None
+
+    def __post_init__(self) -> None:
+        both = sorted(self.ignore & set(self.positive or ()))
+        if both:
+            raise EvaluationError(
+                f"codes {_codes(both)} are to be instrument and to be ignored.",
+                "Name each code in --positive or in --ignore.",
+            )
+        if self.ignore and self.tolerance is not None:
+            raise EvaluationError(
+                f"codes {_codes(sorted(self.ignore))} are to be ignored, which outlines know nothing of.",
+                "Give --ignore or --surface, not both.",
+            )
 
 
 class _Codes:
     """Which codes occurred on the two sides: odd ones deserve a warning."""
 
-    def __init__(self) -> None:
+    def __init__(self, jpegs: int) -> None:
         self.predicted = np.zeros(256, np.bool_)
         self.true = np.zeros(256, np.bool_)
+        self.jpegs = jpegs
 
-    def warn(self, positive: Collection[int] | None, predicted: Path, truth: Path) -> None:
+    def warn(self, counting: _Counting, predicted: Path, truth: Path) -> None:
         if np.count_nonzero(self.predicted[1:]) > 1:
             found = np.count_nonzero(self.predicted)
             _log.warning("%s: %d different values; all above 0 count as instrument.", predicted, found)
-        if positive is None:
+        if self.jpegs:
+            self._warn_of_jpeg(counting, truth)
             return
-        if not positive:
+        positive, there = counting.positive, np.flatnonzero(self.true).tolist()
+        if positive is not None and not positive:
             _log.warning("%s: no code counts as instrument, so every true mask is empty.", truth)
-        absent = sorted(code for code in positive if not (0 <= code <= 255 and self.true[code]))
+        absent = sorted({*(positive or ()), *counting.ignore} - set(there))
         if absent:
-            found = ", ".join(str(code) for code in np.flatnonzero(self.true))
-            _log.warning("%s: codes %s never occur; there are %s.", truth, ", ".join(map(str, absent)), found)
+            _log.warning("%s: codes %s never occur; there are %s.", truth, _codes(absent), _codes(there))
+        unnamed = [code for code in there if code > 0 and code not in counting.ignore and code not in (positive or ())]
+        if positive is None and len(unnamed) > 1:
+            what = "%s: codes %s all count as instrument; name those that do, --positive, or leave some out, --ignore."
+            _log.warning(what, truth, _codes(unnamed))
+        if positive and unnamed:
+            what = "%s: codes %s count as background; leave out with --ignore what is neither."
+            _log.warning(what, truth, _codes(unnamed))
+
+    def _warn_of_jpeg(self, counting: _Counting, truth: Path) -> None:
+        if counting.positive is None and not counting.ignore:
+            _log.warning("%s: %d masks are JPEG, which blurs them; instrument is from 128 on.", truth, self.jpegs)
+            return
+        what = "%s: %d masks are JPEG, which changes codes along every edge, so that figures are wrong there. %s"
+        remedy = "Take the masks as they were before, or leave out --positive and --ignore."
+        _log.warning(what, truth, self.jpegs, remedy)
 
 
-def _score(
-    name: str,
-    prediction: Path,
-    truth: Path,
-    positive: Collection[int] | None,
-    seen: _Codes,
-    tolerance: Tolerance | None,
-) -> FrameScore:
+def _codes(codes: Collection[int]) -> str:
+    shown = list(codes)[:CODES_SHOWN]
+    return ", ".join(map(str, shown)) + (f" and {len(codes) - len(shown)} more" if len(codes) > len(shown) else "")
+
+
+def _is_lossy(path: Path) -> bool:
+    return path.suffix.lower() in LOSSY_ENDINGS
+
+
+def _score(name: str, prediction: Path, truth: Path, counting: _Counting, seen: _Codes) -> FrameScore:
     predicted_codes, true_codes = read_mask(prediction), read_mask(truth)
     refuse_sizes(prediction, predicted_codes, truth, true_codes)
     seen.predicted[predicted_codes] = True
     seen.true[true_codes] = True
     video, _, frame = name.rpartition("/")
-    return score(video, frame, predicted_codes > 0, _instrument(true_codes, positive, truth), tolerance)
+    found, true = predicted_codes > 0, _instrument(true_codes, counting.positive, truth)
+    if counting.ignore:
+        counted = ~_among(true_codes, counting.ignore)
+        found, true = found[counted][None], true[counted][None]
+    return score(video, frame, found, true, counting.tolerance)
 
 
 def _instrument(
     codes: UInt8[np.ndarray, "H W"], positive: Collection[int] | None, path: Path
 ) -> Bool[np.ndarray, "H W"]:
     if positive is None:
-        return codes >= 128 if path.suffix.lower() in LOSSY_ENDINGS else codes > 0
+        return codes >= 128 if _is_lossy(path) else codes > 0
+    return _among(codes, positive)
+
+
+def _among(codes: UInt8[np.ndarray, "H W"], chosen: Collection[int]) -> Bool[np.ndarray, "H W"]:
     counted = np.zeros(256, np.bool_)
-    counted[[code for code in positive if 0 <= code <= 255]] = True
+    counted[[code for code in chosen if 0 <= code <= 255]] = True
     return counted[codes]
 
 
@@ -134,7 +189,8 @@ def _named(folder: Path, endings: Collection[str] | None, side: str) -> dict[str
         raise EvaluationError(f"{folder}: no {wanted} in it.", f"Give the folder of {side} masks.")
     named: dict[str, Path] = {}
     for path in sorted(natural_order(paths), key=lambda path: path.parent):
-        other = named.setdefault(path.relative_to(folder).with_suffix("").as_posix(), path)
+        name = composed(path.relative_to(folder).with_suffix("").as_posix())
+        other = named.setdefault(name, path)
         if other is not path:
             raise EvaluationError(f"{other} and {path} have one name.", "Keep one of them in the folder.")
     return named

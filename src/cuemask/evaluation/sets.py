@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ from cuemask.evaluation.protocols import DEFAULT, protocol_named
 from cuemask.evaluation.results import Evaluation
 from cuemask.evaluation.surfaces import TOLERANCE, Tolerance
 from cuemask.media.masks import read_mask
+from cuemask.media.pictures import composed
 from cuemask.media.threads import in_threads
 
 Progress = Callable[[Iterable[Any], int], Iterable[Any]]
@@ -83,7 +84,7 @@ class _Matched:
 
     name: str
     truth: Truth
-    folder: Path
+    files: Mapping[str, Path]
     names: tuple[str, ...]
     missing: tuple[str, ...]
     stray: int
@@ -91,10 +92,10 @@ class _Matched:
     @classmethod
     def of(cls, predicted: Path, recording: Recording, truth: Truth) -> _Matched:
         folder = _masks(predicted, recording)
-        there = _stems(folder)
-        names = tuple(name for name in truth.names if name in there)
-        missing = tuple(name for name in truth.names if name not in there)
-        return cls(recording.name, truth, folder, names, missing, len(there) - len(names))
+        there = _masks_in(folder)
+        names = tuple(name for name in truth.names if composed(name) in there)
+        missing = tuple(name for name in truth.names if composed(name) not in there)
+        return cls(recording.name, truth, there, names, missing, len(there) - len(names))
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,7 @@ def _pairs(recordings: Iterable[_Matched], kind: Kind) -> Generator[_Pair, None,
     """Truth is read here, in order and in one thread: that of some sets is a video, which is read front to back."""
     for matched in recordings:
         for name in matched.names:
-            path = matched.folder / f"{name}.png"
+            path = matched.files[composed(name)]
             yield _Pair(matched.name, name, path, matched.truth.labels(name, kind))
 
 
@@ -136,15 +137,15 @@ def _masks(predicted: Path, recording: Recording) -> Path:
     return predicted / recording.name / "masks"
 
 
-def _stems(folder: Path) -> set[str]:
-    """Names of the masks in a folder; none where it is absent."""
-    return {path.stem for path in folder.glob("*.png") if not path.name.startswith(".")}
+def _masks_in(folder: Path) -> dict[str, Path]:
+    """The masks in a folder by their names, composed; none where it is absent."""
+    return {composed(path.stem): path for path in folder.glob("*.png") if not path.name.startswith(".")}
 
 
 def _strays(predicted: Path, dataset: Dataset, recordings: Iterable[_Matched]) -> int:
     """How many masks there are of recordings that have no truth at all."""
     judged = {matched.name for matched in recordings}
-    return sum(len(_stems(_masks(predicted, each))) for each in dataset.recordings if each.name not in judged)
+    return sum(len(_masks_in(_masks(predicted, each))) for each in dataset.recordings if each.name not in judged)
 
 
 def _not_predicted(predicted: Path, missing: list[str], total: int) -> EvaluationError:

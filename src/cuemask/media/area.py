@@ -16,6 +16,7 @@ from jaxtyping import Bool, Shaped, UInt8
 
 from cuemask.errors import InputError
 from cuemask.media.clips import Clip
+from cuemask.media.stereo import Eye, half_of_eye
 
 # Levels of 0 to 255. Borders are black, or video black (16) taken for a colour, plus noise.
 BRIGHTEST_BORDER = 24
@@ -106,6 +107,24 @@ def fixed_area(top: int, left: int, height: int, width: int, frame_height: int, 
             f"Give --crop top,left,height,width within 0,0,{frame_height},{frame_width}.",
         )
     return PictureArea(top, left, height, width, None)
+
+
+def eye_area(clip: Clip, eye: Eye, *, whole: bool = False) -> PictureArea:
+    """Find one eye's picture in a stereo recording; all of its half of the frame if `whole`.
+
+    Raises
+    ------
+    InputError
+        If no two halves of the frames are alike, or every sampled frame is black.
+    VideoError, PictureError
+        If a frame of the clip cannot be read.
+    """
+    top, left, height, width = half_of_eye(clip.sample(), eye, clip.source)
+    half = PictureArea(top, left, height, width, None)
+    if whole:
+        return half
+    within = picture_area(half.crop(rgb) for rgb in clip.sample())
+    return replace(within, top=top + within.top, left=left + within.left)
 
 
 def picture_area(source: Clip | Iterable[UInt8[np.ndarray, "H W 3"]]) -> PictureArea:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import glob
 import hashlib
+import logging
 from collections import Counter
 from collections.abc import Generator, Sequence
 from contextlib import closing
@@ -21,22 +22,28 @@ from jaxtyping import UInt8
 
 from cuemask.errors import InputError, PictureError
 from cuemask.media import missing
+from cuemask.media.decoding import OpenVideo
 from cuemask.media.files import refuse_special
 from cuemask.media.frames import Frame, Selection
 from cuemask.media.names import alike, refuse_clip_name, refuse_frame_names, refuse_shared_stems
 from cuemask.media.pictures import (
     PICTURES_PER_SECOND,
+    composed,
     is_picture,
     mixed_sizes,
     natural_order,
     picture_frames,
     read_ahead,
     read_picture,
+    refuse_few_bits,
     selected_pictures,
 )
-from cuemask.media.video import OpenVideo, sample_video, video_frames
+from cuemask.media.tracks import other_tracks
+from cuemask.media.video import sample_video, video_frames
 
 __all__ = ["Clip", "Frame", "Selection", "open_clips"]
+
+log = logging.getLogger(__name__)
 
 Kind = Literal["video", "pictures"]
 
@@ -106,6 +113,10 @@ class Clip:
         Of the pictures, where their stems are not their names; else empty.
     sizes_vary
         Whether its pictures may differ in size.
+    pixel_aspect
+        Width of a pixel over its height.
+    lost
+        Numbers of the selected frames that could not be decoded, as far as the clip has been streamed to its end.
     """
 
     name: str
@@ -119,6 +130,8 @@ class Clip:
     selection: Selection = field(default_factory=Selection)
     frame_names: tuple[str, ...] = ()
     sizes_vary: bool = False
+    pixel_aspect: Fraction = Fraction(1)
+    lost: set[int] = field(default_factory=set[int], compare=False, repr=False)
 
     def frames(self) -> Generator[Frame, None, None]:
         """Stream the selected frames, decoded anew at each call and held by nobody.
@@ -126,10 +139,11 @@ class Clip:
         Raises
         ------
         VideoError, PictureError
-            If a frame cannot be read. A video that breaks off ends there with a logged warning.
+            If a frame cannot be read. A video that breaks off ends there with a logged warning; frames of a video
+            that cannot be decoded are left out, with a logged warning, and the others keep their numbers.
         """
         if self.kind == "video":
-            return video_frames(self.paths[0], self.selection)
+            return video_frames(self.paths[0], self.selection, self.lost)
         return picture_frames(self.paths, self.selection, self.frame_names, sizes_vary=self.sizes_vary)
 
     def names(self) -> list[str] | None:
@@ -137,7 +151,7 @@ class Clip:
         if self.kind == "video":
             return None
         taken = selected_pictures(self.paths, self.selection)
-        return [self.frame_names[index] if self.frame_names else path.stem for index, path in taken]
+        return [self.frame_names[index] if self.frame_names else composed(path.stem) for index, path in taken]
 
     def sample(self, count: int = 16) -> Generator[UInt8[np.ndarray, "H W 3"], None, None]:
         """Yield about `count` frames spread over the selection; long videos are not decoded whole.
@@ -151,7 +165,7 @@ class Clip:
             paths = [path for _, path in selected_pictures(self.paths, self.selection)]
             places = np.unique(np.linspace(0, len(paths) - 1, count).astype(int))
             return read_ahead([paths[place] for place in places])
-        return sample_video(self.paths[0], self.selection, count)
+        return sample_video(self.paths[0], self.selection, count, self.lost)
 
     def sha256(self) -> str:
         """Hash the content: the video's bytes, or the names and bytes of the pictures."""
@@ -220,10 +234,14 @@ def _open(source: _Source, name: str, selection: Selection) -> Clip:
         if not names:
             refuse_shared_stems(source.paths)
             refuse_frame_names([path.stem for path in source.paths], source.given)
-        rate, count = PICTURES_PER_SECOND, len(selected_pictures(source.paths, selection))
+        selected = selected_pictures(source.paths, selection)
+        refuse_few_bits([path for _, path in selected])
+        rate, aspect, count = PICTURES_PER_SECOND, Fraction(1), len(selected)
     else:
         with OpenVideo(source.paths[0]) as video:
-            rate, promised = video.frame_rate, video.frame_count
+            rate, aspect, promised = video.frame_rate, video.pixel_aspect(), video.frame_count
+        if (others := other_tracks(source.paths[0])) is not None:
+            log.warning("%s", others)
         count = None if promised is None else selection.estimate(promised, rate)
     clip = Clip(
         name,
@@ -242,7 +260,7 @@ def _open(source: _Source, name: str, selection: Selection) -> Clip:
         first = next(frames)
     if source.kind == "pictures" and not sizes_vary:
         _compare_last_picture(source.paths, selection, first)
-    return replace(clip, height_px=first.rgb.shape[0], width_px=first.rgb.shape[1])
+    return replace(clip, height_px=first.rgb.shape[0], width_px=first.rgb.shape[1], pixel_aspect=aspect)
 
 
 def _compare_last_picture(paths: Sequence[Path], selection: Selection, first: Frame) -> None:
@@ -277,7 +295,9 @@ def _sources(told: str | Path | ClipFiles) -> list[_Source]:
 
 def _sources_of_pattern(pattern: str) -> list[_Source]:
     """Pictures, one source a folder; or, where the pattern matches none, its videos and folders."""
-    found = natural_order(Path(match) for match in glob.glob(pattern, recursive=True))  # noqa: PTH207 (Path.glob takes no absolute patterns)
+    matches = glob.glob(missing.with_real_folders(pattern), recursive=True)  # noqa: PTH207 (Path.glob takes no absolute patterns)
+    found = natural_order(Path(match) for match in matches)
+    missing.refuse_dangling(found)
     pictures = [path for path in found if is_picture(path) and path.is_file()]
     if pictures:
         folders = dict.fromkeys(path.parent for path in pictures)
@@ -295,6 +315,7 @@ def _pictures_in(folder: Path) -> tuple[Path, ...]:
         entries = list(folder.iterdir())
     except PermissionError as error:
         raise InputError(f"{folder}: may not be read.", f"Run: chmod u+rx {folder}") from error
+    missing.refuse_dangling(entries)
     pictures = natural_order(path for path in entries if is_picture(path) and path.is_file())
     if not pictures:
         raise missing.no_pictures(folder, entries)

@@ -33,12 +33,20 @@ class Frame:
         Time after the source's first frame; None for pictures, which carry no time.
     rgb
         The picture, 0 to 255.
+    place
+        Its place in the selection, from 0; those that are lost count.
     """
 
     name: str
     index: int
     time_seconds: float | None
     rgb: UInt8[np.ndarray, "H W 3"]
+    place: int = 0
+
+
+def frame_name(number: int) -> str:
+    """What frame `number` of a video is called."""
+    return f"{number:06d}"
 
 
 @dataclass(frozen=True)

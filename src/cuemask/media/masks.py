@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float, UInt8
 from cuemask.errors import OutputError, PictureError
 from cuemask.media.files import write_bytes
 from cuemask.media.pictures import read_picture_bytes, undecodable
+from cuemask.media.tagged import orientation, palette_indices, turned
 
 # Level 1 is several times as fast as the default and masks stay small: runs of equal bytes cost nothing.
 COMPRESSION = 1
@@ -66,17 +67,21 @@ def write_rgb(path: Path, rgb: UInt8[np.ndarray, "H W 3"]) -> None:
 def read_mask(path: Path) -> UInt8[np.ndarray, "H W"]:
     """Read a mask's codes as they are: one channel, or colours whose three channels are equal.
 
-    A palette is resolved to its colours, which then have to be greys. Transparency is ignored.
+    Of a palette of colours, as VOC and DAVIS have, the indices are the codes; one of greys is resolved to them. Where
+    the colours are all the same, the transparency is the mask. It is turned as its EXIF orientation says.
 
     Raises
     ------
     PictureError
-        If the file cannot be read, has more than 8 bits, or holds colours.
+        If the file cannot be read, has more than 8 bits, holds colours, or tells one mask by its colours and another
+        by its transparency.
     """
     data = read_picture_bytes(path)
     codes = cast("np.ndarray | None", cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED))
     if codes is None:
         raise undecodable(path, data)
+    indices = palette_indices(data)
+    codes = turned(codes if indices is None else indices, orientation(data))
     if codes.dtype != np.uint8:
         raise PictureError(
             f"{path}: a mask of type {codes.dtype}, not of 8 bits.",
@@ -84,11 +89,28 @@ def read_mask(path: Path) -> UInt8[np.ndarray, "H W"]:
         )
     if codes.ndim == 2:
         return codes
+    if codes.shape[2] == 4 and (alpha := _mask_in_alpha(path, codes)) is not None:
+        return alpha
     if not (np.array_equal(codes[..., 0], codes[..., 1]) and np.array_equal(codes[..., 0], codes[..., 2])):
         raise PictureError(
             f"{path}: a picture in colours, not a mask.", "Save it with one channel, one code for each class."
         )
     return np.ascontiguousarray(codes[..., 0])
+
+
+def _mask_in_alpha(path: Path, codes: UInt8[np.ndarray, "H W 4"]) -> UInt8[np.ndarray, "H W"] | None:
+    """The transparency where it is the mask: the colours are all the same, and not all is opaque; else None."""
+    colors, alpha = codes[..., :3], codes[..., 3]
+    if alpha.min() == 255:
+        return None
+    if (colors == colors[:1, :1]).all():
+        return np.ascontiguousarray(alpha)
+    if alpha.min() < alpha.max() and not np.array_equal(alpha > 0, colors.any(axis=2)):
+        raise PictureError(
+            f"{path}: its colours tell one mask, its transparency another.",
+            "Save it with one channel, one code for each class.",
+        )
+    return None
 
 
 def _write_png(path: Path, picture: np.ndarray, settings: Sequence[int] = ()) -> None:

@@ -36,12 +36,38 @@ def absent(given: str) -> InputError:
 def nothing_matches(pattern: str) -> InputError:
     """Say what lies where `pattern` was looked for."""
     folder = Path(pattern)
-    while glob.has_magic(str(folder)):
+    while glob.has_magic(str(folder)) and not folder.is_dir():
         folder = folder.parent
     what = f"{pattern}: the pattern matches nothing."
     if not folder.is_dir():
         return InputError(what, absent(str(folder)).remedy)
     return InputError(what, f"Change the pattern; {folder} holds {_listed(_names_in(folder))}.")
+
+
+def with_real_folders(pattern: str) -> str:
+    """`pattern` with the folders in front that exist under just that name, such as `case [1]`, taken literally."""
+    for folder in Path(pattern).parents:
+        if folder.is_dir():
+            return str(Path(glob.escape(str(folder))) / Path(pattern).relative_to(folder))
+    return pattern
+
+
+def refuse_dangling(paths: Sequence[Path]) -> None:
+    """Refuse pictures that are links to files that are not there.
+
+    Raises
+    ------
+    PictureError
+        If there is one.
+    """
+    dangling = sorted(path for path in paths if is_picture(path) and path.is_symlink() and not path.exists())
+    if dangling:
+        target = dangling[0].readlink()
+        raise PictureError(
+            f"{dangling[0].parent}: links to pictures that are not there: {_listed([path.name for path in dangling])} "
+            f"(the first leads to {target}).",
+            "Bring the files back, or remove the links.",
+        )
 
 
 def no_pictures(folder: Path, entries: Sequence[Path]) -> PictureError:

@@ -69,6 +69,8 @@ class OverlayWriter:
         The video, ending in .mp4.
     frame_rate
         Frames per second, exact, such as 30000/1001.
+    pixel_aspect
+        Width of a pixel over its height.
 
     Raises
     ------
@@ -76,20 +78,26 @@ class OverlayWriter:
         If the file cannot be written: no space left, read-only, not permitted.
     """
 
-    def __init__(self, path: Path, frame_rate: Fraction) -> None:
+    def __init__(self, path: Path, frame_rate: Fraction, pixel_aspect: Fraction = Fraction(1)) -> None:
         self.path = path
         self.frame_rate = frame_rate
+        self.pixel_aspect = pixel_aspect
         self._aside = aside_of(path)
         self._stream: VideoStream | None = None
-        self._frames = 0
+        self._next = 0
 
     def __enter__(self) -> OverlayWriter:
         with write_errors(self.path):
             self._container = av.open(str(self._aside.absolute()), "w", options={"movflags": "+faststart"})
         return self
 
-    def write(self, rgb: UInt8[np.ndarray, "H W 3"]) -> None:
+    def write(self, rgb: UInt8[np.ndarray, "H W 3"], place: int | None = None) -> None:
         """Append one frame; all share the first one's size.
+
+        Parameters
+        ----------
+        place
+            Which frame of the video it is, from 0, where some are left out: those before it are shown for longer.
 
         Raises
         ------
@@ -103,10 +111,10 @@ class OverlayWriter:
             self._stream = self._begin(frame.width, frame.height)
         if (frame.width, frame.height) != (self._stream.width, self._stream.height):
             raise ValueError(f"{self.path}: frames of {self._stream.width} by {self._stream.height}, then another size")
-        frame.pts, frame.time_base = self._frames, 1 / self.frame_rate
+        frame.pts, frame.time_base = self._next if place is None else place, 1 / self.frame_rate
         with write_errors(self.path):
             self._container.mux(self._stream.encode(frame))
-        self._frames += 1
+        self._next = frame.pts + 1
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -124,6 +132,7 @@ class OverlayWriter:
     def _begin(self, width: int, height: int) -> VideoStream:
         stream = self._container.add_stream("libx264", rate=self.frame_rate, options=ENCODER)
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        stream.codec_context.sample_aspect_ratio = self.pixel_aspect
         stream.time_base = stream.codec_context.time_base = 1 / self.frame_rate
         stream.codec_context.colorspace = stream.codec_context.color_primaries = stream.codec_context.color_trc = BT709
         stream.codec_context.color_range = ColorRange.MPEG

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import closing
 from fractions import Fraction
@@ -26,6 +27,7 @@ PICTURES_PER_SECOND = Fraction(10)
 
 READERS = 2
 READ_AHEAD = 4
+DEPTH_SAMPLES = 8
 
 
 def is_picture(path: Path) -> bool:
@@ -33,9 +35,18 @@ def is_picture(path: Path) -> bool:
     return path.suffix.lower() in PICTURE_ENDINGS and not path.name.startswith(".")
 
 
+def composed(name: str) -> str:
+    """A name as it can be compared: some systems write an umlaut as one letter, others as two."""
+    return unicodedata.normalize("NFC", name)
+
+
 def natural_order(paths: Iterable[Path]) -> list[Path]:
-    """Sort as people count, folder by folder: frame_2 before frame_10."""
-    return sorted(paths, key=lambda path: (_natural_key(str(path.parent)), _natural_key(path.stem), path.name))
+    """Sort as people count, folder by folder: frame_2 before frame_10, 0.25 before 0.5, but section 1.9 before 1.10."""
+    listed = list(paths)
+    decimal = _are_decimals([path.stem for path in listed])
+    return sorted(
+        listed, key=lambda path: (_natural_key(str(path.parent)), _natural_key(path.stem, decimal=decimal), path.name)
+    )
 
 
 def read_picture(path: Path) -> UInt8[np.ndarray, "H W 3"]:
@@ -44,7 +55,7 @@ def read_picture(path: Path) -> UInt8[np.ndarray, "H W 3"]:
     Raises
     ------
     PictureError
-        If the file is absent, may not be read, is empty, damaged or no picture.
+        If the file is absent, may not be read, is empty, damaged, no picture, or several.
     """
     data = read_picture_bytes(path)
     bgr = cast("np.ndarray | None", cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR))
@@ -59,7 +70,7 @@ def read_picture_bytes(path: Path) -> bytes:
     Raises
     ------
     PictureError
-        If the file is absent, may not be read or is empty.
+        If the file is absent, may not be read, is empty, or holds several pictures.
     InputError
         If it is no file but a pipe or a device.
     """
@@ -75,6 +86,12 @@ def read_picture_bytes(path: Path) -> bytes:
         ) from error
     if not data:
         raise PictureError(f"{path}: the file is empty.", "Delete it, or copy it again from its source.")
+    pages = _pages(path, data)
+    if pages > 1:
+        raise PictureError(
+            f"{path}: holds {pages} pictures; only files of one picture are read.",
+            f"Split it into a folder of its own: magick {path} FOLDER/{path.stem}_%04d.png",
+        )
     return data
 
 
@@ -124,11 +141,11 @@ def picture_frames(
         raise _nothing_selected(paths, selection)
     first_shape = None
     with closing(read_ahead([path for _, path in selected])) as pictures:
-        for (index, path), rgb in zip(selected, pictures, strict=True):
+        for place, ((index, path), rgb) in enumerate(zip(selected, pictures, strict=True)):
             first_shape = rgb.shape if first_shape is None else first_shape
             if rgb.shape != first_shape and not sizes_vary:
                 raise mixed_sizes(selected[0][1], first_shape, path, rgb.shape)
-            yield Frame(names[index] if names else path.stem, index, None, rgb)
+            yield Frame(names[index] if names else composed(path.stem), index, None, rgb, place)
 
 
 def mixed_sizes(first: Path, first_shape: tuple[int, ...], other: Path, other_shape: tuple[int, ...]) -> PictureError:
@@ -149,10 +166,60 @@ def _nothing_selected(paths: Sequence[Path], selection: Selection) -> PictureErr
     )
 
 
-def _natural_key(stem: str) -> list[tuple[int, str]]:
+def refuse_few_bits(paths: Sequence[Path]) -> None:
+    """Refuse 16-bit pictures that hold values of fewer bits, such as a 12-bit camera's: they would look black.
+
+    Raises
+    ------
+    PictureError
+        If no value of some pictures spread over `paths` needs the upper bits; if one of them cannot be read.
+    """
+    if not paths:
+        return
+    places = np.unique(np.linspace(0, len(paths) - 1, DEPTH_SAMPLES).astype(int)).tolist()
+    greatest = 0
+    for place in places:
+        data = read_picture_bytes(paths[place])
+        values = cast("np.ndarray | None", cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED))
+        if values is None or values.dtype != np.uint16:
+            return
+        colors = values[..., :3] if values.ndim == 3 else values
+        greatest = max(greatest, int(colors.max()))
+    bits = next(bits for bits in (8, 10, 12, 14, 16) if greatest < 1 << bits)
+    if greatest > 0 and bits < 16:
+        folder = paths[0].parent
+        raise PictureError(
+            f"{folder}: its 16-bit pictures hold values of {bits} bits (none above {greatest} of 65535), "
+            "and would be read as almost black.",
+            f"Spread them over 16 bits: magick mogrify -evaluate multiply {1 << (16 - bits)} -path NEW_FOLDER "
+            f'"{folder}/*{paths[0].suffix}"',
+        )
+
+
+def _pages(path: Path, data: bytes) -> int:
+    """How many pictures a file holds that may hold several: TIFF, animated PNG and WebP."""
+    animated = (data.startswith(b"\x89PNG") and b"acTL" in data[:1024]) or b"ANIM" in data[:64]
+    if not animated and not data.startswith((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")):
+        return 1
+    return max(cv2.imcount(str(path), cv2.IMREAD_UNCHANGED), 2 if animated else 1)
+
+
+def _are_decimals(stems: Iterable[str]) -> bool:
+    """Whether digits behind a point count as decimals: 0.5 and 0.25 are, sections 1.9 and 1.10 are not."""
+    fractions = [match[1] for stem in stems if (match := re.search(r"(?<![\d.])\d+\.(\d+)(?![\d.])", stem))]
+    lengths = {len(fraction) for fraction in fractions}
+    return len(lengths) > 1 and not any(len(fraction) > 1 and fraction.endswith("0") for fraction in fractions)
+
+
+def _natural_key(stem: str, *, decimal: bool = False) -> list[tuple[int, str]]:
     # Text and digits alternate, so that text is only ever compared with text.
-    parts = re.split(r"(\d+)", stem)
-    return [(int(part), "") if place % 2 else (0, part) for place, part in enumerate(parts)]
+    parts = re.split(r"(\d+(?:\.\d+)?)" if decimal else r"(\d+)", stem)
+    return [_number_key(part) if place % 2 else (0, part) for place, part in enumerate(parts)]
+
+
+def _number_key(digits: str) -> tuple[int, str]:
+    whole, _, fraction = digits.partition(".")
+    return int(whole), fraction
 
 
 def _looks_cut_off(data: bytes) -> bool:

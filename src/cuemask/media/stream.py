@@ -21,7 +21,8 @@ from av.container import InputContainer
 from av.video.frame import VideoFrame
 
 from cuemask.errors import InputError, VideoError
-from cuemask.media.video import OpenVideo
+from cuemask.media.decoding import OpenVideo
+from cuemask.media.tracks import best_track
 
 log = logging.getLogger(__name__)
 
@@ -280,9 +281,9 @@ class LiveSource:
             yield Arrival(frame, time_seconds, time.monotonic())
 
     def _decoded(self, container: InputContainer) -> Iterator[VideoFrame]:
-        if not container.streams.video:
+        stream = best_track(container)
+        if stream is None:
             raise av.error.InvalidDataError(1, "no video in it")
-        stream = container.streams.video[0]
         stream.thread_type = "SLICE"  # threads that work on several frames would hold them back
         watched = time.monotonic()
         # All packets, not only the video's: a source that goes on with sound alone has stalled too.

@@ -47,7 +47,7 @@ def _anchors(inputs: Sequence[str | Path | ClipFiles], options: Options) -> None
     clips = open_clips(inputs, options.selection)
     areas = [area_of(clip, options) for clip in clips]
     need = require_space(lambda every: anchors_need(clips, options.recipe, every=every), clips, options)
-    facts = told("anchors", options.recipe, options.seed, clips, options.crop)
+    facts = told("anchors", options.recipe, options.seed, clips, options.crop, options.stereo)
     with resumable(need, clips, options):
         record = RunRecord(options.out, facts, resume=options.resume)
         if record.was_complete:
@@ -57,6 +57,7 @@ def _anchors(inputs: Sequence[str | Path | ClipFiles], options: Options) -> None
                 kept = kept_cues(clip, area, options)
             with record.stage("pictures"):
                 _write_pictures(kept, options)
+        record.note_lost(clips)
         remove_work(options.out)
         record.note(status="complete")
 

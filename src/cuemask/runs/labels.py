@@ -14,7 +14,7 @@ from cuemask.errors import InputError
 from cuemask.learning.supervision import Labels, Supervision
 from cuemask.media.clips import Clip
 from cuemask.media.masks import read_mask
-from cuemask.media.pictures import is_picture, natural_order
+from cuemask.media.pictures import composed, is_picture, natural_order
 from cuemask.runs.options import Options
 
 _SHOWN = 5  # names in an error
@@ -126,7 +126,7 @@ def _from_folder(clips: Sequence[Clip], folder: Path) -> list[Labels]:
     below = natural_order(path for path in folder.rglob("*") if is_picture(path) and path.suffix.lower() == ".png")
     if not below:
         raise InputError(f"--labels {folder}: no .png file in it.", "Give a folder of masks: FRAME.png, 0 and 255.")
-    files = {path.relative_to(folder).with_suffix("").as_posix().replace("/masks/", "/"): path for path in below}
+    files = {composed(p.relative_to(folder).with_suffix("").as_posix()).replace("/masks/", "/"): p for p in below}
     files = {name.removeprefix("masks/"): path for name, path in files.items()}
     named = _by_clip(clips, files, folder)
     found: list[Labels] = []

@@ -68,6 +68,7 @@ def _segment(inputs: Sequence[str | Path | ClipFiles], options: Options) -> None
         for cues in kept:
             with record.stage("prediction"):
                 write_masks(model, cues.clip, cues.area, options, cues)
+        record.note_lost(job.clips)
         finished(options, record)
 
 
@@ -120,7 +121,8 @@ def _opened(command: str, inputs: Sequence[str | Path | ClipFiles], options: Opt
     known = supervisions(clips, options)
     job = _Job(clips, areas, known, extract, device, need)
     weights = [path for path in (job.extract.weights, _encoder(options)) if path is not None]
-    facts = told(command, recipe, options.seed, clips, options.crop) | told_of_labels(clips, known, options)
+    facts = told(command, recipe, options.seed, clips, options.crop, options.stereo)
+    facts |= told_of_labels(clips, known, options)
     with resumable(need, clips, options):
         record = RunRecord(options.out, facts, resume=options.resume)
         if not record.was_complete:
@@ -146,6 +148,7 @@ def _trained(job: _Job, options: Options, record: RunRecord) -> list[KeptClip]:
     recipe = options.recipe
     with record.stage("cues"):
         kept = [kept_cues(clip, area, options) for clip, area in zip(job.clips, job.areas, strict=True)]
+    record.note_lost(job.clips)
     record.note(clips=[{"clip": k.clip.name, "frames": len(k.names), **_area(k.area)} for k in kept])
     if max(len(k.names) for k in kept) < 2:
         raise TrainingError(

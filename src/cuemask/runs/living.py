@@ -20,7 +20,7 @@ from cuemask.media.files import make_folder, write_bytes
 from cuemask.media.folders import refuse_foreign_file, tells_of_us
 from cuemask.media.recording import MaskRecorder
 from cuemask.media.stream import OPENING_SECONDS, Arrival, LiveSource, source_of
-from cuemask.media.video import upright_rgb
+from cuemask.media.upright import upright_rgb
 from cuemask.runs.models import open_model
 
 if TYPE_CHECKING:

@@ -9,8 +9,9 @@ from typing import Any
 
 from cuemask.datasets.dataset import Dataset
 from cuemask.errors import InputError
-from cuemask.media.area import PictureArea, fixed_area, picture_area
+from cuemask.media.area import PictureArea, eye_area, fixed_area, picture_area
 from cuemask.media.clips import Clip, Selection
+from cuemask.media.stereo import Eye
 from cuemask.recipe import DEFAULT, Recipe
 
 # What is going on, or how to say so when so many items are done.
@@ -44,6 +45,8 @@ class Options:
         Folder of the results.
     crop
         Top, left, height and width of the picture in the frame, in pixels; None finds it.
+    stereo
+        Which eye's picture is taken, `left` or `right`, of frames that hold both; None takes the frame as one picture.
     device
         `auto`, `cpu` or `cuda`.
     provider
@@ -66,6 +69,7 @@ class Options:
     recipe: Recipe = DEFAULT
     selection: Selection = field(default_factory=Selection)
     crop: tuple[int, int, int, int] | None = None
+    stereo: Eye | None = None
     device: str = "auto"
     provider: str = "auto"
     seed: int = 0
@@ -84,14 +88,20 @@ def area_of(clip: Clip, options: Options) -> PictureArea:
     Raises
     ------
     InputError
-        If the crop leaves the frame, or every sampled frame is black.
+        If the crop leaves the frame, every sampled frame is black, or no two halves of the frames are alike where one
+        eye's picture is wanted.
     """
+    if options.stereo is not None and (options.crop is not None or clip.sizes_vary):
+        other = "--crop" if options.crop is not None else "pictures that differ in size"
+        raise InputError(f"--stereo {options.stereo} and {other} exclude each other.", "Leave --stereo out.")
     if clip.sizes_vary:
         if options.crop is not None:
             raise InputError(
                 f"{clip.source}: its pictures differ in size, so that one --crop cannot be right.", "Leave --crop out."
             )
         return PictureArea(0, 0, clip.height_px, clip.width_px, None, whole=True)
+    if options.stereo is not None:
+        return eye_area(clip, options.stereo, whole=options.recipe.input.area == "full")
     if options.crop is not None:
         return fixed_area(*options.crop, clip.height_px, clip.width_px)
     if options.recipe.input.area == "full":

@@ -59,7 +59,7 @@ def _predict(run: Path, inputs: Sequence[str | Path | ClipFiles], options: Optio
     clips = open_clips(inputs, options.selection)
     areas = [area_of(clip, options) for clip in clips]
     need = require_space(lambda every: predict_need(clips, options, every=every), clips, options)
-    facts = told("predict", model.recipe, options.seed, clips, options.crop)
+    facts = told("predict", model.recipe, options.seed, clips, options.crop, options.stereo)
     facts["model_sha256"] = sha256(file)
     with resumable(need, clips, options):
         record = RunRecord(options.out, facts, resume=options.resume)
@@ -69,6 +69,7 @@ def _predict(run: Path, inputs: Sequence[str | Path | ClipFiles], options: Optio
         for clip, area in zip(clips, areas, strict=True):
             with record.stage("prediction"):
                 write_masks(model, clip, area, options, None)
+        record.note_lost(clips)
         finished(options, record)
 
 
@@ -103,11 +104,11 @@ def write_masks(model: Predictor, clip: Clip, area: PictureArea, options: Option
         return _Finished(overlay(frame.rgb, mask) if draws else None, told)
 
     frames = options.progress(f"{clip.name}: masks", clip.frames(), clip.frame_count)
-    with OverlayWriter(folder / "overlay.mp4", clip.frame_rate) if draws else nullcontext() as video:
+    with OverlayWriter(folder / "overlay.mp4", clip.frame_rate, clip.pixel_aspect) if draws else nullcontext() as video:
         for number, result in enumerate(segmented(model, frames, area, finish, known=known)):
             confidences.tell(result.frame.name, result.finished.told)
             if video is not None and result.finished.drawn is not None:
-                video.write(result.finished.drawn)
+                video.write(result.finished.drawn, result.frame.place)
             if number in shown:
                 rows.append(_sheet_row(result, number, area, model, options, kept))
     write_rgb(folder / "sheet.png", contact_sheet(rows))

@@ -17,11 +17,12 @@ from cuemask.errors import OutputError
 from cuemask.media.clips import Clip
 from cuemask.media.files import make_folder, write_bytes
 from cuemask.media.folders import files_in
+from cuemask.media.video import ranges
 from cuemask.recipe import Recipe, recipe_as_mapping
 from cuemask.runs.work import WORK, remove_work
 
 _PACKAGES = ("torch", "numpy", "opencv-contrib-python-headless", "av", "safetensors")
-_MUST_AGREE = ("command", "recipe", "seed", "inputs", "crop", "labels", "model_sha256")  # for a run to go on
+_MUST_AGREE = ("command", "recipe", "seed", "inputs", "crop", "stereo", "labels", "model_sha256")  # for a run to go on
 
 
 class RunRecord:
@@ -68,7 +69,7 @@ class RunRecord:
             },
             "seconds": dict(before.get("seconds", {})) if before else {},
         }
-        for name in ("losses", "weights", "clips"):
+        for name in ("losses", "weights", "clips", "lost"):
             if before and name in before:
                 self.values[name] = before[name]
         self.write()
@@ -89,6 +90,12 @@ class RunRecord:
         self.values.update(values)
         self.write()
 
+    def note_lost(self, clips: Sequence[Clip]) -> None:
+        """Name the frames that could not be decoded, of clips that have been streamed."""
+        lost = {clip.name: ranges(clip.lost) for clip in clips if clip.lost}
+        if lost:
+            self.note(lost=lost)
+
     def write(self) -> None:
         """Write the file, whole or not at all."""
         write_bytes(self.path, (json.dumps(self.values, indent=2) + "\n").encode())
@@ -101,7 +108,12 @@ def is_complete(out: Path) -> bool:
 
 
 def told(
-    command: str, recipe: Recipe, seed: int, clips: Sequence[Clip], crop: tuple[int, int, int, int] | None
+    command: str,
+    recipe: Recipe,
+    seed: int,
+    clips: Sequence[Clip],
+    crop: tuple[int, int, int, int] | None,
+    stereo: str | None = None,
 ) -> dict[str, Any]:
     """What a run depends on, in JSON's types; reads each input once to hash it."""
     inputs = [
@@ -121,6 +133,7 @@ def told(
         "seed": seed,
         "inputs": inputs,
         "crop": list(crop) if crop else None,
+        "stereo": stereo,
     }
 
 

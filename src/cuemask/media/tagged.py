@@ -1,0 +1,52 @@
+"""What OpenCV leaves aside of a picture's file where it reads codes: the palette's indices and the EXIF orientation."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+from jaxtyping import Shaped, UInt8
+
+_PNG = b"\x89PNG"
+_TAGGED = ((_PNG, b"eXIf"), (b"\xff\xd8", b"Exif"), (b"RIFF", b"EXIF"))  # how files begin, and what marks their tags
+_MAY_HAVE_PALETTE = (b"BM", b"II*\0", b"MM\0*")
+_PNG_PALETTE = 3
+_ORIENTATION = 0x0112
+
+
+def palette_indices(data: bytes) -> UInt8[np.ndarray, "H W"] | None:
+    """The indices of a picture with a palette of colours; None where it has none, or one of greys only."""
+    if data.startswith(_PNG):
+        if len(data) < 26 or data[25] != _PNG_PALETTE:
+            return None
+    elif not data.startswith(_MAY_HAVE_PALETTE):
+        return None
+    from PIL import Image
+
+    with Image.open(io.BytesIO(data)) as image:
+        if image.mode != "P":
+            return None
+        colors = np.array(image.getpalette("RGB")).reshape(-1, 3)
+        if (colors == colors[:, :1]).all():
+            return None
+        return np.asarray(image).astype(np.uint8)
+
+
+def orientation(data: bytes) -> int:
+    """The EXIF orientation that OpenCV has not followed, 1 to 8; 1 is upright."""
+    # That of a TIFF it follows, whatever it was told.
+    if not any(data.startswith(kind) and mark in data for kind, mark in _TAGGED):
+        return 1
+    from PIL import Image
+
+    with Image.open(io.BytesIO(data)) as image:
+        told = image.getexif().get(_ORIENTATION, 1)
+    return told if told in range(1, 9) else 1
+
+
+def turned(picture: Shaped[np.ndarray, "h w ..."], orientation: int) -> Shaped[np.ndarray, "H W ..."]:
+    """Turn and mirror a picture upright that is stored in an EXIF orientation, 1 to 8."""
+    upright = picture.swapaxes(0, 1) if orientation >= 5 else picture
+    rows = -1 if orientation in (3, 4, 7, 8) else 1
+    columns = -1 if orientation in (2, 3, 6, 7) else 1
+    return np.ascontiguousarray(upright[::rows, ::columns])

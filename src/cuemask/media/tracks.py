@@ -1,0 +1,150 @@
+"""Which of a file's tracks is its video, and what to say of a file that has none."""
+
+from __future__ import annotations
+
+import codecs
+import logging
+from pathlib import Path
+
+import av
+import av.error
+from av.container import InputContainer
+from av.stream import Disposition
+from av.video.stream import VideoStream
+
+from cuemask.errors import VideoError
+
+log = logging.getLogger(__name__)
+
+# Of several tracks FFmpeg takes the largest, and counts the one marked as usual for so many pixels more.
+_USUAL_PX = 5_000_000
+_PICTURE_CODECS = frozenset({"mjpeg", "png", "bmp", "gif", "webp", "tiff", "jpeg2000", "jpegls", "targa"})
+_LOOKED_AT = 2000  # packets
+
+
+def open_video(path: Path) -> tuple[InputContainer, VideoStream]:
+    """Open a file and choose its video: no cover or other still picture, and of several the one that FFmpeg takes.
+
+    Raises
+    ------
+    VideoError
+        If FFmpeg cannot open the file, or finds no video in it that it can decode.
+    """
+    container = _opened(path)
+    stream = best_track(container, _stills(path, container))
+    if stream is not None:
+        return container, stream
+    held = ", ".join(sorted({_kind(stream) for stream in container.streams})) or "nothing"
+    container.close()
+    raise VideoError(f"{path}: no video stream that can be decoded ({held} in it).", f"Check the file: ffprobe {path}")
+
+
+def best_track(container: InputContainer, stills: frozenset[int] = frozenset()) -> VideoStream | None:
+    """The video track that FFmpeg takes: no cover, the largest; None where there is none.
+
+    Parameters
+    ----------
+    stills
+        Numbers of the tracks that hold one picture only.
+    """
+    tracks = [track for track in _videos(container) if track.index not in stills]
+    return max(tracks, key=_weight, default=None)
+
+
+def other_tracks(path: Path) -> str | None:
+    """A sentence on what else there would have been to take; None where there was no choice."""
+    with _opened(path) as container:
+        taken = best_track(container, _stills(path, container))
+        others = [track for track in _videos(container) if taken is not None and track.index != taken.index]
+        if taken is None or not others:
+            return None
+        left = ", ".join(_described(track) for track in others)
+        return f"{path}: {len(others) + 1} video tracks; taken is {_described(taken)}, left out {left}."
+
+
+def _videos(container: InputContainer) -> list[VideoStream]:
+    return [
+        track
+        for track in container.streams.video
+        if track.codec_context and not track.disposition & Disposition.attached_pic
+    ]
+
+
+def _weight(track: VideoStream) -> int:
+    area = (track.codec_context.width or 0) * (track.codec_context.height or 0)
+    return area + (_USUAL_PX if track.disposition & Disposition.default else 0)
+
+
+def _stills(path: Path, container: InputContainer) -> frozenset[int]:
+    """Tracks that hold one picture beside a video or sound: covers that are not marked as such."""
+    tracks = _videos(container)
+    doubtful = len(tracks) > 1 or (bool(container.streams.audio) and _are_pictures(tracks))
+    if not doubtful:
+        return frozenset()
+    counts = dict.fromkeys((track.index for track in tracks), 0)
+    with _opened(path) as again:
+        chosen = [track for track in again.streams.video if track.index in counts]
+        packets = again.demux(chosen)
+        for _ in range(_LOOKED_AT):
+            try:
+                packet = next(packets)
+            except (StopIteration, av.error.FFmpegError):
+                break
+            counts[packet.stream.index] += packet.size > 0
+            if min(counts.values()) > 1:
+                break
+    stills = frozenset(index for index, count in counts.items() if count <= 1)
+    return stills if len(stills) < len(tracks) or _are_pictures(tracks) else frozenset()
+
+
+def _are_pictures(tracks: list[VideoStream]) -> bool:
+    return bool(tracks) and all(track.codec_context.name in _PICTURE_CODECS for track in tracks)
+
+
+def _described(track: VideoStream) -> str:
+    context = track.codec_context
+    return f"track {track.index} ({context.name}, {context.width}x{context.height})"
+
+
+def _kind(stream: object) -> str:
+    is_cover = isinstance(stream, VideoStream) and bool(stream.disposition & Disposition.attached_pic)
+    return "a cover picture" if is_cover else str(getattr(stream, "type", "unknown"))
+
+
+def _opened(path: Path) -> InputContainer:
+    try:
+        # An absolute path holds no colon that FFmpeg could take for a protocol.
+        return av.open(str(path.absolute()))
+    except PermissionError as error:
+        raise VideoError(f"{path}: may not be read.", f"Run: chmod u+r {path}") from error
+    except (av.error.FFmpegError, UnicodeDecodeError) as error:
+        raise _unopenable(path, error) from error
+
+
+def _unopenable(path: Path, error: Exception) -> VideoError:
+    with path.open("rb") as file:
+        head = file.read(1024)
+    size = path.stat().st_size
+    if not head:
+        return VideoError(f"{path}: the file is empty (0 bytes).", "Copy it again from its source.")
+    if head[4:8] in (b"ftyp", b"mdat", b"wide", b"free"):
+        return VideoError(
+            f"{path}: the video's index (moov) is missing, so that no frame can be decoded; the recording or "
+            f"the copy was cut off ({size:,} bytes).",
+            f"Copy it again from its source, or repair it: untrunc GOOD_VIDEO_OF_THE_SAME_DEVICE.mp4 {path}",
+        )
+    if _is_text(head):
+        return VideoError(f"{path}: a text file, not a video.", "Give a video, a folder of pictures or a pattern.")
+    return VideoError(
+        f"{path}: no video that FFmpeg can read ({error.__class__.__name__}; {size:,} bytes).",
+        f"Check the file: ffprobe {path}",
+    )
+
+
+def _is_text(head: bytes) -> bool:
+    try:
+        # Incremental: the last letter may be cut in two.
+        text = codecs.getincrementaldecoder("utf-8")().decode(head)
+    except UnicodeDecodeError:
+        return False
+    return all(letter.isprintable() or letter in "\t\n\r\f\ufeff" for letter in text)
