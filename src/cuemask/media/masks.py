@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import cast
 
 import cv2
 import numpy as np
@@ -12,7 +11,7 @@ from jaxtyping import Bool, Float, UInt8
 
 from cuemask.errors import OutputError, PictureError
 from cuemask.media.files import write_bytes
-from cuemask.media.pictures import read_picture_bytes, undecodable
+from cuemask.media.pictures import decoded_picture, read_picture_bytes
 
 # Level 1 is several times as fast as the default and masks stay small: runs of equal bytes cost nothing.
 COMPRESSION = 1
@@ -73,10 +72,7 @@ def read_mask(path: Path) -> UInt8[np.ndarray, "H W"]:
     PictureError
         If the file cannot be read, has more than 8 bits, or holds colours.
     """
-    data = read_picture_bytes(path)
-    codes = cast("np.ndarray | None", cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED))
-    if codes is None:
-        raise undecodable(path, data)
+    codes = decoded_picture(path, read_picture_bytes(path), cv2.IMREAD_UNCHANGED)
     if codes.dtype != np.uint8:
         raise PictureError(
             f"{path}: a mask of type {codes.dtype}, not of 8 bits.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import stat
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import closing
 from fractions import Fraction
@@ -15,6 +16,7 @@ from jaxtyping import UInt8
 
 from cuemask.errors import PictureError
 from cuemask.media.frames import Frame, Selection
+from cuemask.media.headers import Claimed, claimed_size
 from cuemask.media.threads import in_threads
 
 PICTURE_ENDINGS = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm"})
@@ -25,6 +27,10 @@ PICTURES_PER_SECOND = Fraction(10)
 
 READERS = 2
 READ_AHEAD = 4
+
+LARGEST_MEGAPIXELS = 64.0  # a frame of 8K has 33; what a header may ask for unless told otherwise
+_OPENCVS_SIDE_PX = 1 << 20
+_allowed = {"megapixels": LARGEST_MEGAPIXELS}  # one bound for the whole process, however many threads read
 
 
 def is_picture(path: Path) -> bool:
@@ -45,11 +51,39 @@ def read_picture(path: Path) -> UInt8[np.ndarray, "H W 3"]:
     PictureError
         If the file is absent, may not be read, is empty, damaged or no picture.
     """
-    data = read_picture_bytes(path)
-    bgr = cast("np.ndarray | None", cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR))
-    if bgr is None:
-        raise undecodable(path, data)
+    bgr = decoded_picture(path, read_picture_bytes(path), cv2.IMREAD_COLOR)
     return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+
+
+def allow_pictures_up_to(megapixels: float) -> None:
+    """Set, for this process, how many million pixels a picture's header may ask for (`LARGEST_MEGAPIXELS`)."""
+    _allowed["megapixels"] = megapixels
+
+
+def decoded_picture(path: Path, data: bytes, flags: int) -> np.ndarray:
+    """Decode `data`, the bytes of `path`, as OpenCV does by `flags`, once its header asks for no more than is allowed.
+
+    Returns
+    -------
+    (H, W) or (H, W, channels), channels in OpenCV's order, BGR.
+
+    Raises
+    ------
+    PictureError
+        If it is no PNG, JPEG, BMP, TIFF, WebP or PNM, is damaged, or claims to be larger than
+        `allow_pictures_up_to` says.
+    """
+    claimed = claimed_size(data)
+    if claimed is None:
+        raise undecodable(path, data)
+    _refuse_too_large(path, claimed, len(data))
+    try:
+        picture = cast("np.ndarray | None", cv2.imdecode(np.frombuffer(data, np.uint8), flags))
+    except cv2.error as error:  # a limit of OpenCV's own, or memory
+        raise undecodable(path, data) from error
+    if picture is None:
+        raise undecodable(path, data)
+    return picture
 
 
 def read_picture_bytes(path: Path) -> bytes:
@@ -58,9 +92,20 @@ def read_picture_bytes(path: Path) -> bytes:
     Raises
     ------
     PictureError
-        If the file is absent, may not be read or is empty.
+        If the file is absent, is none (a folder, a pipe, a device), may not be read, is empty, or is larger than any
+        picture that is allowed.
     """
+    most = int(8 * 1e6 * _allowed["megapixels"]) + (64 << 20)  # four channels of 16 bits, and what describes them
     try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise PictureError(f"{path}: no file, so no picture.", "Move it out of the folder.")
+        if status.st_size > most:
+            raise PictureError(
+                f"{path}: {status.st_size:,} bytes, more than the {most:,} that a picture of "
+                f"{_allowed['megapixels']:g} megapixels can have.",
+                "Move it out of the folder, or allow larger pictures: --largest-picture MEGAPIXELS",
+            )
         data = path.read_bytes()
     except PermissionError as error:
         raise PictureError(f"{path}: may not be read.", f"Run: chmod u+r {path}") from error
@@ -152,6 +197,22 @@ def refuse_shared_stems(paths: Sequence[Path]) -> None:
                 f"{path.parent}: {other.name} and {path.name} would both be written to {path.stem}.png.",
                 f'Give a pattern for one of them, such as "{path.parent}/*{path.suffix}".',
             )
+
+
+def _refuse_too_large(path: Path, claimed: Claimed, size_bytes: int) -> None:
+    kind, width, height, block = claimed
+    says = f"{path}: its header says {width:,}x{height:,} pixels ({kind}, {size_bytes:,} bytes)"
+    if max(width * height, block) > _allowed["megapixels"] * 1e6:
+        what = f"in tiles of {block / 1e6:,.0f} megapixels" if block > width * height else ""
+        asked = what or f"{width * height / 1e6:,.0f} megapixels"
+        raise PictureError(
+            f"{says}, {asked}, more than the {_allowed['megapixels']:g} that are allowed.",
+            "If it is whole all the same, allow it: --largest-picture MEGAPIXELS; else move it out of the folder.",
+        )
+    if max(width, height) > _OPENCVS_SIDE_PX:
+        raise PictureError(
+            f"{says}; a side may have {_OPENCVS_SIDE_PX:,}.", "Cut it into smaller ones, or move it out of the folder."
+        )
 
 
 def _nothing_selected(paths: Sequence[Path], selection: Selection) -> PictureError:
