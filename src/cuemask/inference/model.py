@@ -55,7 +55,17 @@ def save_model(net: nn.Module, recipe: Recipe, path: Path) -> None:
     """
     metadata = {"cuemask": __version__, "recipe": json.dumps(recipe_as_mapping(recipe))}
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in net.state_dict().items()}
-    write_bytes(path, save(weights, metadata))  # written by us, a full disk is an error that tells itself
+    write_bytes(path, _ordered(save(weights, metadata)))  # written by us, a full disk is an error that tells itself
+
+
+def _ordered(data: bytes) -> bytes:
+    """A safetensors file with its metadata in alphabetical order, which the library leaves to chance."""
+    end = 8 + int.from_bytes(data[:8], "little")
+    header = json.loads(data[8:end])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)  # the weights begin at a multiple of 8 bytes
+    return len(text).to_bytes(8, "little") + text + data[end:]
 
 
 def load_model(path: Path, device: str = "cpu") -> Model:

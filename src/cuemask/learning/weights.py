@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from safetensors import SafetensorError
@@ -112,6 +113,32 @@ def unpickled(path: Path, remedy: str) -> Any:
     except Exception as error:  # a damaged pickle is a wrong program: there is no error that it cannot end in
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise WeightsError(f"{path}: not a readable file of weights ({reason}).", remedy) from error
+
+
+def digest_of(state: Any) -> str:
+    """SHA-256 of nested dictionaries, lists, tensors and plain values.
+
+    torch.load reads a file in which bits have changed without a word.
+    """
+    found = hashlib.sha256()
+
+    def add(value: Any) -> None:
+        if isinstance(value, Tensor):
+            found.update(f"{value.dtype}{tuple(value.shape)}".encode())
+            found.update(value.detach().cpu().reshape(-1).contiguous().view(torch.uint8).numpy().data)
+        elif isinstance(value, dict):
+            for key, item in cast("dict[Any, Any]", value).items():
+                found.update(f"{key!r}:".encode())
+                add(item)
+        elif isinstance(value, (list, tuple)):
+            for item in cast("Sequence[Any]", value):
+                add(item)
+            found.update(b";")
+        else:
+            found.update(f"{value!r},".encode())
+
+    add(state)
+    return found.hexdigest()
 
 
 def load_into(module: torch.nn.Module, state: dict[str, Tensor], path: Path, may_lack: str = "\0") -> list[str]:

@@ -107,7 +107,7 @@ def read_scene(path: Path) -> PhantomScene:
     try:
         found: dict[str, Any] = json.loads(path.read_text())
         return PhantomScene(**{field.name: found[field.name] for field in fields(PhantomScene)})
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise RecipeError(f"{path}: no description of a phantom scene ({error}).", "Give a scene.json.") from error
 
 

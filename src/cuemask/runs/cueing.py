@@ -14,10 +14,12 @@ from cuemask.media.clips import Clip, ClipFiles, open_clips
 from cuemask.media.files import make_folder
 from cuemask.media.masks import write_probability, write_rgb
 from cuemask.media.threads import in_threads
+from cuemask.recipe import Recipe
 from cuemask.report.sheet import Cell, contact_sheet
 from cuemask.runs.options import Options, area_of
 from cuemask.runs.record import RunRecord, told
 from cuemask.runs.space import anchors_need, require_space, resumable
+from cuemask.runs.whole import missing_maps
 from cuemask.runs.work import WORK, remove_work
 
 SHEET_ROWS = 4
@@ -42,7 +44,10 @@ def anchors(inputs: Sequence[str | Path | ClipFiles], options: Options) -> Path:
     areas = [area_of(clip, options) for clip in clips]
     need = require_space(lambda every: anchors_need(clips, options.recipe, every=every), clips, options)
     record = RunRecord(
-        options.out, told("anchors", options.recipe, options.seed, clips, options.crop), resume=options.resume
+        options.out,
+        told("anchors", options.recipe, options.seed, clips, options.crop),
+        resume=options.resume,
+        missing=missing_maps(clips, _kinds(options.recipe), options),
     )
     if record.was_complete:
         return options.out
@@ -90,9 +95,14 @@ def cue_cells(kept: KeptClip, index: int, options: Options) -> list[Cell]:
     return cells
 
 
+def _kinds(recipe: Recipe) -> list[str]:
+    """Folders of a clip's maps."""
+    return [*(cue for cue in recipe.cues.use if cue != "location"), *Anchors._fields]
+
+
 def _write_pictures(kept: KeptClip, options: Options) -> None:
     folder = options.out / kept.clip.name
-    written = [*(cue for cue in options.recipe.cues.use if cue != "location"), *Anchors._fields]
+    written = _kinds(options.recipe)
     for name in written:
         make_folder(folder / name)
 
