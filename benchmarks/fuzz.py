@@ -114,7 +114,13 @@ class Child:
     def end(self) -> None:
         """Stop the process."""
         self.process.kill()
+        assert self.process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.close()
         self.process.wait()
+        if self._reading >= 0:
+            os.close(self._reading)
+            self._reading = -1
 
     def _line(self, seconds: float) -> bytes | None:
         """The next line; nothing at the end, None if none comes in time."""
@@ -198,8 +204,8 @@ def main() -> None:
     arguments = parser.parse_args()
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
-        make_seeds(Path(folder) / "seeds")
         counts = counts_of(arguments.cases, [arguments.reader] if arguments.reader else list(READERS))
+        make_seeds(Path(folder) / "seeds", counts)
         tallies = campaign(counts, arguments.first, arguments.processes, Path(folder) / "seeds", Path(folder) / "work")
     print(table(tallies))
     bad = [line for tally in tallies.values() for line in tally.bad]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -47,11 +47,11 @@ class Reader:
     damage: Callable[[bytes, Rng], bytes] = mutated
 
 
-def make_seeds(folder: Path) -> None:
-    """Write whole files of every kind below `folder`, a folder a reader."""
-    for name, make in _MAKERS.items():
+def make_seeds(folder: Path, names: Iterable[str]) -> None:
+    """Write whole files for the readers of these names below `folder`, a folder each."""
+    for name in names:
         (folder / name).mkdir(parents=True)
-        make(folder / name)
+        _MAKERS[name](folder / name)
 
 
 def _clip(folder: Path) -> Path:

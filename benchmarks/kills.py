@@ -39,14 +39,8 @@ SHARES = {"segment": 10, "predict": 6, "phantom": 2, "export": 1, "benchmark": 1
 CHAIN, LONGEST = 1 / 3, 3
 _EVENTS = frozenset({"open", "os.rename", "os.remove", "os.rmdir", "os.mkdir", "shutil.rmtree"})
 _TIMES = frozenset({"seconds", "made", "started", "digest", "machine"})
-_PRELOADED = [
-    "cuemask.runs.learning",
-    "cuemask.runs.exporting",
-    "cuemask.experiments.benchmark",
-    "torch._dynamo",
-    "matplotlib.backends.backend_agg",
-    "cuemask.report.curves",
-]
+# Imported once, not in every process.
+_PRELOADED = ["cuemask.runs.learning", "torch._dynamo", "matplotlib.backends.backend_agg", "cuemask.report.curves"]
 # What is under way when a file of such a name is touched; the first that fits.
 _STAGES = {
     "cues": ("rgb", "location", "names", "cues.seal"),
@@ -230,9 +224,10 @@ def commands(folder: Path, names: Sequence[str]) -> list[Command]:
     if "benchmark" in names:
         from cuemask.phantom.layouts import write_layout
 
-        write_layout("endovis2017", folder / "set", recordings=1, frames=3)
-        (folder / "folds.txt").write_text("1\n")
+        write_layout("endovis2017", folder / "set", recordings=2, frames=3)
+        (folder / "folds.txt").write_text("1\n2\n")
         words = ["benchmark", "table1", "--data", str(folder / "set"), "--quick", "--quiet"]
+        words += ["--folds", str(folder / "folds.txt")]
         found["benchmark"] = Command("benchmark", words)
     return [found[name] for name in names]
 
