@@ -61,7 +61,7 @@ def allow_pictures_up_to(megapixels: float) -> None:
 
 
 def decoded_picture(path: Path, data: bytes, flags: int) -> np.ndarray:
-    """Decode `data`, the bytes of `path`, as OpenCV does by `flags`, once its header asks for no more than is allowed.
+    """Decode `data`, what `read_picture_bytes` gave of `path`, as OpenCV does by `flags`.
 
     Returns
     -------
@@ -70,13 +70,8 @@ def decoded_picture(path: Path, data: bytes, flags: int) -> np.ndarray:
     Raises
     ------
     PictureError
-        If it is no PNG, JPEG, BMP, TIFF, WebP or PNM, is damaged, or claims to be larger than
-        `allow_pictures_up_to` says.
+        If it is damaged.
     """
-    claimed = claimed_size(data)
-    if claimed is None:
-        raise undecodable(path, data)
-    _refuse_too_large(path, claimed, len(data))
     try:
         picture = cast("np.ndarray | None", cv2.imdecode(np.frombuffer(data, np.uint8), flags))
     except cv2.error as error:  # a limit of OpenCV's own, or memory
@@ -87,13 +82,13 @@ def decoded_picture(path: Path, data: bytes, flags: int) -> np.ndarray:
 
 
 def read_picture_bytes(path: Path) -> bytes:
-    """Read a picture's file.
+    """Read a picture's file, and look at its header: whoever decodes what this gives is asked for no more than allowed.
 
     Raises
     ------
     PictureError
-        If the file is absent, is none (a folder, a pipe, a device), may not be read, is empty, or is larger than any
-        picture that is allowed.
+        If the file is absent, is none (a folder, a pipe, a device), may not be read, is empty, or no PNG, JPEG, BMP,
+        TIFF, WebP or PNM; if it is larger, or claims to be, than `allow_pictures_up_to` says.
     """
     most = int(8 * 1e6 * _allowed["megapixels"]) + (64 << 20)  # four channels of 16 bits, and what describes them
     try:
@@ -116,6 +111,10 @@ def read_picture_bytes(path: Path) -> bytes:
         ) from error
     if not data:
         raise PictureError(f"{path}: the file is empty.", "Delete it, or copy it again from its source.")
+    claimed = claimed_size(data)
+    if claimed is None:
+        raise undecodable(path, data)
+    _refuse_too_large(path, claimed, len(data))
     return data
 
 
