@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
@@ -71,3 +73,13 @@ def test_a_file_for_the_rows_needs_a_name(tmp_path, monkeypatch):
     result = CliRunner().invoke(main, ["evaluate", ".", ".", "--csv", ""])
     assert result.exit_code == 2
     assert "an empty path" in result.stderr
+
+
+def test_the_largest_picture_is_an_option_of_one_command(tmp_path):
+    for name in "ab":
+        cv2.imwrite(str(tmp_path / f"{name}.png"), np.zeros((40, 50, 3), np.uint8))
+    command = ["anchors", str(tmp_path), "--out", str(tmp_path / "out")]
+    small = CliRunner().invoke(main, [*command, "--largest-picture", "0.001"])
+    assert small.exit_code == 2
+    assert "50x40 pixels (PNG" in small.output
+    assert "black" in CliRunner().invoke(main, command).output

@@ -91,9 +91,26 @@ def _tolerance(context: click.Context, parameter: click.Parameter, value: str | 
         raise click.BadParameter(f"{value!r} is neither pixels, such as 5, nor of the diagonal, such as 1%") from None
 
 
+def _largest(context: click.Context, parameter: click.Parameter, value: float | None) -> None:
+    del context, parameter
+    from cuemask.media.pictures import LARGEST_MEGAPIXELS, allow_pictures_up_to
+
+    allow_pictures_up_to(LARGEST_MEGAPIXELS if value is None else value)
+
+
+_reads_pictures = click.option(
+    "--largest-picture",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="MEGAPIXELS",
+    callback=_largest,
+    expose_value=False,
+    help="Refuse pictures whose headers claim more [64].",
+)
+
+
 def _inputs(command: F) -> F:
     """Inputs, or a data set in their place."""
-    command = _of_dataset(command)
+    command = _reads_pictures(_of_dataset(command))
     return click.argument("inputs", nargs=-1, metavar="INPUT...")(command)
 
 
@@ -342,6 +359,7 @@ def export() -> None:
 @click.option("--out", required=True, type=_Path(path_type=Path, dir_okay=False), metavar="FILE.onnx")
 @click.option("--int8", is_flag=True, help="Quantise to 8-bit integers, with ranges measured on INPUT.")
 @click.option("--crop", metavar=_CROP, callback=_crop, help="The picture in the frames of INPUT, in pixels [found].")
+@_reads_pictures
 @click.option("--quiet", is_flag=True, help="No closing lines.")
 def export_onnx(
     run: Path, inputs: tuple[str, ...], out: Path, int8: bool, crop: tuple[int, int, int, int] | None, quiet: bool
@@ -381,6 +399,7 @@ def anchors(inputs: tuple[str, ...], quiet: bool, **flags: Any) -> None:
 @click.option("--positive", metavar="CODES", callback=_codes, help="Codes in TRUTH that are instrument [all above 0].")
 @click.option("--ignore", metavar="CODES", callback=_codes, help="Codes in TRUTH whose pixels do not count [none].")
 @_of_dataset
+@_reads_pictures
 @click.option("--only-predicted", is_flag=True, help="Of the data set, count only frames that PREDICTED holds.")
 @click.option(
     "--protocol",
@@ -481,6 +500,7 @@ def datasets(context: click.Context) -> None:
 @click.argument("name")
 @click.argument("root", type=_Path(path_type=Path))
 @click.option("--videos", metavar="1,3", callback=_listed, help="Only these videos.")
+@_reads_pictures
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--quiet", is_flag=True, help="No progress.")
 def datasets_check(name: str, root: Path, videos: tuple[str, ...], as_json: bool, quiet: bool) -> None:
@@ -544,6 +564,7 @@ def phantom(
 @click.option("--folds", type=_Path(path_type=Path, dir_okay=False), metavar="FILE", help="A line a fold: 1,3")
 @_follows("paper")
 @click.option("--protocol", metavar="NAME", help="As in `cuemask evaluate` [what is usual for the data set].")
+@_reads_pictures
 @click.option("--every", type=int, default=1, metavar="N", help="Take every N-th frame.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @_device

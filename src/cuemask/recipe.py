@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Union, cast, get_args, get_origin, get_type_hints
@@ -196,6 +196,10 @@ class Recipe:
         _check(self)
 
 
+_LARGEST = 1_000_000_000  # of any number of a recipe
+_MOST_CHANNELS = 4096  # at a network's lowest level, whose convolutions have a square of them as weights
+
+
 def _check(recipe: Recipe) -> None:
     """Ranges that types cannot express."""
     r = recipe
@@ -227,6 +231,12 @@ def _check(recipe: Recipe) -> None:
         ("anchors.sharpness", r.anchors.sharpness, r.anchors.sharpness >= 0, "at least 0"),
         ("network.width", r.network.width, 1 <= r.network.width <= 512, "from 1 to 512"),
         ("network.depth", r.network.depth, 1 <= r.network.depth <= 6, "from 1 to 6"),
+        (
+            "network.width",
+            r.network.width,
+            r.network.width * 2 ** min(r.network.depth, 6) <= _MOST_CHANNELS,
+            f"of which {_MOST_CHANNELS} at most become at the lowest level, doubled network.depth times",
+        ),
         ("network.dropout", r.network.dropout, 0 <= r.network.dropout < 1, "from 0 to below 1"),
         (
             "network.mirror_px",
@@ -254,7 +264,13 @@ def _check(recipe: Recipe) -> None:
         ("training.hue", r.training.hue, 0 <= r.training.hue <= 0.5, "from 0 to 0.5"),
         ("training.pasted", r.training.pasted, 0 <= r.training.pasted <= 1, "from 0 to 1"),
         ("training.averaging", r.training.averaging, 0 <= r.training.averaging < 1, "from 0 to below 1"),
-        ("masks.height_px", r.masks.height_px, r.masks.height_px >= 0, "at least 0"),
+        ("masks.height_px", r.masks.height_px, 0 <= r.masks.height_px <= 8192, "from 0 to 8192"),
+        (
+            "masks.refinement_radius",
+            r.masks.refinement_radius,
+            0 <= r.masks.refinement_radius <= 0.5,
+            "from 0 to 0.5",
+        ),
         ("masks.smallest_blob", r.masks.smallest_blob, 0 <= r.masks.smallest_blob < 1, "from 0 to below 1"),
         ("masks.blob_connectivity", r.masks.blob_connectivity, r.masks.blob_connectivity in (4, 8), "of 4 or 8"),
         (
@@ -264,9 +280,20 @@ def _check(recipe: Recipe) -> None:
             "otsu or between 0 and 1",
         ),
     ]
+    rules += [(place, value, -_LARGEST <= value <= _LARGEST, f"up to {_LARGEST:,}") for place, value in _numbers(r)]
     for place, value, holds, wanted in rules:
         if not holds:
             raise RecipeError(f"recipe: {place} = {value!r} is out of range.", f"Set {place} to a value {wanted}.")
+
+
+def _numbers(recipe: Recipe) -> Iterator[tuple[str, float]]:
+    """All numbers of a recipe with their places; NaN and infinity are of no use in any of them."""
+    for section in dataclasses.fields(recipe):
+        values = getattr(recipe, section.name)
+        for key in dataclasses.fields(values) if dataclasses.is_dataclass(values) else ():
+            value = getattr(values, key.name)
+            if isinstance(value, (int, float)):
+                yield f"{section.name}.{key.name}", value
 
 
 def _as_drawn(network: NetworkRecipe) -> bool:
@@ -431,7 +458,7 @@ def recipe_from_mapping(values: Mapping[str, Any], base: Recipe = DEFAULT) -> Re
     return dataclasses.replace(base, **changes)
 
 
-def recipe_of_model(values: Mapping[str, Any]) -> Recipe:
+def recipe_of_model(values: object) -> Recipe:
     """The recipe in a model's file; what its version of cuemask did not let choose is as it was then.
 
     A field that is new changes nothing at the value that its type gives it.
@@ -441,8 +468,13 @@ def recipe_of_model(values: Mapping[str, Any]) -> Recipe:
     RecipeError
         As `load_recipe`.
     """
-    filled = {name: dict(section) if isinstance(section, Mapping) else section for name, section in values.items()}
+    if not isinstance(values, Mapping):
+        raise RecipeError(f"recipe: {str(values)[:40]} is no table of sections.", "Give a model that cuemask wrote.")
+    sections = cast("Mapping[str, Any]", values)
+    filled = {name: dict(section) if isinstance(section, Mapping) else section for name, section in sections.items()}
     network = filled.setdefault("network", {})
+    if not all(isinstance(filled.get(name, {}), dict) for name in ("network", "masks", "cues")):
+        return recipe_from_mapping(filled, Recipe())  # which says what is wrong
     if "skips" not in network:
         network |= {"skips": "before", "scaling": "signed"}
         if network.get("architecture") == "resnet18_unet":
@@ -541,8 +573,7 @@ def _converted(value: Any, kind: Any, place: str) -> Any:
         return value
     allowed = [kind] if not choices else [k for k in get_args(kind) if get_origin(k) is not Literal]
     if float in allowed and isinstance(value, (int, float)) and not isinstance(value, bool):
-        with suppress(OverflowError):
-            return float(value)
+        return float(value) if isinstance(value, float) or abs(value) <= _LARGEST else math.inf
     if isinstance(value, bool) == (bool in allowed) and any(
         k in (int, str, bool) and isinstance(value, k) for k in allowed
     ):

@@ -189,7 +189,7 @@ def test_an_onnx_file_of_somebody_else_is_refused(tmp_path, recipe):
     if recipe is not None:
         helper.set_model_props(proto, {"recipe": recipe})
     onnx.save(proto, tmp_path / "other.onnx")
-    with pytest.raises(WeightsError, match=r"not one that cuemask wrote.*\n.*cuemask export onnx"):
+    with pytest.raises(WeightsError, match=r"not a model that cuemask wrote.*\n.*cuemask export onnx"):
         load_onnx(tmp_path / "other.onnx")
 
 

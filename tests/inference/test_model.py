@@ -50,6 +50,13 @@ def test_a_saved_model_predicts_as_before_and_brings_its_recipe(tmp_path):
         assert np.array_equal(loaded.working_probability(pictures), ours.working_probability(pictures))
 
 
+def test_one_network_makes_one_file_to_the_byte(tmp_path):
+    ours = model()
+    for k in range(8):  # the library writes two entries of metadata in either order
+        save_model(ours.network, TINY, tmp_path / f"{k}.safetensors")
+    assert len({path.read_bytes() for path in tmp_path.iterdir()}) == 1
+
+
 def test_a_missing_model_names_the_next_command(tmp_path):
     with pytest.raises(WeightsError, match=r"no trained model.*\n.*cuemask train"):
         load_model(tmp_path)

@@ -127,10 +127,36 @@ def test_a_diverging_run_says_so(tmp_path, monkeypatch):
         train([square_clip(tmp_path)], TINY, tmp_path / "c.pt")
 
 
-def test_a_damaged_checkpoint_is_refused(tmp_path):
-    (tmp_path / "c.pt").write_bytes(b"not a checkpoint")
-    with pytest.raises(WeightsError, match="checkpoint"):
-        train([square_clip(tmp_path)], TINY, tmp_path / "c.pt")
+def flipped(data: bytes, place: int) -> bytes:
+    return data[:place] + bytes([data[place] ^ 64]) + data[place + 1 :]
+
+
+@pytest.mark.parametrize("damage", ["text", "cut", "weight", "pickle", "loss", "another"])
+def test_a_damaged_checkpoint_is_named_and_training_begins_anew(tmp_path, caplog, damage):
+    """Also where torch reads it without complaint: the network is that of a run without the checkpoint."""
+    clip, path = square_clip(tmp_path), tmp_path / "c.pt"
+    whole, told = train([clip], TINY, path)
+    data = path.read_bytes()
+    state = torch.load(path, weights_only=True)
+    changed = {
+        "text": b"not a checkpoint",
+        "cut": data[: len(data) // 2],
+        "weight": flipped(data, data.index(bytes(state["network"]["down.0.0.weight"].untyped_storage())) + 3),
+        "pickle": flipped(data, data.index(b"progress") + 2),
+    }
+    if damage in changed:
+        path.write_bytes(changed[damage])
+    elif damage == "loss":
+        state["progress"]["step"] = 3
+        torch.save(state, path)
+    else:
+        train([clip], dataclasses.replace(TINY, network=dataclasses.replace(TINY.network, width=3)), tmp_path / "o.pt")
+        (tmp_path / "o.pt").replace(path)
+    again, progress = train([clip], TINY, path)
+    assert all(np.array_equal(a, b) for a, b in zip(weights(whole), weights(again), strict=True))
+    assert progress.epochs == told.epochs
+    assert "c.pt" in caplog.text
+    assert "Training begins anew" in caplog.text
 
 
 def test_both_frames_of_a_pair_share_crop_and_flip_but_not_colour(tmp_path):

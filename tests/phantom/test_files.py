@@ -46,7 +46,7 @@ def test_the_description_gives_the_scene_back(tmp_path: Path) -> None:
     assert read_scene(files.scene) == SCENE
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"seed": 1}'])
+@pytest.mark.parametrize("text", ["", "[]", '{"seed": 1}', "[" * 5000])
 def test_other_files_are_no_description(tmp_path: Path, text: str) -> None:
     path = tmp_path / "scene.json"
     path.write_text(text)

@@ -97,10 +97,11 @@ def test_a_resumed_table_is_that_of_an_unbroken_run(tmp_path, told_before):
 def test_a_run_cut_at_any_byte_and_cut_again_gives_the_table_of_an_unbroken_run(tmp_path):
     lines = some(4)
     whole = unbroken(tmp_path, lines)
-    for first in range(len(whole)):
+    log = (tmp_path / "unbroken" / FILE).read_text()
+    for first in range(len(log)):
         work = tmp_path / f"work{first}"
         work.mkdir()
-        (work / FILE).write_text(whole[:first])
+        (work / FILE).write_text(log[:first])
         half = Confidences(work, resume=True)
         tell(half, dict(list(lines.items())[:3]))  # and killed once more
         last = Confidences(work, resume=True)
@@ -111,8 +112,37 @@ def test_a_run_cut_at_any_byte_and_cut_again_gives_the_table_of_an_unbroken_run(
 
 
 def test_half_a_last_line_is_not_taken_for_a_frame(tmp_path):
-    (tmp_path / FILE).write_text(f"{HEADER}\na,0.5000,0.2500\nb,0.7000,0.1")
-    assert Confidences(tmp_path, resume=True).before == {"a": Told(0.5, 0.25)}
+    tell(Confidences(tmp_path, resume=False), {"a": Told(0.5, 0.25), "b": Told(0.7, 0.125)})
+    log = (tmp_path / FILE).read_text()
+    for missing in range(1, 10):
+        (tmp_path / FILE).write_text(log[:-missing])
+        assert Confidences(tmp_path, resume=True).before == {"a": Told(0.5, 0.25)}
+
+
+@pytest.mark.parametrize("damage", ["digit", "name", "quote", "zeros", "bytes"])
+def test_a_line_that_has_changed_does_not_count_and_its_frame_is_told_in_its_place_again(tmp_path, damage):
+    lines, work = some(), tmp_path / "work"
+    tell(Confidences(work, resume=False), lines)
+    log = (work / FILE).read_bytes()
+    place = log.index(b"\nf2,") + 1
+    changed = {"digit": (4, b"9"), "name": (0, b"g"), "quote": (0, b'"'), "zeros": (1, b"\0\0"), "bytes": (3, b"\xff")}
+    offset, new = changed[damage]
+    (work / FILE).write_bytes(log[: place + offset] + new + log[place + offset + len(new) :])
+    resumed = Confidences(work, resume=True)
+    assert "f2" not in resumed.before
+    assert resumed.before.items() <= lines.items()
+    assert set(resumed.before) >= ({"f0", "f1"} if damage == "quote" else lines.keys() - {"f2"})
+    tell(resumed, lines)
+    resumed.finish(tmp_path / FILE)
+    assert (tmp_path / FILE).read_text() == unbroken(tmp_path, lines)
+
+
+def test_a_finished_table_counts_where_the_work_folder_is_gone(tmp_path):
+    tell(first := Confidences(tmp_path / "work", resume=False), some())
+    first.finish(tmp_path / FILE)
+    again = Confidences(tmp_path / "new", resume=True, finished=tmp_path / FILE)
+    assert again.before == some()
+    assert Confidences(tmp_path / "new", resume=False, finished=tmp_path / FILE).before == {}
 
 
 def test_without_resume_what_an_earlier_run_left_does_not_count(tmp_path):

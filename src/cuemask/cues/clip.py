@@ -44,9 +44,12 @@ from cuemask.media.clips import Clip
 from cuemask.media.files import write_bytes
 from cuemask.media.frames import Frame
 from cuemask.media.records import Records, RecordWriter
+from cuemask.media.seals import is_sealed, seal
 from cuemask.media.threads import in_threads
 from cuemask.recipe import Recipe
 
+SEAL = "cues.seal"
+_FILES = ("rgb.npy", "location.npy", "names.json")
 _LOOKED_OVER = 24  # frames of a clip
 
 
@@ -228,17 +231,17 @@ def keep_clip(
     location = io.BytesIO()
     np.save(location, _location(mean, inside, recipe))
     write_bytes(folder / "location.npy", location.getvalue())
-    # Written last: where it stands, all of the above is whole.
     write_bytes(folder / "names.json", json.dumps(names).encode())
-    kept = kept_before(folder, clip, area, recipe, seed)
-    assert kept is not None
-    return kept
+    seal(folder, SEAL, _FILES)  # written last: where it stands, all of the above is whole
+    return _kept(folder, clip, area, recipe, seed)
 
 
 def kept_before(folder: Path, clip: Clip, area: PictureArea, recipe: Recipe, seed: int) -> KeptClip | None:
-    """What `keep_clip` left in `folder`, or None if it did not come to its end there."""
-    if not (folder / "names.json").is_file():
-        return None
+    """What `keep_clip` left in `folder`; None if it did not come to its end there, or a file has changed since."""
+    return _kept(folder, clip, area, recipe, seed) if is_sealed(folder, SEAL, _FILES) else None
+
+
+def _kept(folder: Path, clip: Clip, area: PictureArea, recipe: Recipe, seed: int) -> KeptClip:
     return KeptClip(
         clip,
         area,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, cast
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -39,7 +39,7 @@ from cuemask.datasets.listing import (
 )
 from cuemask.errors import DatasetError
 from cuemask.media.clips import ClipFiles
-from cuemask.media.pictures import read_picture_bytes, undecodable
+from cuemask.media.pictures import decoded_picture, read_picture_bytes
 
 NAME = "endovis2017"
 TITLE = "EndoVis 2017"
@@ -189,10 +189,7 @@ class _ToolTruth:
 
 def _tool_parts(path: Path, tool: int, shape: Shape) -> UInt8[np.ndarray, "H W"]:
     """Parts of one tool, 1 to 3; of what is none, which bears codes of its own, 1 throughout."""
-    data = read_picture_bytes(path)
-    stored = cast("np.ndarray | None", cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED))
-    if stored is None:
-        raise undecodable(path, data)
+    stored = decoded_picture(path, read_picture_bytes(path), cv2.IMREAD_UNCHANGED)
     if stored.dtype != np.uint8:
         raise DatasetError(f"{path}: truth of type {stored.dtype}, not of 8 bits.", "Copy it again from its source.")
     refuse_other_size(path, stored, shape)

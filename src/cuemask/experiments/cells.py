@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import logging
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -29,9 +30,12 @@ from cuemask.recipe import recipe_as_mapping
 from cuemask.runs.learning import segment, train
 from cuemask.runs.options import Options, Progress, area_of, silent, unsaid
 from cuemask.runs.predicting import predict
+from cuemask.runs.record import read_record
 
 SCORES = "scores.json"
 CELLS = "cells"
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -94,7 +98,13 @@ def run_cell(cell: Cell, bench: Bench) -> Scored:
     if cell.anchors:
         frames |= _anchor_scores(cell, bench)
     scored = Scored(_seconds(folder), frames)
-    content = {"told": _told(cell, bench), "seconds": scored.seconds, "made": time.time(), "frames": _as_json(frames)}
+    content: dict[str, Any] = {
+        "told": _told(cell, bench),
+        "seconds": scored.seconds,
+        "made": time.time(),
+        "frames": _as_json(frames),
+    }
+    content["digest"] = _digest(content)
     write_bytes(make_folder(folder) / SCORES, (json.dumps(content) + "\n").encode())
     return scored
 
@@ -104,11 +114,17 @@ def kept_cell(cell: Cell, bench: Bench) -> Scored | None:
     file = folder_of(cell, bench) / SCORES
     if not file.is_file():
         return None
-    content = json.loads(file.read_text(encoding="utf-8"))
     wanted = (POSITIVE, NEGATIVE, NETWORK) if cell.anchors else (NETWORK,)
-    if content["told"] != _told(cell, bench) or not content["frames"].keys() >= set(wanted):
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+        if content.get("digest", _digest(content)) != _digest(content):
+            raise ValueError("it has changed since it was written")
+        if content["told"] != _told(cell, bench) or not content["frames"].keys() >= set(wanted):
+            return None
+        return Scored(content["seconds"], {method: _frames(content["frames"][method]) for method in wanted})
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:  # another shape of any of it
+        _log.warning("%s: damaged (%s); the cell is scored again.", file, str(error)[:80])
         return None
-    return Scored(content["seconds"], {method: _frames(content["frames"][method]) for method in wanted})
 
 
 def folder_of(cell: Cell, bench: Bench) -> Path:
@@ -228,6 +244,12 @@ def _as_json(frames: Mapping[str, tuple[FrameScore, ...]]) -> dict[str, list[lis
     }
 
 
+def _digest(content: Mapping[str, Any]) -> str:
+    """Of all of `scores.json` but the digest itself."""
+    text = json.dumps({name: value for name, value in content.items() if name != "digest"}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 def _frames(rows: list[list[Any]]) -> tuple[FrameScore, ...]:
     return tuple(FrameScore(video, frame, counts_of(np.array(counts, np.int64))) for video, frame, *counts in rows)
 
@@ -236,5 +258,5 @@ def _seconds(folder: Path) -> float:
     """Of all stages of the cell's runs, those of broken-off sessions too."""
     total = 0.0
     for record in folder.glob("*/run.json"):
-        total += sum(json.loads(record.read_text(encoding="utf-8"))["seconds"].values())
+        total += sum((read_record(record) or {}).get("seconds", {}).values())
     return total

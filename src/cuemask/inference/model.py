@@ -5,22 +5,24 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float32, UInt8
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
-from torch import nn
+from torch import Tensor, nn
 
 from cuemask import __version__
 from cuemask.errors import CuemaskError, WeightsError
+from cuemask.inference.ours import not_ours, recipe_in
 from cuemask.learning.backbones import placed
 from cuemask.learning.training import autocast
 from cuemask.learning.unet import network
-from cuemask.learning.weights import load_into
+from cuemask.learning.weights import load_into, refuse_misfits
 from cuemask.media.files import write_bytes
-from cuemask.recipe import Recipe, recipe_as_mapping, recipe_of_model
+from cuemask.recipe import Recipe, recipe_as_mapping
 
 FILE = "model.safetensors"
 
@@ -53,7 +55,17 @@ def save_model(net: nn.Module, recipe: Recipe, path: Path) -> None:
     """
     metadata = {"cuemask": __version__, "recipe": json.dumps(recipe_as_mapping(recipe))}
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in net.state_dict().items()}
-    write_bytes(path, save(weights, metadata))  # written by us, a full disk is an error that tells itself
+    write_bytes(path, _ordered(save(weights, metadata)))  # written by us, a full disk is an error that tells itself
+
+
+def _ordered(data: bytes) -> bytes:
+    """A safetensors file with its metadata in alphabetical order, which the library leaves to chance."""
+    end = 8 + int.from_bytes(data[:8], "little")
+    header = json.loads(data[8:end])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)  # the weights begin at a multiple of 8 bytes
+    return len(text).to_bytes(8, "little") + text + data[end:]
 
 
 def load_model(path: Path, device: str = "cpu") -> Model:
@@ -70,19 +82,30 @@ def load_model(path: Path, device: str = "cpu") -> Model:
             f"{file}: no trained model there.",
             "Train one: cuemask train INPUT --out RUN; then give that RUN.",
         )
+    remedy = "Give a RUN folder of cuemask train or segment."
     try:
         with safe_open(file, "pt") as opened:
-            metadata = opened.metadata() or {}
-            state = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 - not a dictionary
-        recipe = recipe_of_model(json.loads(metadata["recipe"]))
-    except (SafetensorError, OSError, KeyError, json.JSONDecodeError) as error:
-        raise WeightsError(
-            f"{file}: not a model that cuemask wrote ({error}).",
-            "Give a RUN folder of cuemask train or segment.",
-        ) from error
+            recipe = recipe_in(opened.metadata() or {}, file, remedy)
+            state = _state(opened, recipe, file)
+    except (SafetensorError, OSError) as error:
+        raise not_ours(file, str(error), remedy) from error
     net = network(recipe.network)
     load_into(net, state, file)
     return Model(placed(net.eval(), device), recipe, device)
+
+
+def _state(opened: Any, recipe: Recipe, file: Path) -> dict[str, Tensor]:
+    """The weights, once the file's header is found to have those of the recipe's network, and no other numbers."""
+    with torch.device("meta"):  # sizes without memory: what the recipe asks for may be more than there is
+        own = network(recipe.network).state_dict()
+    stored = {name: opened.get_slice(name) for name in opened.keys() if name in own}  # noqa: SIM118 - no dictionary
+    refuse_misfits({name: tuple(part.get_shape()) for name, part in stored.items()}, own, file)
+    state: dict[str, Tensor] = {name: opened.get_tensor(name) for name in own}
+    for name, tensor in state.items():
+        is_number = tensor.dtype == own[name].dtype and bool(torch.isfinite(tensor).all())
+        if not is_number or (name.endswith("running_var") and bool((tensor < 0).any())):
+            raise WeightsError(f"{file}: {name} holds what are no weights.", "Train again: the file is damaged.")
+    return state
 
 
 def chosen_device(wanted: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +10,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-from cuemask.errors import InstallationError, RecipeError, WeightsError
-from cuemask.recipe import Recipe, recipe_of_model
+from cuemask.errors import InstallationError, WeightsError
+from cuemask.inference.ours import Port, not_ours, recipe_in, refuse_other_ports
+from cuemask.recipe import Recipe
 
 INPUT, OUTPUT = "rgb", "probability"
 PROVIDERS = {
@@ -58,7 +58,7 @@ def load_onnx(path: Path, provider: str = "auto", *, one_core: bool = False) -> 
     Raises
     ------
     WeightsError
-        If the file is absent, not ONNX or not ours.
+        If the file is absent, not ONNX or not ours, or gives no probabilities.
     InstallationError
         If ONNX Runtime, or the provider, is not installed or does not start.
     """
@@ -68,19 +68,15 @@ def load_onnx(path: Path, provider: str = "auto", *, one_core: bool = False) -> 
     providers = _chosen(ort, provider)
     one_core = one_core and providers[0] == "cpu"
     session = _session(ort, path, providers, threads=1 if one_core else 0)
-    metadata: dict[str, str] = session.get_modelmeta().custom_metadata_map
     started = _name(session.get_providers()[0])
     if provider not in ("auto", started):
         raise InstallationError(
             f"provider {provider}: it is installed but did not start; ONNX Runtime would run on {started} instead.",
             f"Install the libraries that its message above names, or choose: --provider {started}",
         )
-    try:
-        recipe = recipe_of_model(json.loads(metadata["recipe"]))
-    except (KeyError, json.JSONDecodeError, RecipeError) as error:
-        why = error.what if isinstance(error, RecipeError) else error
-        raise WeightsError(f"{path}: an ONNX file, but not one that cuemask wrote ({why}).", _EXPORT_ONE) from error
-    return OnnxModel(session, recipe, f"onnxruntime {ort.__version__} {started}", one_core)
+    model = OnnxModel(session, _recipe(session, path), f"onnxruntime {ort.__version__} {started}", one_core)
+    _try_out(ort, model, path)
+    return model
 
 
 def onnxruntime() -> Any:
@@ -120,20 +116,51 @@ def _chosen(ort: Any, provider: str) -> list[str]:
 def _session(ort: Any, path: Path, providers: list[str], threads: int) -> Any:
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads  # 0: all cores
-    state = ort.capi.onnxruntime_pybind11_state
     try:
         return ort.InferenceSession(path, options, providers=[PROVIDERS[name] for name in providers])
-    except (
-        state.InvalidProtobuf,
-        state.InvalidGraph,
-        state.InvalidArgument,
-        state.NoModel,
-        state.NotImplemented,
-        state.Fail,
-    ) as error:
-        raise WeightsError(
-            f"{path}: ONNX Runtime cannot open it ({str(error).splitlines()[0]}).", _EXPORT_ONE
-        ) from error
+    except _errors(ort) as error:
+        raise WeightsError(f"{path}: ONNX Runtime cannot open it ({_first_line(error)}).", _EXPORT_ONE) from error
+
+
+def _recipe(session: Any, path: Path) -> Recipe:
+    """The recipe of a graph of ours, once its metadata, input and output are found to be what export writes."""
+    try:
+        metadata: dict[str, str] = session.get_modelmeta().custom_metadata_map
+        inputs, outputs = (
+            [Port(port.name, port.type, port.shape) for port in ports]
+            for ports in (session.get_inputs(), session.get_outputs())
+        )
+    except UnicodeDecodeError as error:
+        raise not_ours(path, f"its names are no text: {error}", _EXPORT_ONE) from error
+    recipe = recipe_in(metadata, path, _EXPORT_ONE)
+    size = recipe.input
+    refuse_other_ports(path, inputs, Port(INPUT, "tensor(uint8)", (-1, -1, -1, 3)), _EXPORT_ONE)
+    wanted = Port(OUTPUT, "tensor(float)", (-1, size.height_px, size.width_px))
+    refuse_other_ports(path, outputs, wanted, _EXPORT_ONE)
+    return recipe
+
+
+def _try_out(ort: Any, model: OnnxModel, path: Path) -> None:
+    """One black picture through the graph: what is damaged inside shows now, not in the first mask."""
+    size = model.recipe.input
+    shape = (1, size.height_px, size.width_px)
+    try:
+        p = model.working_probability(np.zeros((*shape, 3), np.uint8))
+    except _errors(ort) as error:
+        raise WeightsError(f"{path}: ONNX Runtime cannot run it ({_first_line(error)}).", _EXPORT_ONE) from error
+    if p.shape != shape or not ((p >= 0) & (p <= 1)).all():  # NaN is neither
+        what = f"{'x'.join(map(str, p.shape))} values from {p.min():.3g} to {p.max():.3g}"
+        raise not_ours(path, f"it gives {what}, not {'x'.join(map(str, shape))} from 0 to 1", _EXPORT_ONE)
+
+
+def _errors(ort: Any) -> tuple[type[Exception], ...]:
+    """All that ONNX Runtime raises of its own; its errors have no class in common."""
+    own = vars(ort.capi.onnxruntime_pybind11_state).values()
+    return tuple(kind for kind in own if isinstance(kind, type) and issubclass(kind, Exception))
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def _name(full: str) -> str:

@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float32, UInt8
 
 from cuemask.cues.objectness import require_contrib
 from cuemask.cues.otsu import otsu_threshold
+from cuemask.errors import WeightsError
 from cuemask.media.area import PictureArea
 from cuemask.recipe import MasksRecipe, Recipe
 
@@ -22,7 +23,16 @@ def finished_probability(
     Returns
     -------
     The endoscope's picture at `masks.height_px`, or at its own size where that is 0 or larger than the picture.
+
+    Raises
+    ------
+    WeightsError
+        If the probability is none: a network whose weights are damaged, or diverged, gives no numbers.
     """
+    if not np.isfinite(working).all():
+        raise WeightsError(
+            "the model gives no numbers (NaN) where probabilities should be.", "Train it again, or give another RUN."
+        )
     size = _finishing_size(area, recipe.masks)
     p = cv2.resize(working, size, interpolation=cv2.INTER_LINEAR).astype(np.float32)
     if recipe.masks.refinement != "none":

@@ -14,6 +14,7 @@ from cuemask.cues.clip import KeptClip
 from cuemask.learning.features import Extractor
 from cuemask.learning.supervision import Supervision
 from cuemask.media.records import Records, RecordWriter, SomeRecords
+from cuemask.media.seals import is_sealed, seal
 from cuemask.media.threads import in_threads
 from cuemask.recipe import Recipe
 
@@ -45,6 +46,7 @@ class TrainingClip:
 
 
 FILES = ("anchors.npy", "features.npy")
+SEAL = "features.seal"
 
 
 def keep_for_training(
@@ -76,8 +78,9 @@ def keep_for_training(
     """
     frames = np.arange(len(kept.names)) if frames is None else frames
     anchors_path, features_path = (folder / name for name in FILES)
-    if not all(path.is_file() and len(Records(path)) == len(frames) for path in (anchors_path, features_path)):
+    if not (is_sealed(folder, SEAL, FILES) and len(Records(anchors_path)) == len(frames)):
         _write(kept, recipe, extract, anchors_path, features_path, indices, supervision)
+        seal(folder, SEAL, FILES)
     shape = (recipe.input.height_px, recipe.input.width_px)
     inside = np.ones(shape, np.float32) if kept.inside is None else kept.inside.astype(np.float32)
     anchors, features = (SomeRecords(Records(path), frames) for path in (anchors_path, features_path))
@@ -86,7 +89,7 @@ def keep_for_training(
 
 def remove_kept(folder: Path) -> None:
     """Remove what `keep_for_training` wrote: the trained network needs it no more."""
-    for name in FILES:
+    for name in (*FILES, SEAL):
         (folder / name).unlink(missing_ok=True)
 
 

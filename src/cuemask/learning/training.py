@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import copy
+import logging
 import math
-import pickle
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -28,10 +28,12 @@ from cuemask.learning.pairs import Pair, Schedule, View, jitter, random_view, sc
 from cuemask.learning.pasting import Pieces, draw_pieces, pasted_at_random
 from cuemask.learning.resampling import carry_down, interpolation_matrix
 from cuemask.learning.unet import ResNet18UNet, network
-from cuemask.learning.weights import RESNET18, load_into, read_state, weights_file
+from cuemask.learning.weights import RESNET18, digest_of, load_into, read_state, unpickled, weights_file
 from cuemask.media.files import written_aside
 from cuemask.media.threads import in_threads
 from cuemask.recipe import FeaturesRecipe, LossesRecipe, Recipe
+
+_log = logging.getLogger(__name__)
 
 
 class Batch(NamedTuple):
@@ -77,7 +79,8 @@ def train(
 ) -> tuple[nn.Module, Progress]:
     """Train the recipe's network on all adjacent pairs of `clips`.
 
-    If `checkpoint` exists, training goes on from it; the result is that of an unbroken run.
+    If `checkpoint` exists, training goes on from it; the result is that of an unbroken run. One that is damaged is
+    named in a warning, and training begins anew.
 
     Parameters
     ----------
@@ -99,11 +102,14 @@ def train(
             f"{', '.join(clip.name for clip in clips)}: one frame only, so there is no pair of frames to learn from.",
             "Give at least two frames, or use a trained model: cuemask predict RUN INPUT --out DIR",
         )
-    torch.manual_seed(seed)
-    net = placed(untrained_network(recipe), device).train()
-    average = copy.deepcopy(net) if recipe.training.averaging else None
-    optimiser = adam(net, recipe)
-    progress = _restored(checkpoint, net, optimiser, average) if checkpoint.is_file() else Progress()
+    net, average, optimiser = _begun(recipe, device, seed)
+    progress = Progress()
+    if checkpoint.is_file():
+        try:
+            progress = _restored(checkpoint, net, optimiser, average)
+        except WeightsError as error:
+            _log.warning("%s Training begins anew.", error.what)
+            net, average, optimiser = _begun(recipe, device, seed)  # some of it may have been read
     epoch_steps = math.ceil(len(order.pairs) / recipe.training.pairs_per_step)
     started, saved = time.monotonic() - progress.seconds, time.monotonic()
     remaining = range(progress.step, recipe.training.steps)
@@ -125,6 +131,13 @@ def train(
     if remaining:
         _save(checkpoint, net, optimiser, progress, average)
     return (net if average is None else average).eval(), progress
+
+
+def _begun(recipe: Recipe, device: str, seed: int) -> tuple[nn.Module, nn.Module | None, torch.optim.Optimizer]:
+    """Network, running average and optimiser before the first step."""
+    torch.manual_seed(seed)
+    net = placed(untrained_network(recipe), device).train()
+    return net, copy.deepcopy(net) if recipe.training.averaging else None, adam(net, recipe)
 
 
 def adam(net: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
@@ -383,9 +396,14 @@ def _note(progress: Progress, losses: Losses, step: int, epoch_steps: int, *, la
 def _save(
     path: Path, net: nn.Module, optimiser: torch.optim.Optimizer, progress: Progress, average: nn.Module | None
 ) -> None:
-    state = {"network": net.state_dict(), "optimiser": optimiser.state_dict(), "progress": vars(progress)}
+    state: dict[str, Any] = {
+        "network": net.state_dict(),
+        "optimiser": optimiser.state_dict(),
+        "progress": vars(progress),
+    }
     if average is not None:
         state["average"] = average.state_dict()
+    state["digest"] = digest_of(state)
     with written_aside(path) as aside, aside.open("wb") as file:
         try:
             torch.save(state, file)
@@ -394,13 +412,16 @@ def _save(
 
 
 def _restored(path: Path, net: nn.Module, optimiser: torch.optim.Optimizer, average: nn.Module | None) -> Progress:
+    remedy = f"Start anew: rm {path}"
+    state = unpickled(path, remedy)
     try:
-        state = torch.load(path, "cpu", weights_only=True)
+        if state.pop("digest") != digest_of(state):
+            raise ValueError("it has changed since it was written")
         net.load_state_dict(state["network"])
         optimiser.load_state_dict(state["optimiser"])
         if average is not None:
             average.load_state_dict(state["average"])
         return Progress(**state["progress"])
-    except (pickle.UnpicklingError, RuntimeError, KeyError, EOFError, ValueError, TypeError) as error:
+    except (RuntimeError, LookupError, ValueError, TypeError, AttributeError) as error:  # another shape of any of these
         reason = str(error).splitlines()[0]
-        raise WeightsError(f"{path}: not a checkpoint of this run ({reason}).", f"Start anew: rm {path}") from error
+        raise WeightsError(f"{path}: not a checkpoint of this run ({reason}).", remedy) from error

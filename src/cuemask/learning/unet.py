@@ -202,6 +202,8 @@ def _initialise(module: nn.Module) -> None:
     """He's normal initialisation, as the U-Net paper asks; biases start at zero."""
     for layer in module.modules():
         if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)):
+            if layer.weight.is_meta:  # sizes alone; drawing nothing would load torch's compiler, which takes seconds
+                continue
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)

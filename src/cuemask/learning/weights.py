@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
-import pickle
 import urllib.error
 import urllib.request
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, cast
 
 import torch
 from safetensors import SafetensorError
@@ -87,17 +89,56 @@ def read_state(path: Path) -> dict[str, Tensor]:
     WeightsError
         If the file is neither, is damaged or holds anything but tensors.
     """
+    remedy = "Get the file anew; safetensors or a PyTorch state dictionary is needed."
     try:
-        state = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError, OSError) as error:
-        raise WeightsError(
-            f"{path}: not a readable file of weights ({str(error).splitlines()[0]}).",
-            "Get the file anew; safetensors or a PyTorch state dictionary is needed.",
-        ) from error
+        state = load_file(path) if path.suffix == ".safetensors" else unpickled(path, remedy)
+    except (SafetensorError, OSError) as error:
+        raise WeightsError(f"{path}: not a readable file of weights ({error}).", remedy) from error
     state = state.get("state_dict", state) if isinstance(state, dict) else state
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise WeightsError(f"{path}: holds no state dictionary.", "Save it with torch.save(model.state_dict(), FILE).")
     return {str(name): value for name, value in state.items()}
+
+
+def unpickled(path: Path, remedy: str) -> Any:
+    """What `torch.save` wrote to `path`; tensors and plain values only, nothing in it is executed.
+
+    Raises
+    ------
+    WeightsError
+        If it is anything else, or damaged.
+    """
+    try:
+        return torch.load(path, "cpu", weights_only=True)
+    except Exception as error:  # a damaged pickle is a wrong program: there is no error that it cannot end in
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise WeightsError(f"{path}: not a readable file of weights ({reason}).", remedy) from error
+
+
+def digest_of(state: Any) -> str:
+    """SHA-256 of nested dictionaries, lists, tensors and plain values.
+
+    torch.load reads a file in which bits have changed without a word.
+    """
+    found = hashlib.sha256()
+
+    def add(value: Any) -> None:
+        if isinstance(value, Tensor):
+            found.update(f"{value.dtype}{tuple(value.shape)}".encode())
+            found.update(value.detach().cpu().reshape(-1).contiguous().view(torch.uint8).numpy().data)
+        elif isinstance(value, dict):
+            for key, item in cast("dict[Any, Any]", value).items():
+                found.update(f"{key!r}:".encode())
+                add(item)
+        elif isinstance(value, (list, tuple)):
+            for item in cast("Sequence[Any]", value):
+                add(item)
+            found.update(b";")
+        else:
+            found.update(f"{value!r},".encode())
+
+    add(state)
+    return found.hexdigest()
 
 
 def load_into(module: torch.nn.Module, state: dict[str, Tensor], path: Path, may_lack: str = "\0") -> list[str]:
@@ -109,21 +150,35 @@ def load_into(module: torch.nn.Module, state: dict[str, Tensor], path: Path, may
         If a parameter is missing or of another shape.
     """
     own = module.state_dict()
-    missing = [name for name in own if name not in state]
+    missing = refuse_misfits({name: tuple(tensor.shape) for name, tensor in state.items()}, own, path, may_lack)
+    for name, tensor in own.items():
+        if name not in missing:
+            tensor.copy_(state[name])
+    return missing
+
+
+def refuse_misfits(
+    shapes: Mapping[str, tuple[int, ...]], own: Mapping[str, Tensor], path: Path, may_lack: str = "\0"
+) -> list[str]:
+    """Refuse a file whose tensors, of these shapes, are not those of a network; as `load_into`, with nothing read yet.
+
+    Raises
+    ------
+    WeightsError
+        If a parameter is missing or of another shape.
+    """
+    missing = [name for name in own if name not in shapes]
     if wrong := [name for name in missing if not name.startswith(may_lack)]:
         raise WeightsError(
             f"{path}: lacks {len(wrong)} of {len(own)} parameters, first {wrong[0]}.",
             "Give a file for this network, with torchvision's parameter names.",
         )
     for name, tensor in own.items():
-        if name in missing:
-            continue
-        if tensor.shape != state[name].shape:
+        if name not in missing and tuple(tensor.shape) != shapes[name]:
             raise WeightsError(
-                f"{path}: {name} has shape {tuple(state[name].shape)}, not {tuple(tensor.shape)}.",
+                f"{path}: {name} has shape {shapes[name]}, not {tuple(tensor.shape)}.",
                 "Give a file for this network.",
             )
-        tensor.copy_(state[name])
     return missing
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import cast
 
 import cv2
 import numpy as np
@@ -12,7 +11,7 @@ from jaxtyping import Bool, Float, UInt8
 
 from cuemask.errors import OutputError, PictureError
 from cuemask.media.files import write_bytes
-from cuemask.media.pictures import read_picture_bytes, undecodable
+from cuemask.media.pictures import decoded_picture, read_picture_bytes
 from cuemask.media.tagged import orientation, palette_indices, turned
 
 # Level 1 is several times as fast as the default and masks stay small: runs of equal bytes cost nothing.
@@ -77,9 +76,7 @@ def read_mask(path: Path) -> UInt8[np.ndarray, "H W"]:
         by its transparency.
     """
     data = read_picture_bytes(path)
-    codes = cast("np.ndarray | None", cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED))
-    if codes is None:
-        raise undecodable(path, data)
+    codes = decoded_picture(path, data, cv2.IMREAD_UNCHANGED)
     indices = palette_indices(data)
     codes = turned(codes if indices is None else indices, orientation(data))
     if codes.dtype != np.uint8:

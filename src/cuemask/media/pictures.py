@@ -17,6 +17,7 @@ from jaxtyping import UInt8
 from cuemask.errors import PictureError
 from cuemask.media.files import refuse_special
 from cuemask.media.frames import Frame, Selection
+from cuemask.media.headers import Claimed, claimed_size
 from cuemask.media.threads import in_threads
 
 PICTURE_ENDINGS = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm"})
@@ -28,6 +29,10 @@ PICTURES_PER_SECOND = Fraction(10)
 READERS = 2
 READ_AHEAD = 4
 DEPTH_SAMPLES = 8
+
+LARGEST_MEGAPIXELS = 64.0  # a frame of 8K has 33; what a header may ask for unless told otherwise
+_OPENCVS_SIDE_PX = 1 << 20
+_allowed = {"megapixels": LARGEST_MEGAPIXELS}  # one bound for the whole process, however many threads read
 
 
 def is_picture(path: Path) -> bool:
@@ -57,25 +62,57 @@ def read_picture(path: Path) -> UInt8[np.ndarray, "H W 3"]:
     PictureError
         If the file is absent, may not be read, is empty, damaged, no picture, or several.
     """
-    data = read_picture_bytes(path)
-    bgr = cast("np.ndarray | None", cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR))
-    if bgr is None:
-        raise undecodable(path, data)
+    bgr = decoded_picture(path, read_picture_bytes(path), cv2.IMREAD_COLOR)
     return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
 
 
-def read_picture_bytes(path: Path) -> bytes:
-    """Read a picture's file.
+def allow_pictures_up_to(megapixels: float) -> None:
+    """Set, for this process, how many million pixels a picture's header may ask for (`LARGEST_MEGAPIXELS`)."""
+    _allowed["megapixels"] = megapixels
+
+
+def decoded_picture(path: Path, data: bytes, flags: int) -> np.ndarray:
+    """Decode `data`, what `read_picture_bytes` gave of `path`, as OpenCV does by `flags`.
+
+    Returns
+    -------
+    (H, W) or (H, W, channels), channels in OpenCV's order, BGR.
 
     Raises
     ------
     PictureError
-        If the file is absent, may not be read, is empty, or holds several pictures.
+        If it is damaged.
+    """
+    try:
+        picture = cast("np.ndarray | None", cv2.imdecode(np.frombuffer(data, np.uint8), flags))
+    except cv2.error as error:  # a limit of OpenCV's own, or memory
+        raise undecodable(path, data) from error
+    if picture is None:
+        raise undecodable(path, data)
+    return picture
+
+
+def read_picture_bytes(path: Path) -> bytes:
+    """Read a picture's file, and look at its header: whoever decodes what this gives is asked for no more than allowed.
+
+    Raises
+    ------
+    PictureError
+        If the file is absent, may not be read, is empty, holds several pictures, or is no PNG, JPEG, BMP, TIFF, WebP or
+        PNM; if it is larger, or claims to be, than `allow_pictures_up_to` says.
     InputError
         If it is no file but a pipe or a device.
     """
     refuse_special(path)
+    most = int(8 * 1e6 * _allowed["megapixels"]) + (64 << 20)  # four channels of 16 bits, and what describes them
     try:
+        size_bytes = path.stat().st_size
+        if size_bytes > most:
+            raise PictureError(
+                f"{path}: {size_bytes:,} bytes, more than the {most:,} that a picture of "
+                f"{_allowed['megapixels']:g} megapixels can have.",
+                "Move it out of the folder, or allow larger pictures: --largest-picture MEGAPIXELS",
+            )
         data = path.read_bytes()
     except PermissionError as error:
         raise PictureError(f"{path}: may not be read.", f"Run: chmod u+r {path}") from error
@@ -86,6 +123,10 @@ def read_picture_bytes(path: Path) -> bytes:
         ) from error
     if not data:
         raise PictureError(f"{path}: the file is empty.", "Delete it, or copy it again from its source.")
+    claimed = claimed_size(data)
+    if claimed is None:
+        raise undecodable(path, data)
+    _refuse_too_large(path, claimed, len(data))
     pages = _pages(path, data)
     if pages > 1:
         raise PictureError(
@@ -157,6 +198,22 @@ def mixed_sizes(first: Path, first_shape: tuple[int, ...], other: Path, other_sh
     )
 
 
+def _refuse_too_large(path: Path, claimed: Claimed, size_bytes: int) -> None:
+    kind, width, height, block = claimed
+    says = f"{path}: its header says {width:,}x{height:,} pixels ({kind}, {size_bytes:,} bytes)"
+    if max(width * height, block) > _allowed["megapixels"] * 1e6:
+        what = f"in tiles of {block / 1e6:,.0f} megapixels" if block > width * height else ""
+        asked = what or f"{width * height / 1e6:,.0f} megapixels"
+        raise PictureError(
+            f"{says}, {asked}, more than the {_allowed['megapixels']:g} that are allowed.",
+            "If it is whole all the same, allow it: --largest-picture MEGAPIXELS; else move it out of the folder.",
+        )
+    if max(width, height) > _OPENCVS_SIDE_PX:
+        raise PictureError(
+            f"{says}; a side may have {_OPENCVS_SIDE_PX:,}.", "Cut it into smaller ones, or move it out of the folder."
+        )
+
+
 def _nothing_selected(paths: Sequence[Path], selection: Selection) -> PictureError:
     seconds = float(len(paths) / PICTURES_PER_SECOND)
     return PictureError(
@@ -179,9 +236,8 @@ def refuse_few_bits(paths: Sequence[Path]) -> None:
     places = np.unique(np.linspace(0, len(paths) - 1, DEPTH_SAMPLES).astype(int)).tolist()
     greatest = 0
     for place in places:
-        data = read_picture_bytes(paths[place])
-        values = cast("np.ndarray | None", cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED))
-        if values is None or values.dtype != np.uint16:
+        values = decoded_picture(paths[place], read_picture_bytes(paths[place]), cv2.IMREAD_UNCHANGED)
+        if values.dtype != np.uint16:
             return
         colors = values[..., :3] if values.ndim == 3 else values
         greatest = max(greatest, int(colors.max()))

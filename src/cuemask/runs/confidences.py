@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
-import shutil
-from collections.abc import Mapping
+import logging
+import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,6 +24,8 @@ from cuemask.recipe import Recipe
 FILE = "confidence.csv"
 _DOUBTFUL = 5  # frames to be named
 
+_say = logging.getLogger(__name__)
+
 
 class Told(NamedTuple):
     """What the table says of a frame."""
@@ -37,17 +40,25 @@ class Confidences:
     Parameters
     ----------
     work
-        Folder of an unfinished run's files; the table grows there.
+        Folder of an unfinished run's files; the table grows there, each line with its checksum.
     resume
-        Whether lines that an interrupted run left there count.
+        Whether lines that an interrupted run left there count; those that have changed since do not.
+    finished
+        Where a complete run put the table: its lines count where the work folder is gone.
     """
 
-    def __init__(self, work: Path, *, resume: bool) -> None:
+    def __init__(self, work: Path, *, resume: bool, finished: Path | None = None) -> None:
         self._log = make_folder(work) / FILE
-        self.before: dict[str, Told] = _lines(self._log) if resume else {}
+        self.before: dict[str, Told] = {}
+        if resume and self._log.is_file():
+            self.before = dict(_lines(self._log, has_sums=True))
+        elif resume and finished is not None and finished.is_file():
+            self.before = dict(_lines(finished, has_sums=False))
+        self._again: dict[str, Told] = {}  # what a resumed run tells, in the clip's order
         self._doubtful: list[tuple[float, str]] = []
         # Written anew: what comes next must not go on where an interrupted run left half a line.
-        write_bytes(self._log, _table(self.before))
+        lines = "".join(_summed(_line(frame, told)) for frame, told in self.before.items())
+        write_bytes(self._log, (_HEADER + lines).encode())
 
     def tell(self, frame: str, told: Told) -> None:
         """Keep what is known of a frame, unless it was told before.
@@ -58,10 +69,12 @@ class Confidences:
             If the disk takes no more.
         """
         self._doubtful = sorted([*self._doubtful, (told.confidence, frame)])[:_DOUBTFUL]
-        if self.before.get(frame) == told:
-            return
+        if self.before:
+            self._again[frame] = told
+            if self.before.get(frame) == told:
+                return
         with output_errors(self._log), self._log.open("a", encoding="utf-8", newline="") as file:
-            file.write(_line(frame, told))
+            file.write(_summed(_line(frame, told)))
 
     def finish(self, path: Path) -> list[tuple[str, float]]:
         """Put the whole table at `path`. Its lines stay in the work folder too: the run may have other clips to go.
@@ -70,11 +83,10 @@ class Confidences:
         -------
         The frames that most deserve a look, with their confidence.
         """
-        if self.before:  # a resumed run may have told a frame twice: as it was told last
-            write_bytes(path, _table(_lines(self._log)))
-        else:
-            with written_aside(path) as aside:
-                shutil.copyfile(self._log, aside)
+        told = self._again.items() if self.before else _lines(self._log, has_sums=True)
+        with written_aside(path) as aside, aside.open("w", encoding="utf-8", newline="") as file:
+            file.write(_HEADER)
+            file.writelines(_line(frame, values) for frame, values in told)
         return [(frame, value) for value, frame in self._doubtful]
 
 
@@ -103,28 +115,60 @@ def _shape(seen: UInt8[np.ndarray, "h w 3"], area: PictureArea) -> Float32[np.nd
     return shape_cue(small, inside > 0)
 
 
-def _lines(log: Path) -> dict[str, Told]:
-    """All whole lines; a run killed while writing leaves the last one short."""
-    if not log.is_file():
-        return {}
-    whole = log.read_text(encoding="utf-8", errors="replace").rpartition("\n")[0]
-    told: dict[str, Told] = {}
-    for row in list(csv.reader(io.StringIO(whole)))[1:]:
-        if len(row) == 1 + len(Told._fields):
-            told[row[0]] = Told(*(float(value) for value in row[1:]))
-    return told
+def _lines(table: Path, *, has_sums: bool) -> Iterator[tuple[str, Told]]:
+    """All whole lines; a run killed while writing leaves the last one short, and so may a damaged disk any."""
+    with table.open(encoding="utf-8", errors="replace", newline="") as file:
+        damaged = 0
+        for line in _records(file):
+            told = _told(line, has_sums=has_sums)
+            damaged += told is None
+            if told is not None:
+                yield told
+    if damaged:
+        _say.warning("%s: %d lines are damaged; these frames are computed again.", table, damaged)
 
 
-def _table(lines: Mapping[str, Told]) -> bytes:
-    header = _row(["frame", *Told._fields])
-    return (header + "".join(_line(frame, told) for frame, told in lines.items())).encode()
+def _records(file: Iterator[str]) -> Iterator[str]:
+    """Whole lines below the header; a quoted name may hold line feeds. Half a last line is none."""
+    record, is_header = "", True
+    for line in file:
+        record += line
+        if not line.endswith("\n") or (record.count('"') % 2 and len(record) < _LONGEST):
+            continue
+        if not is_header:
+            yield record
+        record, is_header = "", False
+
+
+def _told(line: str, *, has_sums: bool) -> tuple[str, Told] | None:
+    """What a line says, or None where that is not what was written."""
+    if has_sums:
+        content, _, found = line.rstrip("\n").rpartition(",")
+        line = content + "\n"
+        if f"{zlib.crc32(line.encode()):08x}" != found:
+            return None
+    try:
+        ((frame, *values),) = csv.reader(io.StringIO(line, newline=""))
+        told = Told(*(float(value) for value in values))
+    except (ValueError, TypeError, csv.Error):
+        return None
+    return (frame, told) if all(0 <= value <= 1 for value in told) else None
 
 
 def _line(frame: str, told: Told) -> str:
     return _row([frame, *(f"{value:.4f}" for value in told)])
 
 
+def _summed(line: str) -> str:
+    """The line with its checksum in a column of its own."""
+    return f"{line[:-1]},{zlib.crc32(line.encode()):08x}\n"
+
+
 def _row(values: list[str]) -> str:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerow(values)
     return text.getvalue()
+
+
+_HEADER = _row(["frame", *Told._fields])
+_LONGEST = 10_000  # characters of a line: a damaged quote must not swallow the rest of the table

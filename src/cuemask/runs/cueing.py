@@ -14,10 +14,12 @@ from cuemask.media.clips import Clip, ClipFiles, open_clips
 from cuemask.media.files import make_folder
 from cuemask.media.masks import write_probability, write_rgb
 from cuemask.media.threads import in_threads
+from cuemask.recipe import Recipe
 from cuemask.report.sheet import Cell, contact_sheet
 from cuemask.runs.options import Options, area_of
 from cuemask.runs.record import RunRecord, told
 from cuemask.runs.space import anchors_need, require_space, resumable
+from cuemask.runs.whole import missing_maps
 from cuemask.runs.work import WORK, remove_work, run_folder
 
 SHEET_ROWS = 4
@@ -48,8 +50,9 @@ def _anchors(inputs: Sequence[str | Path | ClipFiles], options: Options) -> None
     areas = [area_of(clip, options) for clip in clips]
     need = require_space(lambda every: anchors_need(clips, options.recipe, every=every), clips, options)
     facts = told("anchors", options.recipe, options.seed, clips, options.crop, options.stereo)
+    gone = missing_maps(clips, _kinds(options.recipe), options)
     with resumable(need, clips, options):
-        record = RunRecord(options.out, facts, resume=options.resume)
+        record = RunRecord(options.out, facts, resume=options.resume, missing=gone)
         if record.was_complete:
             return
         for clip, area in zip(clips, areas, strict=True):
@@ -95,9 +98,14 @@ def cue_cells(kept: KeptClip, index: int, options: Options) -> list[Cell]:
     return cells
 
 
+def _kinds(recipe: Recipe) -> list[str]:
+    """Folders of a clip's maps."""
+    return [*(cue for cue in recipe.cues.use if cue != "location"), *Anchors._fields]
+
+
 def _write_pictures(kept: KeptClip, options: Options) -> None:
     folder = options.out / kept.clip.name
-    written = [*(cue for cue in options.recipe.cues.use if cue != "location"), *Anchors._fields]
+    written = _kinds(options.recipe)
     for name in written:
         make_folder(folder / name)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -35,7 +35,10 @@ from cuemask.runs.options import Options, area_of
 from cuemask.runs.predicting import finished, write_masks
 from cuemask.runs.record import RunRecord, told
 from cuemask.runs.space import Need, require_space, resumable, segment_need, train_need
+from cuemask.runs.whole import missing, missing_masks
 from cuemask.runs.work import WORK, run_folder
+
+CURVES = "losses.png"
 
 
 def segment(inputs: Sequence[str | Path | ClipFiles], options: Options) -> Path:
@@ -124,10 +127,19 @@ def _opened(command: str, inputs: Sequence[str | Path | ClipFiles], options: Opt
     facts = told(command, recipe, options.seed, clips, options.crop, options.stereo)
     facts |= told_of_labels(clips, known, options)
     with resumable(need, clips, options):
-        record = RunRecord(options.out, facts, resume=options.resume)
+        record = RunRecord(options.out, facts, resume=options.resume, missing=_missing(command, clips, options))
         if not record.was_complete:
             record.note(device=device, weights=[{"file": str(path), "sha256": sha256(path)} for path in weights])
     return job, record
+
+
+def _missing(command: str, clips: Sequence[Clip], options: Options) -> Iterator[Path]:
+    """What a complete run made and is gone."""
+    yield from missing(options.out / name for name in (FILE, CURVES))
+    if command == "segment":
+        yield from missing_masks(clips, options)
+    else:
+        yield from missing(options.out / clip.name / "sheet.png" for clip in clips)
 
 
 def _need(command: str, clips: Sequence[Clip], options: Options, model: int, every: int) -> Need:
@@ -155,7 +167,10 @@ def _trained(job: _Job, options: Options, record: RunRecord) -> list[KeptClip]:
             f"{', '.join(k.clip.source for k in kept)}: one frame only; learning needs two adjacent frames.",
             "Give at least two frames, or use a trained model: cuemask predict RUN INPUT --out DIR",
         )
+    curves = options.out / CURVES
     if (options.out / FILE).is_file():
+        if not curves.is_file() and record.values.get("losses"):
+            write_loss_curves(curves, record.values["losses"])
         return kept
     with record.stage("features"):
         labelled = [known.labelled(k) for known, k in zip(job.known, kept, strict=True)]
@@ -171,7 +186,7 @@ def _trained(job: _Job, options: Options, record: RunRecord) -> list[KeptClip]:
 
         net, progress = train_network(training, recipe, checkpoint, device=job.device, seed=options.seed, steps=steps)
     record.note(losses=progress.epochs)
-    write_loss_curves(options.out / "losses.png", progress.epochs)
+    write_loss_curves(curves, progress.epochs)
     save_model(net, recipe, options.out / FILE)
     for k in kept:
         remove_kept(options.out / WORK / k.clip.name)  # room for the masks

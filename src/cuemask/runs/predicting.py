@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import replace
@@ -9,9 +10,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Bool, UInt8
 
 from cuemask.cues.clip import KeptClip, working_inside, working_picture
+from cuemask.errors import PictureError
 from cuemask.inference.prediction import Predictor, Segmented, segmented
 from cuemask.inference.thresholds import full_probability
 from cuemask.media.area import PictureArea
@@ -27,7 +29,10 @@ from cuemask.runs.models import open_model
 from cuemask.runs.options import Options, area_of
 from cuemask.runs.record import RunRecord, told
 from cuemask.runs.space import predict_need, require_space, resumable
+from cuemask.runs.whole import missing_masks
 from cuemask.runs.work import WORK, remove_work, run_folder
+
+_log = logging.getLogger(__name__)
 
 
 def predict(run: Path, inputs: Sequence[str | Path | ClipFiles], options: Options) -> Path:
@@ -62,7 +67,7 @@ def _predict(run: Path, inputs: Sequence[str | Path | ClipFiles], options: Optio
     facts = told("predict", model.recipe, options.seed, clips, options.crop, options.stereo)
     facts["model_sha256"] = sha256(file)
     with resumable(need, clips, options):
-        record = RunRecord(options.out, facts, resume=options.resume)
+        record = RunRecord(options.out, facts, resume=options.resume, missing=missing_masks(clips, options))
         if record.was_complete:
             return
         record.note(device=model.device)
@@ -79,16 +84,18 @@ def write_masks(model: Predictor, clip: Clip, area: PictureArea, options: Option
     masks, probabilities = make_folder(folder / "masks"), folder / "probability"
     if options.save_probability:
         make_folder(probabilities)
-    confidences = Confidences(options.out / WORK / clip.name, resume=options.resume)
+    confidences = Confidences(options.out / WORK / clip.name, resume=options.resume, finished=folder / FILE)
     shown = set(sheet_indices(len(kept.names) if kept else clip.frame_count or 1))
     rows: list[tuple[str, list[Cell]]] = []
     draws = options.overlay and not clip.sizes_vary  # a video has one size
 
     def known(frame: Frame) -> np.ndarray | None:
-        mask, p = masks / f"{frame.name}.png", probabilities / f"{frame.name}.png"
-        there = mask.is_file() and (p.is_file() or not options.save_probability)
-        whole = options.resume and frame.name in confidences.before and there
-        return read_mask(mask) > 0 if whole else None
+        if frame.name not in confidences.before:
+            return None
+        file = f"{frame.name}.png"
+        if options.save_probability and _whole(probabilities / file, frame) is None:
+            return None
+        return _whole(masks / file, frame)
 
     def finish(frame: Frame, mask: np.ndarray, p: np.ndarray | None) -> _Finished:
         if p is None:
@@ -114,6 +121,18 @@ def write_masks(model: Predictor, clip: Clip, area: PictureArea, options: Option
     write_rgb(folder / "sheet.png", contact_sheet(rows))
     doubtful = ", ".join(f"{name} ({value:.2f})" for name, value in confidences.finish(folder / FILE))
     options.say(f"{clip.name}: least sure of {doubtful}; every frame's confidence is in {folder / FILE}")
+
+
+def _whole(path: Path, frame: Frame) -> Bool[np.ndarray, "H W"] | None:
+    """A mask that an interrupted run left, or None where it is gone, damaged or of another size than its frame."""
+    if not path.is_file():
+        return None
+    try:
+        mask = read_mask(path)
+    except PictureError as error:
+        _log.warning("%s It is made again.", error.what)
+        return None
+    return mask > 0 if mask.shape == frame.rgb.shape[:2] else None
 
 
 class _Finished(NamedTuple):

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import platform
 import time
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import metadata
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from cuemask import __version__
 from cuemask.errors import OutputError
@@ -24,11 +26,14 @@ from cuemask.runs.work import WORK, remove_work
 _PACKAGES = ("torch", "numpy", "opencv-contrib-python-headless", "av", "safetensors")
 _MUST_AGREE = ("command", "recipe", "seed", "inputs", "crop", "stereo", "labels", "model_sha256")  # for a run to go on
 
+_log = logging.getLogger(__name__)
+
 
 class RunRecord:
     """The record of one run in `out/run.json`, rewritten whole after each stage.
 
-    Where `was_complete` is true the run was resumed after its end: there is nothing to do and nothing is written.
+    Where `was_complete` is true the run was resumed after its end, and all that it made is there: there is nothing to
+    do and nothing is written.
 
     Parameters
     ----------
@@ -38,22 +43,24 @@ class RunRecord:
         What the run depends on; a resumed run must be told the same.
     resume
         Go on with the run that stands in `out`.
+    missing
+        Results of a complete run that are gone.
 
     Raises
     ------
     OutputError
-        If `out` cannot be written, holds a run and `resume` is false, or holds another run.
+        If `out` cannot be written, holds a run and `resume` is false, or holds another run or a damaged record.
     """
 
-    def __init__(self, out: Path, told: Mapping[str, Any], *, resume: bool) -> None:
+    def __init__(self, out: Path, told: Mapping[str, Any], *, resume: bool, missing: Iterable[Path] = ()) -> None:
         self.path = make_folder(out) / "run.json"
-        before = _read(self.path)
+        before = read_record(self.path)
         if before is not None and not resume and not _holds_results(out):
             remove_work(out)  # a run that failed before it made anything: nothing is lost by starting anew
             before = None
         if before is not None:
             _check_same(self.path, before, told, resume=resume)
-        self.was_complete = before is not None and before.get("status") == "complete"
+        self.was_complete = before is not None and before.get("status") == "complete" and not _told_gone(missing)
         if self.was_complete:
             return
         self.values: dict[str, Any] = {
@@ -103,7 +110,7 @@ class RunRecord:
 
 def is_complete(out: Path) -> bool:
     """Whether a run in `out` came to its end."""
-    before = _read(out / "run.json")
+    before = read_record(out / "run.json")
     return before is not None and before.get("status") == "complete"
 
 
@@ -137,14 +144,40 @@ def told(
     }
 
 
-def _read(path: Path) -> dict[str, Any] | None:
+def read_record(path: Path) -> dict[str, Any] | None:
+    """What stands in a run's `run.json`, or None where there is none.
+
+    Raises
+    ------
+    OutputError
+        If it is damaged: nobody can tell then what the results beside it were made with.
+    """
     if not path.is_file():
         return None
+    remedy = f"Choose another folder with --out, or move {path.parent} away."
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise OutputError(f"{path}: damaged ({error}).", "Choose another folder with --out.") from error
-    return values
+        json.dumps(values)  # what is nested too deeply to be written is no record either
+    except (ValueError, RecursionError) as error:
+        raise OutputError(f"{path}: damaged ({str(error)[:80]}).", remedy) from error
+    if not isinstance(values, dict) or not _is_times(cast("dict[str, Any]", values).get("seconds", {})):
+        raise OutputError(f"{path}: damaged (it is no record of a run).", remedy)
+    return cast("dict[str, Any]", values)
+
+
+def _is_times(values: object) -> bool:
+    if not isinstance(values, dict):
+        return False
+    return all(isinstance(value, (int, float)) for value in cast("dict[str, Any]", values).values())
+
+
+def _told_gone(missing: Iterable[Path]) -> bool:
+    """Whether anything is missing; the first few are named in a warning."""
+    first = list(islice(missing, 4))
+    if first:
+        named = ", ".join(str(path) for path in first[:3]) + (" and more" if len(first) > 3 else "")
+        _log.warning("the run is complete, but %s cannot be found; what is gone is made again.", named)
+    return bool(first)
 
 
 def _holds_results(out: Path) -> bool:
@@ -157,7 +190,7 @@ def _holds_results(out: Path) -> bool:
 def _check_same(path: Path, before: Mapping[str, Any], told: Mapping[str, Any], *, resume: bool) -> None:
     if not resume:
         raise OutputError(
-            f"{path.parent}: holds a run already ({before.get('status', 'unknown')}).",
+            f"{path.parent}: holds a run already ({_short(before.get('status', 'unknown'))}).",
             "Go on with it: the same command with --resume; or choose another folder with --out.",
         )
     now = json.loads(json.dumps(told))
@@ -178,6 +211,10 @@ def _difference(before: Any, now: Any) -> str:
     if isinstance(before, list) and isinstance(now, list) and len(before) == len(now):
         return next(_difference(b, n) for b, n in zip(before, now, strict=True) if b != n)
     return f"was {json.dumps(before)[:80]}, is now {json.dumps(now)[:80]}"
+
+
+def _short(status: object) -> str:
+    return status if status in ("running", "complete") else json.dumps(status)[:80]
 
 
 def _versions() -> dict[str, str]:
