@@ -98,7 +98,7 @@ def test_the_shipped_weights_are_those_of_the_record_and_small():
     record = json.loads(RECORD.read_text())
     assert hashlib.sha256(data).hexdigest() == record["sha256"]
     assert len(data) < 4_000_000
-    assert record["picture_px"] == [HEIGHT_PX, WIDTH_PX]
+    assert record["lessons"]["picture_px"] == [HEIGHT_PX, WIDTH_PX]
 
 
 def test_the_network_is_read_once_a_thread(monkeypatch: pytest.MonkeyPatch):

@@ -13,15 +13,15 @@ from cuemask.media.fields import is_combed, upper_field
 Draw = Callable[..., Path]
 
 
-def block(at: int, height: int = 96, width: int = 128) -> np.ndarray:
-    """A smooth background with a bright block, whose left edge is in column `at`."""
+def block(at: int, height: int = 480, width: int = 640) -> np.ndarray:
+    """A smooth background with a bright block, whose left edge is in column 5 `at`."""
     rgb = np.repeat(np.linspace(40, 90, width).astype(np.uint8)[None, :, None], height, axis=0).repeat(3, axis=2)
-    rgb[20:76, at : at + 40] = 200
+    rgb[100:380, 5 * at : 5 * at + 200] = 200
     return rgb
 
 
 def woven(at: int, step: int = 12) -> np.ndarray:
-    """Two fields: the lower one shows the block `step` columns on."""
+    """Two fields: the lower one shows the block 5 `step` columns on."""
     rgb = block(at)
     rgb[1::2] = block(at + step)[1::2]
     return rgb
@@ -31,8 +31,9 @@ def test_teeth_across_rows_are_seen_and_nothing_else_is() -> None:
     assert is_combed(woven(30))
     assert not is_combed(block(30))
     assert not is_combed(np.ascontiguousarray(woven(30).swapaxes(0, 1)))
-    assert not is_combed(np.random.default_rng(0).integers(0, 256, (96, 128, 3), np.uint8))
+    assert not is_combed(np.random.default_rng(0).integers(0, 256, (480, 640, 3), np.uint8))
     assert not is_combed(np.zeros((2, 2, 3), np.uint8))
+    assert not is_combed(woven(30)[:300])
 
 
 @pytest.mark.parametrize("height", [3, 4, 7, 96])
@@ -57,7 +58,7 @@ def test_interlaced_video_comes_without_teeth_whether_it_is_marked_or_seen(
         return woven(10 + 3 * number, 24)
 
     options = {"flags": "+ildct+ilme", "x264-params": "tff=1"} if flagged else {"qp": "4"}
-    path = draw_video(tmp_path / "op.mp4", 8, size=(96, 128), draw=draw, **options)
+    path = draw_video(tmp_path / "op.mp4", 8, size=(480, 640), draw=draw, **options)
     with av.open(str(path)) as container:
         assert next(container.decode(video=0)).interlaced_frame == flagged
     for number, frame in enumerate(open_clips([path])[0].frames()):
@@ -72,6 +73,6 @@ def test_progressive_video_is_left_as_it_is(tmp_path: Path, draw_video: Draw) ->
         rgb[40] = 255  # a line one row high, as menus have
         return rgb
 
-    path = draw_video(tmp_path / "op.mp4", 4, size=(96, 128), draw=draw, qp="4")
+    path = draw_video(tmp_path / "op.mp4", 4, size=(480, 640), draw=draw, qp="4")
     for frame in open_clips([path])[0].frames():
         assert frame.rgb[40].mean() > frame.rgb[39].mean() + 80

@@ -108,9 +108,10 @@ def test_a_damaged_file_of_an_interrupted_run_is_told_and_changes_nothing(learnt
     assert results(out) == unbroken
 
 
-@pytest.mark.parametrize(
-    "content", ["", "[]", "null", "[" * 5000, '{"seconds": []}', '{"seconds": {"cues": "x"}}', "{"]
-)
+OURS = '{"cuemask": "0.1.0", "command": "predict", "seconds": %s}'
+
+
+@pytest.mark.parametrize("content", ["", "[]", "null", "[" * 5000, OURS % "[]", OURS % '{"cues": "x"}', "{"])
 def test_a_damaged_record_is_named_and_nothing_is_touched(phantom, predicted, out, content):
     shutil.copytree(predicted, out)
     (out / "run.json").write_text(content)

@@ -121,8 +121,8 @@ def test_every_frame_of_a_video_is_decoded_no_more_than_each_pass_needs(phantom,
     from cuemask.phantom import PhantomScene, write_phantom
 
     decoded: list[int] = []
-    original = video._rgb
-    monkeypatch.setattr(video, "_rgb", lambda *args: (decoded.append(1), original(*args))[1])
+    original = video.upright_rgb
+    monkeypatch.setattr(video, "upright_rgb", lambda *args: (decoded.append(1), original(*args))[1])
     source: Path = write_phantom(tmp_path / "v", 60, PhantomScene(seed=1, height_px=96, width_px=128)).video
     flags = ["--out", str(tmp_path / "out"), "--quiet", "--start", "0.2", *quick]
     assert CliRunner().invoke(main, ["segment", str(source), *flags]).exit_code == 0

@@ -134,10 +134,17 @@ def test_a_device_is_not_replaced_by_a_file(phantom):
 # One run at a time
 
 
+def heeding() -> None:
+    """Undo what `nohup`, under which the tests may run, hands down: that SIGHUP is not heeded."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 @contextmanager
 def begun(*arguments: object) -> Iterator[subprocess.Popen[str]]:
     command = [sys.executable, "-m", "cuemask", *map(str, arguments)]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as process:
+    with subprocess.Popen(
+        command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, preexec_fn=heeding
+    ) as process:
         try:
             yield process
         finally:

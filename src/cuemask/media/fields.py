@@ -14,12 +14,16 @@ _TOOTH = 12
 # Shares of combed pixels: of rows, and how many times as many as there are along the other way.
 _COMBED, _TIMES = 0.005, 5.0
 _STRIDE = 16
+_FEWEST_ROWS = 400  # interlaced video has 480 and more; in small pictures fine lines look like teeth
 
 
 def is_combed(rgb: UInt8[np.ndarray, "H W 3"]) -> bool:
-    """Whether a picture shows the teeth that motion leaves between two fields: across rows, not across columns."""
+    """Whether a picture shows the teeth that motion leaves between two fields: across rows, not across columns.
+
+    Pictures of few rows are never judged so.
+    """
     green = rgb[..., 1]
-    if min(green.shape) < 4:
+    if len(green) < _FEWEST_ROWS:
         return False
     rows = _toothed(np.ascontiguousarray(green[:, ::_STRIDE]))
     if rows <= _COMBED:

@@ -99,7 +99,7 @@ def tells_of_us(path: Path, key: str) -> bool | None:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError):
         return None
-    return isinstance(found, dict) and {"cuemask", key} <= found.keys()
+    return {"cuemask", key} <= found.keys() if isinstance(found, dict) else None
 
 
 def _refuse_foreign(out: Path, is_own: Callable[[Path], bool]) -> None:
