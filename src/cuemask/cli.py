@@ -93,7 +93,7 @@ def _tolerance(context: click.Context, parameter: click.Parameter, value: str | 
 
 def _largest(context: click.Context, parameter: click.Parameter, value: float | None) -> None:
     del context, parameter
-    from cuemask.media.pictures import LARGEST_MEGAPIXELS, allow_pictures_up_to
+    from cuemask.media.headers import LARGEST_MEGAPIXELS, allow_pictures_up_to
 
     allow_pictures_up_to(LARGEST_MEGAPIXELS if value is None else value)
 
