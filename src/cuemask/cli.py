@@ -381,6 +381,26 @@ def export_onnx(
         click.echo("\n".join(exported.lines()))
 
 
+@export.command("dicom-seg")
+@click.argument("run", type=_Path(path_type=Path))
+@click.argument("inputs", nargs=-1, metavar="[INPUT...]")
+@click.option("--out", required=True, type=_Path(path_type=Path), metavar="DIR", help="Gets a file for each clip.")
+@_reads_pictures
+@click.option("--quiet", is_flag=True, help="No closing lines.")
+def export_dicom_seg(run: Path, inputs: tuple[str, ...], out: Path, quiet: bool) -> None:
+    """Write RUN's masks as DICOM segmentations of the DICOM images or videos that it read.
+
+    INPUT: these files, where they have been moved. What is written names the patient, as DICOM demands.
+
+    Needs: pip install 'cuemask[dicom]'
+    """
+    from cuemask.runs.dicom_seg import export_dicom_seg as run_export
+
+    files = run_export(run, out, inputs)
+    if not quiet:
+        click.echo("\n".join(str(file) for file in files))
+
+
 @main.command()
 @_inputs
 @_common
