@@ -6,9 +6,11 @@ import warnings
 from fractions import Fraction
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pydicom
 import pytest
+from pydicom.encaps import encapsulate
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, generate_uid
 
 from cuemask.errors import CuemaskError, InputError, InstallationError, PictureError, VideoError
@@ -96,6 +98,19 @@ def test_images_of_several_frames_play_at_the_rate_that_they_tell(tmp_path, synt
     assert [number_of(rgb) for rgb in clip.sample(2)] == [0, 4]
     [late] = open_clips([tmp_path / "IM0007"], Selection(start_seconds=0.08, every=2))
     assert [frame.name for frame in late.frames()] == late.names() == ["000002", "000004"]
+
+
+def test_jpeg_2000_is_read(tmp_path):
+    grey = np.ascontiguousarray(RGB[..., 0])
+    told = {"SamplesPerPixel": 1, "PhotometricInterpretation": "MONOCHROME2"}
+    path = images(tmp_path / "a.dcm", [grey], ExplicitVRLittleEndian, **told)
+
+    def compressed(ds: pydicom.Dataset) -> None:
+        ds.file_meta.TransferSyntaxUID = pydicom.uid.JPEG2000Lossless
+        lossless = [cv2.IMWRITE_JPEG2000_COMPRESSION_X1000, 1000]
+        ds.PixelData = encapsulate([cv2.imencode(".jp2", grey, lossless)[1].tobytes()])
+
+    np.testing.assert_allclose(picture(changed(path, compressed))[..., 0].astype(int), grey, atol=1)
 
 
 def test_an_extended_offset_table_is_followed(tmp_path):
