@@ -16,6 +16,7 @@ from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, generate
 from cuemask.errors import CuemaskError, InputError, InstallationError, PictureError, VideoError
 from cuemask.media import dicom
 from cuemask.media.clips import Clip, Selection, open_clips
+from cuemask.media.dicom_stream import FragmentedStream
 from cuemask.media.identity import holds
 
 from ..dicoms import (
@@ -76,6 +77,16 @@ def test_every_frame_of_a_video_is_read_and_keeps_its_number(tmp_path, caplog, c
     [late] = open_clips([path], Selection(start_seconds=0.2, every=2))
     assert [number_of(frame.rgb) for frame in late.frames()] == [6, 8, 10]
     assert not caplog.records
+
+
+def test_fragments_are_read_as_one_file_from_any_byte(tmp_path):
+    data = bytes(range(200))
+    (tmp_path / "a").write_bytes(b"x" * 10 + data[:70] + b"gap" + data[70:71] + b"gap" + data[71:])
+    with FragmentedStream(tmp_path / "a", [(10, 70), (83, 1), (87, 129)]) as file:
+        for start, count in ((0, 200), (30, 25), (69, 3), (199, 5), (200, 4)):
+            file.seek(start)
+            assert b"".join(iter(lambda count=count: file.read(min(7, count)), b""))[:count] == data[start:][:count]
+        assert file.seek(-3, 2) == file.tell() == 197
 
 
 def test_where_header_and_stream_disagree_the_stream_counts_and_it_is_said(tmp_path, caplog):
