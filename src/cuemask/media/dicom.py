@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import lru_cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -146,9 +147,9 @@ def pydicom_of(path: Path) -> Any:
         If it is missing.
     """
     try:
-        import pydicom
-        import pydicom.encaps
-        import pydicom.pixels
+        pydicom: Any = import_module("pydicom")
+        for part in ("config", "encaps", "pixels", "uid"):
+            import_module(f"pydicom.{part}")
     except ModuleNotFoundError as error:
         raise InstallationError(
             f"{shown(path)}: a DICOM file, and pydicom is not installed.",
