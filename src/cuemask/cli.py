@@ -93,7 +93,7 @@ def _tolerance(context: click.Context, parameter: click.Parameter, value: str | 
 
 def _largest(context: click.Context, parameter: click.Parameter, value: float | None) -> None:
     del context, parameter
-    from cuemask.media.pictures import LARGEST_MEGAPIXELS, allow_pictures_up_to
+    from cuemask.media.headers import LARGEST_MEGAPIXELS, allow_pictures_up_to
 
     allow_pictures_up_to(LARGEST_MEGAPIXELS if value is None else value)
 
@@ -379,6 +379,26 @@ def export_onnx(
     exported = run_export(run, out, inputs, crop=crop)
     if not quiet:
         click.echo("\n".join(exported.lines()))
+
+
+@export.command("dicom-seg")
+@click.argument("run", type=_Path(path_type=Path))
+@click.argument("inputs", nargs=-1, metavar="[INPUT...]")
+@click.option("--out", required=True, type=_Path(path_type=Path), metavar="DIR", help="Gets a file for each clip.")
+@_reads_pictures
+@click.option("--quiet", is_flag=True, help="No closing lines.")
+def export_dicom_seg(run: Path, inputs: tuple[str, ...], out: Path, quiet: bool) -> None:
+    """Write RUN's masks as DICOM segmentations of the DICOM images or videos that it read.
+
+    INPUT: these files, where they have been moved. What is written names the patient, as DICOM demands.
+
+    Needs: pip install 'cuemask[dicom]'
+    """
+    from cuemask.runs.dicom_seg import export_dicom_seg as run_export
+
+    files = run_export(run, out, inputs)
+    if not quiet:
+        click.echo("\n".join(str(file) for file in files))
 
 
 @main.command()

@@ -12,9 +12,9 @@ import pytest
 
 from cuemask.errors import InputError, PictureError
 from cuemask.media import pictures
-from cuemask.media.headers import claimed_size
+from cuemask.media.headers import LARGEST_MEGAPIXELS, allow_pictures_up_to, claimed_size
 from cuemask.media.masks import read_mask
-from cuemask.media.pictures import LARGEST_MEGAPIXELS, allow_pictures_up_to, read_picture
+from cuemask.media.pictures import read_picture
 
 RGB = np.random.default_rng(0).integers(0, 256, (35, 53, 3)).astype(np.uint8)
 BIG = 60_000

@@ -11,7 +11,7 @@ import hashlib
 import logging
 from collections import Counter
 from collections.abc import Generator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
@@ -23,9 +23,12 @@ from jaxtyping import UInt8
 from cuemask.errors import InputError, PictureError
 from cuemask.media import missing
 from cuemask.media.decoding import OpenVideo
+from cuemask.media.dicom import header_of, is_dicom, read_instance
+from cuemask.media.dicom_files import DIRECTORY, DicomClip, dicom_clips, dicom_in, files_of_directory
+from cuemask.media.dicom_pixels import DEFAULT_RATE, dicom_frames, frames_rgb, selected_frames
 from cuemask.media.files import refuse_special
-from cuemask.media.frames import Frame, Selection
-from cuemask.media.names import alike, refuse_clip_name, refuse_frame_names, refuse_shared_stems
+from cuemask.media.frames import Frame, Selection, frame_name
+from cuemask.media.names import alike, refuse_clip_name, refuse_frame_names, refuse_shared_stems, shown
 from cuemask.media.pictures import (
     PICTURES_PER_SECOND,
     composed,
@@ -45,7 +48,7 @@ __all__ = ["Clip", "Frame", "Selection", "open_clips"]
 
 log = logging.getLogger(__name__)
 
-Kind = Literal["video", "pictures"]
+Kind = Literal["video", "pictures", "frames"]
 
 ALL_FRAMES = Selection()
 
@@ -98,7 +101,7 @@ class Clip:
     paths
         The video, or the pictures in natural order (all of them, selected or not).
     kind
-        "video" or "pictures".
+        "video", "pictures", or "frames" of a DICOM image that has several.
     height_px, width_px
         Size of its first selected frame, as decoded.
     frame_rate
@@ -144,12 +147,16 @@ class Clip:
         """
         if self.kind == "video":
             return video_frames(self.paths[0], self.selection, self.lost)
+        if self.kind == "frames":
+            return dicom_frames(self.paths[0], self.selection)
         return picture_frames(self.paths, self.selection, self.frame_names, sizes_vary=self.sizes_vary)
 
     def names(self) -> list[str] | None:
         """Names of the selected frames, in order; None of a video, which has to be decoded to be counted."""
         if self.kind == "video":
             return None
+        if self.kind == "frames":
+            return [frame_name(index) for index in selected_frames(read_instance(self.paths[0]), self.selection)]
         taken = selected_pictures(self.paths, self.selection)
         return [self.frame_names[index] if self.frame_names else composed(path.stem) for index, path in taken]
 
@@ -165,6 +172,11 @@ class Clip:
             paths = [path for _, path in selected_pictures(self.paths, self.selection)]
             places = np.unique(np.linspace(0, len(paths) - 1, count).astype(int))
             return read_ahead([paths[place] for place in places])
+        if self.kind == "frames":
+            instance = read_instance(self.paths[0])
+            selected = np.array(selected_frames(instance, self.selection))
+            places = np.unique(np.linspace(0, len(selected) - 1, count).astype(int))
+            return frames_rgb(instance, selected[places].tolist())
         return sample_video(self.paths[0], self.selection, count, self.lost)
 
     def sha256(self) -> str:
@@ -173,7 +185,7 @@ class Clip:
         for number, path in enumerate(self.paths):
             with path.open("rb") as file:
                 content = hashlib.file_digest(file, "sha256")
-            if self.kind == "video":
+            if self.kind != "pictures":
                 return content.hexdigest()
             # A hash of fixed length each, so that no two lists of pictures run into the same bytes.
             name = self.frame_names[number] if self.frame_names else path.name
@@ -190,6 +202,8 @@ class _Source:
     paths: tuple[Path, ...]
     place: Path  # what the clip is named after: the video, or the pictures' folder
     files: ClipFiles | None = None  # where the caller knows better
+    label: str = ""  # where it is not called after the file or folder at `place`
+    frame_names: tuple[str, ...] = ()
 
     @property
     def content(self) -> tuple[Path, ...]:
@@ -220,7 +234,7 @@ def open_clips(inputs: Sequence[str | Path | ClipFiles], selection: Selection = 
     VideoError, PictureError
         If a video or picture cannot be decoded, or the pictures of a clip do not fit together.
     """
-    sources = _gather_single_pictures([source for given in inputs for source in _sources(given)])
+    sources = _gather_single_pictures([source for given in _dicom_together(inputs) for source in given])
     if not sources:
         raise InputError("No input was given.", "Give a video, a folder of pictures or a pattern.")
     _refuse_repeats(sources)
@@ -228,18 +242,46 @@ def open_clips(inputs: Sequence[str | Path | ClipFiles], selection: Selection = 
     return [_open(source, name, selection) for source, name in zip(sources, names, strict=True)]
 
 
+def _dicom_together(inputs: Sequence[str | Path | ClipFiles]) -> list[list[_Source]]:
+    """The sources of each input; DICOM files that are named one by one are sorted into series, at the first's place."""
+    files = [Path(given) for given in inputs if not isinstance(given, ClipFiles) and _is_dicom_file(Path(given))]
+    sources: list[list[_Source]] = []
+    for given in inputs:
+        if isinstance(given, ClipFiles) or Path(given) not in files:
+            sources.append(_sources(given))
+        elif Path(given) == files[0]:
+            repeated = [path for path, times in Counter(files).items() if times > 1]
+            if repeated:
+                raise InputError("The same DICOM file is given twice.", "Give every input once.")
+            sources.append(_of_dicom(dicom_clips(files, str(given))))
+    return sources
+
+
+def _is_dicom_file(path: Path) -> bool:
+    with suppress(OSError):  # told of where it is opened
+        return path.is_file() and is_dicom(path) and path.name.upper() != DIRECTORY
+    return False
+
+
 def _open(source: _Source, name: str, selection: Selection) -> Clip:
-    names, sizes_vary = (source.files.frame_names, source.files.sizes_vary) if source.files else ((), False)
+    names, sizes_vary = source.frame_names, False
+    if source.files is not None:
+        names, sizes_vary = source.files.frame_names, source.files.sizes_vary
     if source.kind == "pictures":
         if not names:
             refuse_shared_stems(source.paths)
             refuse_frame_names([path.stem for path in source.paths], source.given)
         selected = selected_pictures(source.paths, selection)
-        refuse_few_bits([path for _, path in selected])
+        refuse_few_bits([path for _, path in selected if not is_dicom(path)])
         rate, aspect, count = PICTURES_PER_SECOND, Fraction(1), len(selected)
+    elif source.kind == "frames":
+        instance = read_instance(source.paths[0])
+        rate, aspect, count = instance.rate or DEFAULT_RATE, Fraction(1), len(selected_frames(instance, selection))
     else:
         with OpenVideo(source.paths[0]) as video:
             rate, aspect, promised = video.frame_rate, video.pixel_aspect(), video.frame_count
+            if told := video.contradictions():
+                log.warning("%s: its DICOM header says %s; the stream counts.", shown(source.paths[0]), ", ".join(told))
         if (others := other_tracks(source.paths[0])) is not None:
             log.warning("%s", others)
         count = None if promised is None else selection.estimate(promised, rate)
@@ -260,6 +302,16 @@ def _open(source: _Source, name: str, selection: Selection) -> Clip:
         first = next(frames)
     if source.kind == "pictures" and not sizes_vary:
         _compare_last_picture(source.paths, selection, first)
+    if source.kind != "video" and (header := header_of(source.paths[first.index if len(source.paths) > 1 else 0])):
+        size = first.rgb.shape[1], first.rgb.shape[0]
+        if (header.width_px, header.height_px) != size:
+            log.warning(
+                "%s: its DICOM header says %dx%d pixels and not %dx%d; the picture counts.",
+                shown(header.path),
+                header.width_px,
+                header.height_px,
+                *size,
+            )
     return replace(clip, height_px=first.rgb.shape[0], width_px=first.rgb.shape[1], pixel_aspect=aspect)
 
 
@@ -280,9 +332,11 @@ def _sources(told: str | Path | ClipFiles) -> list[_Source]:
         raise InputError("An input is the empty word.", "Give a video, a folder of pictures or a pattern.")
     try:
         if path.is_dir():
-            return [_Source(given, "pictures", _pictures_in(path), path)]
+            return _sources_of_folder(given, path)
         if path.exists():
             refuse_special(path)
+            if is_dicom(path):
+                return _of_dicom(dicom_clips(files_of_directory(path), given, path.resolve().parent))
             return [_Source(given, "pictures" if is_picture(path) else "video", (path,), path)]
     except PermissionError as error:
         raise InputError(f"{path}: may not be looked at.", f"Run: chmod u+rx {path.parent}") from error
@@ -291,6 +345,34 @@ def _sources(told: str | Path | ClipFiles) -> list[_Source]:
     if glob.has_magic(given):
         return _sources_of_pattern(given)
     raise missing.absent(given)
+
+
+def _of_dicom(clips: Sequence[DicomClip]) -> list[_Source]:
+    return [
+        _Source(clip.given, clip.kind, clip.paths, clip.place, label=clip.place.name, frame_names=clip.frame_names)
+        for clip in clips
+    ]
+
+
+def _sources_of_folder(given: str, folder: Path) -> list[_Source]:
+    """The pictures in a folder, or the clips that its DICOM files make."""
+    try:
+        entries = natural_order(folder.iterdir())
+    except PermissionError as error:
+        raise InputError(f"{folder}: may not be read.", f"Run: chmod u+rx {folder}") from error
+    missing.refuse_dangling(entries)
+    pictures = [path for path in entries if is_picture(path) and path.is_file()]
+    dicom = dicom_in(folder, [path for path in entries if not is_picture(path)])
+    if pictures and dicom:
+        raise InputError(
+            f"{folder}: holds pictures and DICOM files, {len(pictures)} and {len(dicom)}.",
+            "Say which: give a pattern of the ones that you mean, or a folder for each.",
+        )
+    if not pictures and not dicom:
+        raise missing.no_pictures(folder, entries)
+    return (
+        _of_dicom(dicom_clips(dicom, given, folder)) if dicom else [_Source(given, "pictures", tuple(pictures), folder)]
+    )
 
 
 def _sources_of_pattern(pattern: str) -> list[_Source]:
@@ -305,21 +387,12 @@ def _sources_of_pattern(pattern: str) -> list[_Source]:
             _Source(pattern, "pictures", tuple(path for path in pictures if path.parent == folder), folder)
             for folder in folders
         ]
+    dicom = [path for path in found if path.is_file() and is_dicom(path) and path.name.upper() != DIRECTORY]
+    if dicom:
+        return _of_dicom(dicom_clips(dicom, pattern))
     if not found:
         raise missing.nothing_matches(pattern)
     return [source for path in found for source in _sources(str(path))]
-
-
-def _pictures_in(folder: Path) -> tuple[Path, ...]:
-    try:
-        entries = list(folder.iterdir())
-    except PermissionError as error:
-        raise InputError(f"{folder}: may not be read.", f"Run: chmod u+rx {folder}") from error
-    missing.refuse_dangling(entries)
-    pictures = natural_order(path for path in entries if is_picture(path) and path.is_file())
-    if not pictures:
-        raise missing.no_pictures(folder, entries)
-    return tuple(pictures)
 
 
 def _gather_single_pictures(sources: list[_Source]) -> list[_Source]:
@@ -380,6 +453,8 @@ def _name_parts(source: _Source) -> list[str]:
     if source.files is not None:
         return [source.files.name]
     place = source.place.resolve()
+    if source.label:
+        return [part for part in (*place.parts[1:-1], source.label) if part]
     return [part for part in (*place.parts[1:-1], place.stem if source.kind == "video" else place.name) if part]
 
 

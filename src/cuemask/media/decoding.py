@@ -20,6 +20,8 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from cuemask.errors import VideoError
+from cuemask.media.dicom import header_of
+from cuemask.media.names import shown
 from cuemask.media.places import NumberedFrame, Place, Places, in_place
 from cuemask.media.tracks import open_video
 from cuemask.media.upright import is_turned
@@ -35,6 +37,13 @@ _TIME_MAY_BREAK = 0x0200  # AVFMT_TS_DISCONT
 _NO_TIME_STAMPS = 0x0080  # AVFMT_NOTIMESTAMPS
 # Between two packets of a Matroska file lie headers of a few bytes; more could not be read.
 _HEADERS_BYTES = 512
+_DICOM_CODECS = {  # by the beginning of the transfer syntax
+    "1.2.840.10008.1.2.4.100": "mpeg2video",
+    "1.2.840.10008.1.2.4.101": "mpeg2video",
+    **{f"1.2.840.10008.1.2.4.{number}": "h264" for number in range(102, 107)},
+    **{f"1.2.840.10008.1.2.4.{number}": "hevc" for number in (107, 108)},
+}
+_SAME_RATE = Fraction(1, 100)  # headers count in whole milliseconds
 
 # FFmpeg decodes several frames at once, or parts of one frame; the latter is slower and survives damage at the end.
 Threads = Literal["AUTO", "SLICE"]
@@ -72,7 +81,8 @@ class OpenVideo:
         self._discarded = 0
         self._read_to: int | None = None  # byte at which the last packet ended
         self._is_torn = False
-        self.frame_rate = _frame_rate(self._stream)
+        self._header = header_of(path)
+        self.frame_rate = self._own_rate() or (self._header and self._header.rate) or _frame_rate(self._stream)
         self.frame_count = self._promised_frames()
 
     def __enter__(self) -> OpenVideo:
@@ -88,6 +98,28 @@ class OpenVideo:
         """Codec and pixel format, for messages."""
         context = self._stream.codec_context
         return f"codec {context.name}, {context.pix_fmt}" if context.pix_fmt else f"codec {context.name}"
+
+    def contradictions(self) -> list[str]:
+        """What the header of a DICOM file says otherwise than the stream in it, in words; the stream counts."""
+        if self._header is None:
+            return []
+        context, header, found = self._stream.codec_context, self._header, list[str]()
+        if (header.width_px, header.height_px) != (context.width, context.height):
+            found.append(f"{header.width_px}x{header.height_px} pixels and not {context.width}x{context.height}")
+        own = self._own_rate()
+        if own and header.rate and abs(own / header.rate - 1) > _SAME_RATE:
+            found.append(f"{float(header.rate):g} frames a second and not {float(own):g}")
+        said = next((codec for begin, codec in _DICOM_CODECS.items() if header.syntax.startswith(begin)), None)
+        if said is not None and said != context.name:
+            found.append(f"{header.syntax_name} and not {context.name}")
+        return found
+
+    def _own_rate(self) -> Fraction | None:
+        """The rate that container or stream tell; None where FFmpeg supposes one."""
+        context = self._stream.codec_context
+        if self._container.format.flags & _NO_TIME_STAMPS:
+            return Fraction(context.framerate) if context.framerate else None
+        return _frame_rate(self._stream)
 
     def from_first(self) -> Iterator[NumberedFrame]:
         """All frames in their order: (number, seconds after the first frame, frame or None where it is lost).
@@ -248,7 +280,7 @@ class OpenVideo:
             try:
                 frames = cast("list[VideoFrame]", packet.decode())
             except av.error.FFmpegError as error:
-                log.debug("%s: a damaged packet was skipped (%s)", self.path, error)
+                log.debug("%s: a damaged packet was skipped (%s)", shown(self.path), error)
                 places.fail(packet)
                 if packet.size == 0 and self._threads != "SLICE":
                     raise _EndLostError from error
@@ -261,11 +293,19 @@ class OpenVideo:
         for number, time, frame in frames:
             lost += frame is None
             yield number, time, frame
-        if self.frame_count is not None and self._is_short(places):
+        if self._header is not None:
+            if places.count != self._header.frame_count:
+                log.warning(
+                    "%s: its DICOM header says %d frames, its stream holds %d; the stream counts.",
+                    shown(self.path),
+                    self._header.frame_count,
+                    places.count,
+                )
+        elif self.frame_count is not None and self._is_short(places):
             log.warning(
                 "%s: %d frames decoded of %d that its header promises; the file is cut off or damaged. "
                 "Copy it again from its source if frames are missing.",
-                self.path,
+                shown(self.path),
                 places.count - lost,
                 self.frame_count,
             )
@@ -285,7 +325,7 @@ class OpenVideo:
         told = _told_seconds(self._stream)
         if told is None and self._container.duration:
             told = Fraction(self._container.duration, av.time_base)
-        return round(told * self.frame_rate) if told else None
+        return round(told * self.frame_rate) if told else self._header and self._header.frame_count
 
 
 def _frame_rate(stream: VideoStream) -> Fraction:
@@ -303,6 +343,6 @@ def _told_seconds(stream: VideoStream) -> Fraction | None:
 
 def _undecodable(path: Path, codec: str) -> VideoError:
     return VideoError(
-        f"{path}: no frame could be decoded ({codec}).",
-        f"Run: ffmpeg -i {path} -c:v libx264 -pix_fmt yuv420p {path.stem}-h264.mp4",
+        f"{shown(path)}: no frame could be decoded ({codec}).",
+        f"Run: ffmpeg -i {shown(path)} -c:v libx264 -pix_fmt yuv420p {Path(shown(path)).stem}-h264.mp4",
     )

@@ -5,12 +5,21 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
+
+from cuemask.errors import PictureError
+from cuemask.media.names import shown
 
 _TOKEN = re.compile(rb"(?:\s|#[^\n]*\n?)*([0-9]{1,20})")  # of a PNM header, after white space and comments
 _NO_FRAME = frozenset({0xC4, 0xC8, 0xCC})  # JPEG markers among those of frames that begin none
 _NO_LENGTH = frozenset({0x01, *range(0xD0, 0xD9)})  # JPEG markers without a segment
 _TAGS = {256: "width", 257: "height", 322: "tile_width", 323: "tile_height"}  # of TIFF
+
+
+LARGEST_MEGAPIXELS = 64.0  # a frame of 8K has 33; what a header may ask for unless told otherwise
+_OPENCVS_SIDE_PX = 1 << 20
+_allowed = {"megapixels": LARGEST_MEGAPIXELS}  # one bound for the whole process, however many threads read
 
 
 class Claimed(NamedTuple):
@@ -31,6 +40,39 @@ def claimed_size(data: bytes) -> Claimed | None:
             except (struct.error, IndexError, ValueError, KeyError):
                 return None
     return None
+
+
+def allow_pictures_up_to(megapixels: float) -> None:
+    """Set, for this process, how many million pixels a picture's header may ask for (`LARGEST_MEGAPIXELS`)."""
+    _allowed["megapixels"] = megapixels
+
+
+def allowed_megapixels() -> float:
+    """How many million pixels a picture's header may ask for."""
+    return _allowed["megapixels"]
+
+
+def refuse_too_large(path: Path, claimed: Claimed, size_bytes: int) -> None:
+    """Refuse a picture of a file, of `size_bytes` bytes, that claims to be larger than is allowed.
+
+    Raises
+    ------
+    PictureError
+        If it does.
+    """
+    kind, width, height, block = claimed
+    says = f"{shown(path)}: its header says {width:,}x{height:,} pixels ({kind}, {size_bytes:,} bytes)"
+    if max(width * height, block) > _allowed["megapixels"] * 1e6:
+        what = f"in tiles of {block / 1e6:,.0f} megapixels" if block > width * height else ""
+        asked = what or f"{width * height / 1e6:,.0f} megapixels"
+        raise PictureError(
+            f"{says}, {asked}, more than the {_allowed['megapixels']:g} that are allowed.",
+            "If it is whole all the same, allow it: --largest-picture MEGAPIXELS; else move it out of the folder.",
+        )
+    if max(width, height) > _OPENCVS_SIDE_PX:
+        raise PictureError(
+            f"{says}; a side may have {_OPENCVS_SIDE_PX:,}.", "Cut it into smaller ones, or move it out of the folder."
+        )
 
 
 def _png(data: bytes) -> tuple[int, ...]:

@@ -85,7 +85,7 @@ def no_pictures(folder: Path, entries: Sequence[Path]) -> PictureError:
     held = ", ".join(f"{count} x {ending}" for ending, count in endings.most_common(SHOWN))
     return PictureError(
         f"{folder}: no picture in it (it holds {held}).",
-        f"Give a folder of PNG, JPEG, BMP, TIFF, WebP or PPM pictures, or name videos one by one: {files[0]}",
+        f"Give a folder of PNG, JPEG, BMP, TIFF, WebP, PPM or DICOM pictures, or name videos one by one: {files[0]}",
     )
 
 

@@ -22,6 +22,19 @@ _SEPARATORS = frozenset("/\\" + ('<>:"|?*' if os.name == "nt" else ""))
 _RENAME = "Rename it, or give a copy of another name."
 
 
+_withheld: dict[Path, str] = {}
+
+
+def withhold(path: Path, name: str) -> None:
+    """Have `path`, which tells who a patient is, called `name` in all that is said of it."""
+    _withheld[path] = name
+
+
+def shown(path: Path) -> str:
+    """What a path is called in messages: itself, unless it was withheld."""
+    return _withheld.get(path, str(path))
+
+
 def alike(name: str) -> str:
     """What `name` has in common with all names that some disks take for the same."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFD", name).casefold())

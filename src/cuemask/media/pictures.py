@@ -15,9 +15,11 @@ import numpy as np
 from jaxtyping import UInt8
 
 from cuemask.errors import PictureError
+from cuemask.media.dicom import is_dicom, read_instance
+from cuemask.media.dicom_pixels import frames_rgb
 from cuemask.media.files import refuse_special
 from cuemask.media.frames import Frame, Selection
-from cuemask.media.headers import Claimed, claimed_size
+from cuemask.media.headers import allowed_megapixels, claimed_size, refuse_too_large
 from cuemask.media.threads import in_threads
 
 PICTURE_ENDINGS = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm"})
@@ -29,10 +31,6 @@ PICTURES_PER_SECOND = Fraction(10)
 READERS = 2
 READ_AHEAD = 4
 DEPTH_SAMPLES = 8
-
-LARGEST_MEGAPIXELS = 64.0  # a frame of 8K has 33; what a header may ask for unless told otherwise
-_OPENCVS_SIDE_PX = 1 << 20
-_allowed = {"megapixels": LARGEST_MEGAPIXELS}  # one bound for the whole process, however many threads read
 
 
 def is_picture(path: Path) -> bool:
@@ -62,13 +60,10 @@ def read_picture(path: Path) -> UInt8[np.ndarray, "H W 3"]:
     PictureError
         If the file is absent, may not be read, is empty, damaged, no picture, or several.
     """
+    if is_dicom(path):
+        return next(frames_rgb(read_instance(path), [0]))
     bgr = decoded_picture(path, read_picture_bytes(path), cv2.IMREAD_COLOR)
     return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
-
-
-def allow_pictures_up_to(megapixels: float) -> None:
-    """Set, for this process, how many million pixels a picture's header may ask for (`LARGEST_MEGAPIXELS`)."""
-    _allowed["megapixels"] = megapixels
 
 
 def decoded_picture(path: Path, data: bytes, flags: int) -> np.ndarray:
@@ -104,13 +99,13 @@ def read_picture_bytes(path: Path) -> bytes:
         If it is no file but a pipe or a device.
     """
     refuse_special(path)
-    most = int(8 * 1e6 * _allowed["megapixels"]) + (64 << 20)  # four channels of 16 bits, and what describes them
+    most = int(8 * 1e6 * allowed_megapixels()) + (64 << 20)  # four channels of 16 bits, and what describes them
     try:
         size_bytes = path.stat().st_size
         if size_bytes > most:
             raise PictureError(
                 f"{path}: {size_bytes:,} bytes, more than the {most:,} that a picture of "
-                f"{_allowed['megapixels']:g} megapixels can have.",
+                f"{allowed_megapixels():g} megapixels can have.",
                 "Move it out of the folder, or allow larger pictures: --largest-picture MEGAPIXELS",
             )
         data = path.read_bytes()
@@ -126,7 +121,7 @@ def read_picture_bytes(path: Path) -> bytes:
     claimed = claimed_size(data)
     if claimed is None:
         raise undecodable(path, data)
-    _refuse_too_large(path, claimed, len(data))
+    refuse_too_large(path, claimed, len(data))
     pages = _pages(path, data)
     if pages > 1:
         raise PictureError(
@@ -196,22 +191,6 @@ def mixed_sizes(first: Path, first_shape: tuple[int, ...], other: Path, other_sh
         f"{other.name} is {other_shape[1]}x{other_shape[0]}; the pictures of a clip share one size.",
         "Put the pictures of each size in a folder of their own and give every folder.",
     )
-
-
-def _refuse_too_large(path: Path, claimed: Claimed, size_bytes: int) -> None:
-    kind, width, height, block = claimed
-    says = f"{path}: its header says {width:,}x{height:,} pixels ({kind}, {size_bytes:,} bytes)"
-    if max(width * height, block) > _allowed["megapixels"] * 1e6:
-        what = f"in tiles of {block / 1e6:,.0f} megapixels" if block > width * height else ""
-        asked = what or f"{width * height / 1e6:,.0f} megapixels"
-        raise PictureError(
-            f"{says}, {asked}, more than the {_allowed['megapixels']:g} that are allowed.",
-            "If it is whole all the same, allow it: --largest-picture MEGAPIXELS; else move it out of the folder.",
-        )
-    if max(width, height) > _OPENCVS_SIDE_PX:
-        raise PictureError(
-            f"{says}; a side may have {_OPENCVS_SIDE_PX:,}.", "Cut it into smaller ones, or move it out of the folder."
-        )
 
 
 def _nothing_selected(paths: Sequence[Path], selection: Selection) -> PictureError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import logging
 from pathlib import Path
+from typing import IO, cast
 
 import av
 import av.error
@@ -13,6 +14,9 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from cuemask.errors import VideoError
+from cuemask.media.dicom import Instance, header_of
+from cuemask.media.dicom_stream import video_stream
+from cuemask.media.names import shown
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +40,9 @@ def open_video(path: Path) -> tuple[InputContainer, VideoStream]:
         return container, stream
     held = ", ".join(sorted({_kind(stream) for stream in container.streams})) or "nothing"
     container.close()
-    raise VideoError(f"{path}: no video stream that can be decoded ({held} in it).", f"Check the file: ffprobe {path}")
+    raise VideoError(
+        f"{shown(path)}: no video stream that can be decoded ({held} in it).", f"Check the file: ffprobe {shown(path)}"
+    )
 
 
 def best_track(container: InputContainer, stills: frozenset[int] = frozenset()) -> VideoStream | None:
@@ -59,7 +65,7 @@ def other_tracks(path: Path) -> str | None:
         if taken is None or not others:
             return None
         left = ", ".join(_described(track) for track in others)
-        return f"{path}: {len(others) + 1} video tracks; taken is {_described(taken)}, left out {left}."
+        return f"{shown(path)}: {len(others) + 1} video tracks; taken is {_described(taken)}, left out {left}."
 
 
 def _videos(container: InputContainer) -> list[VideoStream]:
@@ -112,13 +118,27 @@ def _kind(stream: object) -> str:
 
 
 def _opened(path: Path) -> InputContainer:
+    if (instance := header_of(path)) is not None:
+        return _of_dicom(instance)
     try:
         # An absolute path holds no colon that FFmpeg could take for a protocol.
         return av.open(str(path.absolute()))
     except PermissionError as error:
-        raise VideoError(f"{path}: may not be read.", f"Run: chmod u+r {path}") from error
+        raise VideoError(f"{shown(path)}: may not be read.", f"Run: chmod u+r {shown(path)}") from error
     except (av.error.FFmpegError, UnicodeDecodeError) as error:
         raise _unopenable(path, error) from error
+
+
+def _of_dicom(instance: Instance) -> InputContainer:
+    """The stream that a DICOM file holds; what kind of stream its header says counts for nothing."""
+    try:
+        return av.open(cast("IO[bytes]", video_stream(instance)))
+    except av.error.FFmpegError as error:
+        raise VideoError(
+            f"{shown(instance.path)}: its pixels are no video that FFmpeg can read ({instance.syntax_name}, "
+            f"{error.__class__.__name__}).",
+            "Copy it again from its source.",
+        ) from error
 
 
 def _unopenable(path: Path, error: Exception) -> VideoError:
@@ -126,18 +146,20 @@ def _unopenable(path: Path, error: Exception) -> VideoError:
         head = file.read(1024)
     size = path.stat().st_size
     if not head:
-        return VideoError(f"{path}: the file is empty (0 bytes).", "Copy it again from its source.")
+        return VideoError(f"{shown(path)}: the file is empty (0 bytes).", "Copy it again from its source.")
     if head[4:8] in (b"ftyp", b"mdat", b"wide", b"free"):
         return VideoError(
-            f"{path}: the video's index (moov) is missing, so that no frame can be decoded; the recording or "
+            f"{shown(path)}: the video's index (moov) is missing, so that no frame can be decoded; the recording or "
             f"the copy was cut off ({size:,} bytes).",
-            f"Copy it again from its source, or repair it: untrunc GOOD_VIDEO_OF_THE_SAME_DEVICE.mp4 {path}",
+            f"Copy it again from its source, or repair it: untrunc GOOD_VIDEO_OF_THE_SAME_DEVICE.mp4 {shown(path)}",
         )
     if _is_text(head):
-        return VideoError(f"{path}: a text file, not a video.", "Give a video, a folder of pictures or a pattern.")
+        return VideoError(
+            f"{shown(path)}: a text file, not a video.", "Give a video, a folder of pictures or a pattern."
+        )
     return VideoError(
-        f"{path}: no video that FFmpeg can read ({error.__class__.__name__}; {size:,} bytes).",
-        f"Check the file: ffprobe {path}",
+        f"{shown(path)}: no video that FFmpeg can read ({error.__class__.__name__}; {size:,} bytes).",
+        f"Check the file: ffprobe {shown(path)}",
     )
 
 

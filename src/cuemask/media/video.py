@@ -17,6 +17,7 @@ from jaxtyping import UInt8
 from cuemask.errors import InputError, VideoError
 from cuemask.media.decoding import OpenVideo
 from cuemask.media.frames import Frame, Selection, frame_name
+from cuemask.media.names import shown
 from cuemask.media.places import NumberedFrame
 from cuemask.media.upright import upright_rgb
 
@@ -98,7 +99,7 @@ def told_of_lost(path: Path, numbers: Iterable[int]) -> str:
     """A sentence on the frames that could not be decoded."""
     missing = list(numbers)
     what = "1 frame" if len(missing) == 1 else f"{len(missing)} frames"
-    return f"{path}: {what} could not be decoded, no mask is made of them: {', '.join(ranges(missing))}."
+    return f"{shown(path)}: {what} could not be decoded, no mask is made of them: {', '.join(ranges(missing))}."
 
 
 def ranges(numbers: Iterable[int]) -> list[str]:
@@ -119,7 +120,7 @@ def _selected(path: Path, selection: Selection) -> Iterator[NumberedFrame]:
         if frames is not None:
             yield from _taken(frames, selection, video.frame_rate)
             return
-    log.debug("%s: decoded from its first frame, as its packets do not number its frames", path)
+    log.debug("%s: decoded from its first frame, as its packets do not number its frames", shown(path))
     with OpenVideo(path) as video:
         yield from _taken(video.from_first(), selection, video.frame_rate)
 
@@ -135,7 +136,7 @@ def _size_changes(
 ) -> VideoError:
     seconds = f"{float(time):.6g}"
     return VideoError(
-        f"{path}: its picture changes from {before[1]}x{before[0]} to {after[1]}x{after[0]} pixels at frame "
+        f"{shown(path)}: its picture changes from {before[1]}x{before[0]} to {after[1]}x{after[0]} pixels at frame "
         f"{frame_name(index)} ({seconds} s); the frames of a clip share one size.",
         f"Take each stretch by itself: --end {seconds} in one run, --start {seconds} in another with its own --out.",
     )
@@ -146,6 +147,7 @@ def _nothing_selected(path: Path, selection: Selection, missing: set[int]) -> Vi
         return VideoError(told_of_lost(path, missing), "Copy it again from its source, or select other frames.")
     end = "its end" if selection.end_seconds is None else f"{selection.end_seconds:g} s"
     return InputError(
-        f"{path}: no frame is selected between {selection.start_seconds:g} s and {end} (--every {selection.every}).",
+        f"{shown(path)}: no frame is selected between {selection.start_seconds:g} s and {end} "
+        f"(--every {selection.every}).",
         "Give an earlier --start, a later --end or a smaller --every.",
     )
