@@ -132,7 +132,7 @@ def _opened(path: Path) -> InputContainer:
 def _of_dicom(instance: Instance) -> InputContainer:
     """The stream that a DICOM file holds; what kind of stream its header says counts for nothing."""
     try:
-        return av.open(cast("IO[bytes]", video_stream(instance)))
+        return av.open(cast("IO[bytes]", video_stream(instance)), "r")
     except av.error.FFmpegError as error:
         raise VideoError(
             f"{shown(instance.path)}: its pixels are no video that FFmpeg can read ({instance.syntax_name}, "
