@@ -71,6 +71,11 @@ def allow_pictures_up_to(megapixels: float) -> None:
     _allowed["megapixels"] = megapixels
 
 
+def largest_pixels() -> float:
+    """How many pixels a header may ask for (`allow_pictures_up_to`)."""
+    return _allowed["megapixels"] * 1e6
+
+
 def decoded_picture(path: Path, data: bytes, flags: int) -> np.ndarray:
     """Decode `data`, what `read_picture_bytes` gave of `path`, as OpenCV does by `flags`.
 
@@ -201,7 +206,7 @@ def mixed_sizes(first: Path, first_shape: tuple[int, ...], other: Path, other_sh
 def _refuse_too_large(path: Path, claimed: Claimed, size_bytes: int) -> None:
     kind, width, height, block = claimed
     says = f"{path}: its header says {width:,}x{height:,} pixels ({kind}, {size_bytes:,} bytes)"
-    if max(width * height, block) > _allowed["megapixels"] * 1e6:
+    if max(width * height, block) > largest_pixels():
         what = f"in tiles of {block / 1e6:,.0f} megapixels" if block > width * height else ""
         asked = what or f"{width * height / 1e6:,.0f} megapixels"
         raise PictureError(
