@@ -3,8 +3,8 @@
     python -m benchmarks.formats                 # 1,000 frames
     python -m benchmarks.formats --frames 100
 
-The masks are those of a phantom, enlarged four times to 1920 x 1080, 10 of them again and again, with holes and specks added. Each export is
-the command itself in a process of its own; memory is that process's peak resident set.
+The masks are those of a phantom, enlarged four times to 1920 x 1080, 10 of them again and again, with specks and holes
+added. Each export is the command itself in a process of its own; memory is that process's peak resident set.
 """
 
 from __future__ import annotations
