@@ -401,6 +401,61 @@ def export_dicom_seg(run: Path, inputs: tuple[str, ...], out: Path, quiet: bool)
         click.echo("\n".join(str(file) for file in files))
 
 
+def _export_masks(kind: str, place: str, words: str) -> None:
+    """Add `cuemask export KIND`: the masks of a run in a format of other programs."""
+
+    @export.command(kind, help=words, short_help=words)
+    @click.argument("run", type=_Path(path_type=Path))
+    @click.option("--out", required=True, type=_Path(path_type=Path), metavar=place)
+    @click.option("--corrections", is_flag=True, help="Take RUN/corrections/CLIP/FRAME.png where there is one.")
+    @_reads_pictures
+    @click.option("--quiet", is_flag=True, help="No progress, no closing lines.")
+    def command(run: Path, quiet: bool, **flags: Any) -> None:
+        from cuemask.runs.formats import export_masks
+        from cuemask.runs.options import silent
+
+        lines = export_masks(run, kind, progress=silent if quiet else _progress, **flags)
+        if not quiet:
+            click.echo("\n".join(lines))
+
+    if kind == "labelstudio":
+        told = "What stands before the frames' file names in their addresses [nothing]."
+        click.option("--images", default="", metavar="URL", help=told)(command)
+
+
+for _format in (
+    ("coco", "FILE.json", "Masks of RUN as COCO: compressed RLE, an annotation a frame."),
+    ("coco-video", "FILE.json", "Masks of RUN as COCO of whole videos, in the layout of YouTube-VIS."),
+    ("cvat", "FILE.xml", "Masks of RUN as CVAT for images 1.1."),
+    ("labelstudio", "FILE.json", "Masks of RUN as Label Studio's predictions, for its brush."),
+    ("yolo", "DIR", "Outlines of RUN's masks as YOLO's polygons, without holes."),
+    ("davis", "DIR", "Masks of RUN as DAVIS's pictures of indices."),
+    ("voc", "DIR", "Masks of RUN as PASCAL VOC's pictures of indices (CVAT: Segmentation mask 1.1)."),
+):
+    _export_masks(*_format)
+
+
+@main.command("import")
+@click.argument("kind", type=click.Choice(["coco", "cvat", "labelstudio", "davis"]))
+@click.argument("file", type=_Path(path_type=Path))
+@click.option("--out", required=True, type=_Path(path_type=Path), metavar="LABELS", help="A folder for --labels.")
+@click.option("--video", "of_video", is_flag=True, help="Frames called frame_000012, as CVAT has it, are 000012.")
+@_reads_pictures
+@click.option("--quiet", is_flag=True, help="No progress, no closing lines.")
+def import_(kind: str, file: Path, out: Path, of_video: bool, quiet: bool) -> None:
+    """Masks that people drew in other programs, as a folder of masks for `--labels`.
+
+    FILE: what the program exported: COCO's or Label Studio's JSON, the XML of CVAT for images 1.1, a folder of DAVIS.
+    All its labels count as instrument. A frame that it lists without a mask is one without instruments.
+    """
+    from cuemask.runs.formats import import_masks
+    from cuemask.runs.options import silent
+
+    lines = import_masks(kind, file, out, of_video=of_video, progress=silent if quiet else _progress)
+    if not quiet:
+        click.echo("\n".join(lines))
+
+
 @main.command()
 @_inputs
 @_common

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -14,6 +15,7 @@ from cuemask.media.files import hidden_beside, make_folder, output_errors
 from cuemask.media.locks import locked
 
 LOCK = ".cuemask.lock"
+_ASIDE = ".cuemask.part"
 _ELSEWHERE = "another folder with --out"
 _IN_PASSING = frozenset({LOCK, ".DS_Store", "Thumbs.db", "desktop.ini"})
 _DRAFT = re.compile(r"\..*\.part(\.[^.]*)?")  # of `files.aside_of`, left by a killed run
@@ -46,6 +48,32 @@ def own_folder(out: Path, is_own: Callable[[Path], bool]) -> Generator[None, Non
         for folder in made:
             with suppress(OSError):  # it holds something now
                 folder.rmdir()
+
+
+@contextmanager
+def whole_folder(out: Path) -> Generator[Path, None, None]:
+    """Give a hidden folder in `out` to fill; what it holds is moved to `out` on success, and removed on failure.
+
+    Raises
+    ------
+    OutputError
+        If `out` holds anything, another process writes it, or it cannot be made or written.
+    """
+    aside = out / _ASIDE
+
+    def holds_nothing_else(folder: Path) -> bool:
+        return folder.is_dir() and all(aside in path.parents for path in files_in(folder))
+
+    with own_folder(out, holds_nothing_else):
+        try:
+            with output_errors(out, _ELSEWHERE):
+                shutil.rmtree(aside, ignore_errors=True)  # of a killed run
+                aside.mkdir()
+                yield aside
+                for path in aside.iterdir():
+                    path.rename(out / path.name)
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
 
 
 @contextmanager
