@@ -90,7 +90,8 @@ def _of_csv(path: Path, name: str, clip: str) -> Truth | None:
                 sums[figure] += float(row[figure])
     if not count:
         return None
-    return Truth(name, clip, "mean over the frames that count", count, {f: sums[f] / count for f in known}, iou)
+    means: dict[FigureName, float] = {figure: sums[figure] / count for figure in known}
+    return Truth(name, clip, "mean over the frames that count", count, means, iou)
 
 
 def _of_json(path: Path, name: str, clip: str) -> Truth | None:
@@ -98,7 +99,7 @@ def _of_json(path: Path, name: str, clip: str) -> Truth | None:
     if not isinstance(values, dict) or not {"protocol_name", "frame_count", "iou", "frames"} <= values.keys():
         return None
     found = cast("dict[str, Any]", values)
-    means = {figure: float(found[figure]["mean"]) for figure in _FIGURES if figure in found}
+    means: dict[FigureName, float] = {figure: float(found[figure]["mean"]) for figure in _FIGURES if figure in found}
     iou = {_split(row["name"], clip): float(row["iou"]) for row in found["frames"]}
     rule = f"{found['protocol_name']}: {found['protocol']}"
     return Truth(name, clip, rule, int(found["frame_count"]), means, iou)
