@@ -29,7 +29,7 @@ else
 	@$(BIN)/cuemask evaluate demo/phantom-run/clip demo/phantom/masks
 	@echo
 	@echo "Open these:"
-	@ls demo/phantom-run/clip/overlay.mp4 demo/phantom-run/clip/sheet.png demo/phantom-run/clip/confidence.csv demo/phantom-run/losses.png
+	@ls demo/phantom-run/report.html demo/phantom-run/clip/overlay.mp4 demo/phantom-run/clip/sheet.png demo/phantom-run/clip/confidence.csv demo/phantom-run/losses.png
 	@ls -d demo/phantom-run/clip/masks demo/phantom-run/model.safetensors
 endif
 

@@ -97,7 +97,7 @@ def run_cell(
         run = out / "runs" / key if keep_run else Path(passing) / "run"
         shutil.rmtree(run, ignore_errors=True)
         started = time.monotonic()
-        options = Options(out=run, recipe=recipe, seed=seed, overlay=False)
+        options = Options(out=run, recipe=recipe, seed=seed, overlay=False, report=False)
         if case.lessons:
             model = train([source.input for source in case.lessons], dataclasses.replace(options, out=run / "model"))
             predict(model, case.inputs, dataclasses.replace(options, out=run / "masks"))

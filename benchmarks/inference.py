@@ -120,7 +120,7 @@ def _with_precision(run: Path, out: Path) -> None:
 def _masks(model: Path, case: Case, out: Path, provider: str) -> dict[Key, np.ndarray]:
     """Masks of the frames that have true ones."""
     where = {"provider": provider} if model.suffix == ".onnx" else {}
-    predict(model, case.inputs, Options(out=out, overlay=False, **where))
+    predict(model, case.inputs, Options(out=out, overlay=False, report=False, **where))
     return masks_of_run(case, out)
 
 
@@ -151,7 +151,7 @@ def _run(model: Path, video: Path, out: Path, provider: str, drawn: bool) -> Cal
 
     def run() -> None:
         shutil.rmtree(out, ignore_errors=True)
-        predict(model, [video], Options(out=out, overlay=drawn, **where))
+        predict(model, [video], Options(out=out, overlay=drawn, report=False, **where))
 
     return run
 

@@ -62,7 +62,9 @@ def _costs(name: str, place: Path, device: str, run: str) -> dict[str, float]:
     settings += ["network.weights=random"] if load_recipe(name).network.architecture == "resnet18_unet" else []
     recipe = with_diffusion(load_recipe(name, settings))
     dataset = read_dataset("endovis2017", place / "set")
-    options = Options(place / run, recipe, crop=dataset.crop, device=device, overlay=False, dataset=dataset)
+    options = Options(
+        place / run, recipe, crop=dataset.crop, device=device, overlay=False, report=False, dataset=dataset
+    )
     segment([recording.files for recording in dataset.recordings], options)
     seconds = json.loads((place / run / "run.json").read_text())["seconds"]
     frames = FRAMES * RECORDINGS

@@ -198,6 +198,14 @@ _probability = click.option("--save-probability", is_flag=True, help="Also write
 _overlay = click.option(
     "--overlay/--no-overlay", default=True, help="Make overlay.mp4 [yes]; without it runs are faster."
 )
+_overlay_style = click.option(
+    "--overlay-style",
+    type=click.Choice(["outline", "fill", "side-by-side"]),
+    default="fill",
+    show_default=True,
+    help="How overlay.mp4 shows masks; fill: outline and a light tint.",
+)
+_report = click.option("--report/--no-report", default=True, help="Make report.html at the end [yes].")
 
 
 @main.command()
@@ -208,6 +216,8 @@ _overlay = click.option(
 @_device
 @_probability
 @_overlay
+@_overlay_style
+@_report
 def segment(inputs: tuple[str, ...], quiet: bool, **flags: Any) -> None:
     """Learn from unlabelled video and mask the instruments in it.
 
@@ -216,7 +226,7 @@ def segment(inputs: tuple[str, ...], quiet: bool, **flags: Any) -> None:
     from cuemask.runs.learning import segment as run
 
     out = run(*_job(inputs, quiet, **flags))
-    _name_results(out, quiet, "overlay.mp4", "sheet.png", "masks", "confidence.csv")
+    _name_results(out, quiet, "overlay.mp4", "sheet.png", "cues.png", "masks", "confidence.csv")
 
 
 @main.command()
@@ -225,12 +235,13 @@ def segment(inputs: tuple[str, ...], quiet: bool, **flags: Any) -> None:
 @_learned
 @_supervised
 @_device
+@_report
 def train(inputs: tuple[str, ...], quiet: bool, **flags: Any) -> None:
     """Learn from unlabelled video; --out becomes a RUN for `cuemask predict`."""
     from cuemask.runs.learning import train as run
 
     out = run(*_job(inputs, quiet, **flags))
-    _name_results(out, quiet, "sheet.png")
+    _name_results(out, quiet, "cues.png")
     if not quiet:
         click.echo(f"next: cuemask predict {out} INPUT --out DIR")
 
@@ -243,6 +254,8 @@ def train(inputs: tuple[str, ...], quiet: bool, **flags: Any) -> None:
 @_provider
 @_probability
 @_overlay
+@_overlay_style
+@_report
 def predict(run: Path, inputs: tuple[str, ...], quiet: bool, **flags: Any) -> None:
     """Mask the instruments in new video with a model trained or exported before, or with none.
 
@@ -465,7 +478,22 @@ def anchors(inputs: tuple[str, ...], quiet: bool, **flags: Any) -> None:
     from cuemask.runs.cueing import anchors as run
 
     out = run(*_job(inputs, quiet, **flags))
-    _name_results(out, quiet, "sheet.png")
+    _name_results(out, quiet, "cues.png")
+
+
+@main.command()
+@click.argument("run", type=_Path(path_type=Path))
+@click.option("--quiet", is_flag=True, help="No closing line.")
+def report(run: Path, quiet: bool) -> None:
+    """Write RUN/report.html, the page of a run in one file: again, or with figures that `evaluate` put into RUN.
+
+    It tells of confidence over time, shows the frames to look at, and what was done with what. It loads nothing.
+    """
+    from cuemask.runs.reporting import report as run_report
+
+    page = run_report(run)
+    if not quiet:
+        click.echo(page)
 
 
 @main.command()
@@ -710,6 +738,8 @@ def _options(
     provider: str = "auto",
     save_probability: bool = False,
     overlay: bool = True,
+    overlay_style: Literal["outline", "fill", "side-by-side"] = "fill",
+    report: bool = True,
     labels: int | Path | None = None,
 ) -> Options:
     from cuemask.media.frames import Selection
@@ -728,6 +758,8 @@ def _options(
         resume=resume,
         save_probability=save_probability,
         overlay=overlay,
+        overlay_style=overlay_style,
+        report=report,
         dataset=dataset,
         labels=labels,
         progress=silent if quiet else _progress,
@@ -776,6 +808,6 @@ def _name_results(out: Path, quiet: bool, *names: str) -> None:
         for name in names:
             if (out / entry["clip"] / name).exists():
                 click.echo(out / entry["clip"] / name)
-    for name in ("model.safetensors", "losses.png", "run.json"):
+    for name in ("report.html", "model.safetensors", "losses.png", "run.json"):
         if (out / name).is_file():
             click.echo(out / name)

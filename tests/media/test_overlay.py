@@ -6,12 +6,13 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 import pytest
 
 from cuemask.errors import OutputError
 from cuemask.media.clips import open_clips
-from cuemask.media.overlay import OverlayWriter, overlay
+from cuemask.media.overlay import RIM, SKY, OverlayWriter, overlay, with_strip
 
 ReadNumber = Callable[[np.ndarray], int]
 
@@ -26,15 +27,81 @@ def write_all(path: Path, frames: list[np.ndarray], rate: Fraction = Fraction(25
             writer.write(rgb)
 
 
-def test_a_mask_is_tinted_by_forty_percent_and_outlined() -> None:
+def test_a_mask_is_tinted_by_a_fifth_and_outlined_with_a_dark_rim() -> None:
     mask = np.zeros((64, 96), bool)
     mask[20:40, 30:60] = True
     rgb = plain()
     drawn = overlay(rgb, mask)
     assert np.all(rgb == 100), "the frame was changed"
-    assert drawn[30, 45].tolist() == [60, 162, 60]
-    assert drawn[20, 30].tolist() == [0, 255, 0]
-    assert np.array_equal(drawn[~mask], rgb[~mask])
+    assert drawn[30, 45].tolist() == [80, 116, 131]
+    assert drawn[20, 30].tolist() == [0, 180, 255]
+    assert drawn[19, 45].tolist() == drawn[21, 45].tolist() == [0, 0, 0]
+    assert np.array_equal(drawn[:18], rgb[:18])
+
+
+def test_styles_tint_nothing_or_put_the_bare_frame_beside() -> None:
+    mask = np.zeros((64, 96), bool)
+    mask[20:40, 30:60] = True
+    rgb, filled = plain(), overlay(plain(), mask)
+    outlined = overlay(rgb, mask, style="outline")
+    assert outlined[30, 45].tolist() == [100, 100, 100]
+    assert outlined[20, 30].tolist() == [0, 180, 255]
+    assert np.array_equal(overlay(rgb, mask, style="side-by-side"), np.concatenate([rgb, filled], axis=1))
+    assert np.array_equal(overlay(rgb, ~mask & mask, style="side-by-side"), np.concatenate([rgb, rgb], axis=1))
+
+
+# Machado, Oliveira, Fernandes 2009: what is left of linear RGB without red, green or blue cones.
+SEEN = {
+    "all cones": np.eye(3),
+    "no red": np.array(
+        [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]]
+    ),
+    "no green": np.array(
+        [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.01182, 0.04294, 0.968881]]
+    ),
+    "no blue": np.array(
+        [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.3039]]
+    ),
+}
+TISSUE = {
+    "fat": (230, 205, 110),
+    "flesh": (190, 70, 60),
+    "blood": (90, 10, 15),
+    "serosa": (215, 170, 160),
+    "steel": (150, 155, 160),
+}
+
+
+def lab(rgb: tuple[int, int, int], seen: np.ndarray) -> np.ndarray:
+    s = np.array(rgb) / 255
+    linear = np.where(s <= 0.04045, s / 12.92, ((s + 0.055) / 1.055) ** 2.4)
+    linear = np.clip(seen @ linear, 0, 1)
+    s = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
+    return cv2.cvtColor(s.astype(np.float32)[None, None], cv2.COLOR_RGB2LAB)[0, 0]
+
+
+@pytest.mark.parametrize("viewer", SEEN)
+@pytest.mark.parametrize("tissue", TISSUE)
+def test_the_line_or_its_rim_stands_out_for_every_viewer(viewer: str, tissue: str) -> None:
+    """By CIE76 difference, of which 2.3 can just be seen."""
+    around = lab(TISSUE[tissue], SEEN[viewer])
+    line, rim = (float(np.linalg.norm(lab(color, SEEN[viewer]) - around)) for color in (SKY, RIM))
+    assert max(line, rim) >= 45
+    assert line >= 30
+
+
+def test_a_plain_green_line_is_lost_on_fat_without_green_cones() -> None:
+    """Why the line is not green."""
+    seen = SEEN["no green"]
+    assert np.linalg.norm(lab((0, 255, 0), seen) - lab(TISSUE["fat"], seen)) < 30
+
+
+def test_the_strip_stands_below_the_picture_whatever_it_says() -> None:
+    for text in ("", "op   000012   0:00.5   confidence 0.50", "long " * 80):
+        told = with_strip(plain(), text)
+        assert told.shape == (64 + 16, 96, 3)
+        assert np.array_equal(told[:64], plain())
+        assert (told[64:].max() > 150) == bool(text.strip())
 
 
 def test_an_empty_mask_changes_nothing_and_a_full_one_everything() -> None:

@@ -16,6 +16,7 @@ from cuemask.media.masks import read_mask
 from cuemask.runs import learning
 from cuemask.runs.record import read_record
 
+TIMED = ("run.json", "report.html")
 FLAGS = ("--no-overlay", "--quiet")
 
 
@@ -27,8 +28,8 @@ def cuemask(*arguments: object) -> Result:
 
 
 def results(out: Path) -> dict[str, bytes]:
-    """All files of a run but its record, which tells how long it took."""
-    files = (path for path in out.rglob("*") if path.is_file() and path.name != "run.json")
+    """All files of a run but its record and its page, which tell how long it took."""
+    files = (path for path in out.rglob("*") if path.is_file() and path.name not in TIMED)
     return {str(path.relative_to(out)): path.read_bytes() for path in files}
 
 
@@ -39,7 +40,9 @@ def predicted(phantom, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-@pytest.mark.parametrize("gone", ["masks/000003.png", "masks", "overlay.mp4", "sheet.png", "confidence.csv", ""])
+@pytest.mark.parametrize(
+    "gone", ["masks/000003.png", "masks", "overlay.mp4", "sheet.png", "shown", "confidence.csv", ""]
+)
 def test_what_is_gone_of_a_complete_run_is_made_again(phantom, predicted, out, gone, caplog):
     shutil.copytree(predicted, out)
     whole, lost = results(predicted), out / "frames" / gone

@@ -55,7 +55,8 @@ def test_segment_writes_everything_that_it_promises(phantom, quick, out):
         mask = read_mask(out / clip / "masks" / "000003.png")
         assert mask.shape == (96, 128)
         assert set(np.unique(mask)) <= {0, 255}
-        assert cv2.imread(str(out / clip / "sheet.png")) is not None
+        assert cv2.imread(str(out / clip / "sheet.png")).shape[1] < 800
+        assert cv2.imread(str(out / clip / "cues.png")).shape[1] > 1000
         assert len((out / clip / "confidence.csv").read_text().splitlines()) == 11
         assert str(out / clip / "overlay.mp4") in result.output
     with av.open(str(out / "clip" / "overlay.mp4")) as video:
@@ -104,7 +105,7 @@ def test_anchors_writes_cues_and_anchors_without_torch(phantom, out):
     for name in ("color", "contour", "shape", "positive", "negative"):
         assert len(list((out / "frames" / name).iterdir())) == 10
     assert (out / "frames" / "location.png").is_file()
-    assert cv2.imread(str(out / "frames" / "sheet.png")).shape[1] > 1000
+    assert cv2.imread(str(out / "frames" / "cues.png")).shape[1] > 1000
 
 
 def test_anchors_writes_folders_of_the_cues_that_the_recipe_uses_and_no_others(phantom, quick, out):

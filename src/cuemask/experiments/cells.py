@@ -154,6 +154,7 @@ def options_of(cell: Cell, bench: Bench, out: Path) -> Options:
         seed=bench.seed,
         resume=True,
         overlay=False,
+        report=False,
         dataset=bench.dataset,
         labels=cell.labels,
         progress=bench.progress,

@@ -15,7 +15,7 @@ from cuemask.errors import InputError, PictureError
 
 MOST_BYTES = 255  # of a name, on all disks that are in use
 # Files of a run's own folder, which a clip's folder would stand in the way of.
-_OF_A_RUN = frozenset({"run.json", "model.safetensors", "losses.png"})
+_OF_A_RUN = frozenset({"run.json", "model.safetensors", "losses.png", "report.html"})
 _DEVICES = frozenset({"con", "prn", "aux", "nul", *(f"{kind}{n}" for kind in ("com", "lpt") for n in range(1, 10))})
 # Windows has none of the last group. Elsewhere they are common (12:30.mp4) and do no harm.
 _SEPARATORS = frozenset("/\\" + ('<>:"|?*' if os.name == "nt" else ""))

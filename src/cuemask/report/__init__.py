@@ -1,1 +1,1 @@
-"""What people look at: contact sheets and loss curves."""
+"""What people look at: contact sheets, loss curves and the page of a run."""

@@ -9,8 +9,15 @@ from pathlib import Path
 from cuemask.media.files import write_bytes
 
 
+def terms_in_use(epochs: Sequence[Mapping[str, float | int]]) -> list[str]:
+    """Names of the loss's terms that are not zero throughout; the sum only where it is one of several."""
+    used = [name for name in (epochs[0] if epochs else {}) if name != "step" and any(row[name] for row in epochs)]
+    terms = [name for name in used if name != "total"]
+    return used if len(terms) != 1 else terms
+
+
 def write_loss_curves(path: Path, epochs: Sequence[Mapping[str, float | int]]) -> None:
-    """Plot each term of the loss over the steps to a PNG.
+    """Plot each term of the loss that is in use over the steps to a PNG.
 
     Parameters
     ----------
@@ -27,7 +34,7 @@ def write_loss_curves(path: Path, epochs: Sequence[Mapping[str, float | int]]) -
 
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.add_subplot(xlabel="step", ylabel="loss")
-    for name in [key for key in epochs[0] if key != "step"] if epochs else []:
+    for name in terms_in_use(epochs):
         axes.plot([row["step"] for row in epochs], [row[name] for row in epochs], label=name)
     axes.grid(alpha=0.3)
     if epochs:

@@ -1,4 +1,4 @@
-"""The contact sheet: what went in, what the cues and anchors say, what came out, a row a frame."""
+"""Contact sheets: for people frames with their outlines; for others what the cues and anchors say, a row a frame."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from jaxtyping import Float, UInt8
 
 _CELL_WIDTH_PX = 240
 _GAP_PX = 4
+_SIDE_PX = 190
+_LINE_PX = 22
 _TITLE_PX = 26
 _WHITE = (255, 255, 255)
 _TEXT_SIZES = (0.5, 0.45, 0.4, 0.35)
@@ -46,6 +48,41 @@ def contact_sheet(rows: Sequence[tuple[str, Sequence[Cell]]]) -> UInt8[np.ndarra
         _write(pictures[0], name, (6, cell_height - 8))
         lines.append(_joined(pictures, axis=1))
     return _joined(lines, axis=0)
+
+
+def people_sheet(
+    rows: Sequence[tuple[Sequence[str], Sequence[UInt8[np.ndarray, "h w 3"]]]],
+) -> UInt8[np.ndarray, "H W 3"]:
+    """Rows of two pictures each, a frame and the same with its outline, beside what is told of them.
+
+    Parameters
+    ----------
+    rows
+        Lines of text, and pictures of one size within the row.
+
+    Raises
+    ------
+    ValueError
+        Without any row.
+    """
+    if not rows:
+        raise ValueError("a sheet needs at least one row")
+    widest = max(sum(p.shape[1] for p in pictures) + _GAP_PX * len(pictures) for _, pictures in rows) + _SIDE_PX
+    lines: list[np.ndarray] = []
+    for told, pictures in rows:
+        height = max(pictures[0].shape[0], _LINE_PX * len(told) + 10)
+        side = np.full((height, _SIDE_PX, 3), 24, np.uint8)
+        for number, text in enumerate(told, 1):
+            _write(side, text, (8, _LINE_PX * number))
+        line = _joined([side, *(_filled(picture, height, picture.shape[1]) for picture in pictures)], axis=1)
+        lines.append(_filled(line, height, widest))
+    return _joined(lines, axis=0)
+
+
+def _filled(picture: np.ndarray, height_px: int, width_px: int) -> np.ndarray:
+    """Black below and to the right of what is smaller."""
+    below, right = height_px - picture.shape[0], width_px - picture.shape[1]
+    return cv2.copyMakeBorder(picture, 0, below, 0, right, cv2.BORDER_CONSTANT, value=(0, 0, 0))
 
 
 def _fitted(picture: np.ndarray, height_px: int) -> UInt8[np.ndarray, "h w 3"]:

@@ -22,7 +22,6 @@ from cuemask.media.files import make_folder, output_errors, write_bytes, written
 from cuemask.recipe import Recipe
 
 FILE = "confidence.csv"
-_DOUBTFUL = 5  # frames to be named
 
 _say = logging.getLogger(__name__)
 
@@ -55,7 +54,6 @@ class Confidences:
         elif resume and finished is not None and finished.is_file():
             self.before = dict(_lines(finished, has_sums=False))
         self._again: dict[str, Told] = {}  # what a resumed run tells, in the clip's order
-        self._doubtful: list[tuple[float, str]] = []
         # Written anew: what comes next must not go on where an interrupted run left half a line.
         lines = "".join(_summed(_line(frame, told)) for frame, told in self.before.items())
         write_bytes(self._log, (_HEADER + lines).encode())
@@ -68,7 +66,6 @@ class Confidences:
         OutputError
             If the disk takes no more.
         """
-        self._doubtful = sorted([*self._doubtful, (told.confidence, frame)])[:_DOUBTFUL]
         if self.before:
             self._again[frame] = told
             if self.before.get(frame) == told:
@@ -76,18 +73,17 @@ class Confidences:
         with output_errors(self._log), self._log.open("a", encoding="utf-8", newline="") as file:
             file.write(_summed(_line(frame, told)))
 
-    def finish(self, path: Path) -> list[tuple[str, float]]:
-        """Put the whole table at `path`. Its lines stay in the work folder too: the run may have other clips to go.
-
-        Returns
-        -------
-        The frames that most deserve a look, with their confidence.
-        """
+    def finish(self, path: Path) -> None:
+        """Put the whole table at `path`. Its lines stay in the work folder too: the run may have other clips to go."""
         told = self._again.items() if self.before else _lines(self._log, has_sums=True)
         with written_aside(path) as aside, aside.open("w", encoding="utf-8", newline="") as file:
             file.write(_HEADER)
             file.writelines(_line(frame, values) for frame, values in told)
-        return [(frame, value) for value, frame in self._doubtful]
+
+
+def read_confidences(table: Path) -> Iterator[tuple[str, Told]]:
+    """Names and values of a finished table, line by line; lines that are damaged are left out with a warning."""
+    yield from _lines(table, has_sums=False)
 
 
 def told_of(

@@ -23,13 +23,14 @@ from cuemask.runs.whole import missing_maps
 from cuemask.runs.work import WORK, remove_work, run_folder
 
 SHEET_ROWS = 4
+CUES = "cues.png"
 
 
 def anchors(inputs: Sequence[str | Path | ClipFiles], options: Options) -> Path:
     """Write the cue maps and both anchors of every frame of `inputs`, and a contact sheet for each clip.
 
     `out/<clip>/{color,contour,motion,objectness,positive,negative}/<frame>.png` (8-bit, 255 is 1) at the recipe's
-    working size, as far as the recipe uses these cues, `out/<clip>/location.png` and `out/<clip>/sheet.png`.
+    working size, as far as the recipe uses these cues, `out/<clip>/location.png` and `out/<clip>/cues.png`.
 
     Returns
     -------
@@ -98,6 +99,12 @@ def cue_cells(kept: KeptClip, index: int, options: Options) -> list[Cell]:
     return cells
 
 
+def write_cue_sheet(kept: KeptClip, options: Options) -> None:
+    """Write `cues.png` into the clip's folder: some frames with their cues and anchors."""
+    rows = [(kept.names[i], cue_cells(kept, i, options)) for i in sheet_indices(len(kept.names))]
+    write_rgb(make_folder(options.out / kept.clip.name) / CUES, contact_sheet(rows))
+
+
 def _kinds(recipe: Recipe) -> list[str]:
     """Folders of a clip's maps."""
     return [*(cue for cue in recipe.cues.use if cue != "location"), *Anchors._fields]
@@ -120,5 +127,4 @@ def _write_pictures(kept: KeptClip, options: Options) -> None:
     for _ in in_threads(write, options.progress(f"{kept.clip.name}: pictures", indices, len(indices))):
         pass
     write_probability(folder / "location.png", kept.location)
-    rows = [(kept.names[i], cue_cells(kept, i, options)) for i in sheet_indices(len(indices))]
-    write_rgb(folder / "sheet.png", contact_sheet(rows))
+    write_cue_sheet(kept, options)

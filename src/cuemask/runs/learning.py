@@ -24,16 +24,15 @@ from cuemask.learning.training import train as train_network
 from cuemask.learning.unet import network
 from cuemask.media.area import PictureArea
 from cuemask.media.clips import Clip, ClipFiles, open_clips
-from cuemask.media.files import make_folder, sha256
-from cuemask.media.masks import write_rgb
+from cuemask.media.files import sha256
 from cuemask.recipe import Recipe
 from cuemask.report.curves import write_loss_curves
-from cuemask.report.sheet import contact_sheet
-from cuemask.runs.cueing import cue_cells, kept_cues, sheet_indices
+from cuemask.runs.cueing import CUES, kept_cues, write_cue_sheet
 from cuemask.runs.labels import supervisions, told_of_labels
 from cuemask.runs.options import Options, area_of
 from cuemask.runs.predicting import finished, write_masks
 from cuemask.runs.record import RunRecord, told
+from cuemask.runs.reporting import reported_again
 from cuemask.runs.space import Need, require_space, resumable, segment_need, train_need
 from cuemask.runs.whole import missing, missing_masks
 from cuemask.runs.work import WORK, run_folder
@@ -44,8 +43,9 @@ CURVES = "losses.png"
 def segment(inputs: Sequence[str | Path | ClipFiles], options: Options) -> Path:
     """The single-stage setting: learn from unlabelled clips and segment the same clips.
 
-    Writes, for each clip, `out/<clip>/masks/<frame>.png` (0/255, at the source's size), `overlay.mp4` and
-    `sheet.png`; `probability/<frame>.png` on demand; and `out/model.safetensors`, `out/losses.png`, `out/run.json`.
+    Writes, for each clip, `out/<clip>/masks/<frame>.png` (0/255, at the source's size), `overlay.mp4`,
+    `sheet.png` and `cues.png`; `probability/<frame>.png` on demand; and `out/model.safetensors`, `out/losses.png`,
+    `out/run.json`, `out/report.html`.
 
     Returns
     -------
@@ -64,6 +64,7 @@ def segment(inputs: Sequence[str | Path | ClipFiles], options: Options) -> Path:
 def _segment(inputs: Sequence[str | Path | ClipFiles], options: Options) -> None:
     job, record = _opened("segment", inputs, options)
     if record.was_complete:
+        reported_again(options)
         return
     with resumable(job.need, job.clips, options):
         kept = _trained(job, options, record)
@@ -76,7 +77,7 @@ def _segment(inputs: Sequence[str | Path | ClipFiles], options: Options) -> None
 
 
 def train(inputs: Sequence[str | Path | ClipFiles], options: Options) -> Path:
-    """Learn from unlabelled clips: `out/model.safetensors`, `out/losses.png`, `out/run.json`, a sheet a clip.
+    """Learn from unlabelled clips: `out/model.safetensors`, `out/losses.png`, `out/run.json`, `cues.png` a clip.
 
     Returns
     -------
@@ -95,11 +96,11 @@ def train(inputs: Sequence[str | Path | ClipFiles], options: Options) -> Path:
 def _train(inputs: Sequence[str | Path | ClipFiles], options: Options) -> None:
     job, record = _opened("train", inputs, options)
     if record.was_complete:
+        reported_again(options)
         return
     with resumable(job.need, job.clips, options):
         for kept in _trained(job, options, record):
-            rows = [(kept.names[i], cue_cells(kept, i, options)) for i in sheet_indices(len(kept.names))]
-            write_rgb(make_folder(options.out / kept.clip.name) / "sheet.png", contact_sheet(rows))
+            write_cue_sheet(kept, options)
         finished(options, record)
 
 
@@ -138,8 +139,7 @@ def _missing(command: str, clips: Sequence[Clip], options: Options) -> Iterator[
     yield from missing(options.out / name for name in (FILE, CURVES))
     if command == "segment":
         yield from missing_masks(clips, options)
-    else:
-        yield from missing(options.out / clip.name / "sheet.png" for clip in clips)
+    yield from missing(options.out / clip.name / CUES for clip in clips)
 
 
 def _need(command: str, clips: Sequence[Clip], options: Options, model: int, every: int) -> Need:

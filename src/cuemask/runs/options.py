@@ -11,6 +11,7 @@ from cuemask.datasets.dataset import Dataset
 from cuemask.errors import InputError
 from cuemask.media.area import PictureArea, eye_area, fixed_area, picture_area
 from cuemask.media.clips import Clip, Selection
+from cuemask.media.overlay import Style
 from cuemask.media.stereo import Eye
 from cuemask.recipe import DEFAULT, Recipe
 
@@ -59,6 +60,10 @@ class Options:
         with the names of frames; None or 0 nothing.
     overlay
         Whether the video with the masks drawn over it is made.
+    overlay_style
+        How they are drawn there.
+    report
+        Whether `report.html` is made at the end.
     progress
         Wraps every long iteration: (label, items, total or None) gives the items.
     say
@@ -76,6 +81,8 @@ class Options:
     resume: bool = False
     save_probability: bool = False
     overlay: bool = True
+    overlay_style: Style = "fill"
+    report: bool = True
     dataset: Dataset | None = None
     labels: int | Path | None = None
     progress: Progress = silent

@@ -21,13 +21,16 @@ from cuemask.media.clips import Clip, ClipFiles, open_clips
 from cuemask.media.files import make_folder, sha256
 from cuemask.media.frames import Frame
 from cuemask.media.masks import read_mask, write_mask, write_probability, write_rgb
-from cuemask.media.overlay import OverlayWriter, overlay
+from cuemask.media.overlay import OverlayWriter, overlay, with_strip
 from cuemask.report.sheet import Cell, contact_sheet
+from cuemask.report.words import clock
 from cuemask.runs.confidences import FILE, Confidences, Told, told_of
-from cuemask.runs.cueing import cue_cells, sheet_indices
+from cuemask.runs.cueing import CUES, cue_cells, sheet_indices
 from cuemask.runs.models import open_model
 from cuemask.runs.options import Options, area_of
 from cuemask.runs.record import RunRecord, told
+from cuemask.runs.reporting import reported_again, write_report
+from cuemask.runs.shown import SHEET, Shown, sheet_of
 from cuemask.runs.space import predict_need, require_space, resumable
 from cuemask.runs.whole import missing_masks
 from cuemask.runs.work import WORK, remove_work, run_folder
@@ -69,6 +72,7 @@ def _predict(run: Path, inputs: Sequence[str | Path | ClipFiles], options: Optio
     with resumable(need, clips, options):
         record = RunRecord(options.out, facts, resume=options.resume, missing=missing_masks(clips, options))
         if record.was_complete:
+            reported_again(options)
             return
         record.note(device=model.device)
         for clip, area in zip(clips, areas, strict=True):
@@ -79,13 +83,14 @@ def _predict(run: Path, inputs: Sequence[str | Path | ClipFiles], options: Optio
 
 
 def write_masks(model: Predictor, clip: Clip, area: PictureArea, options: Options, kept: KeptClip | None) -> None:
-    """Masks, overlay and sheet of one clip; frames whose files an interrupted run left are not computed again."""
+    """Masks, overlay and sheets of one clip; frames whose files an interrupted run left are not computed again."""
     folder = options.out / clip.name
     masks, probabilities = make_folder(folder / "masks"), folder / "probability"
     if options.save_probability:
         make_folder(probabilities)
     confidences = Confidences(options.out / WORK / clip.name, resume=options.resume, finished=folder / FILE)
-    shown = set(sheet_indices(len(kept.names) if kept else clip.frame_count or 1))
+    shown = Shown(clip.pixel_aspect)
+    with_cues = set(sheet_indices(len(kept.names))) if kept else set[int]()
     rows: list[tuple[str, list[Cell]]] = []
     draws = options.overlay and not clip.sizes_vary  # a video has one size
 
@@ -108,7 +113,7 @@ def write_masks(model: Predictor, clip: Clip, area: PictureArea, options: Option
                 full = full_probability(p, own, height, width)
                 write_probability(probabilities / f"{frame.name}.png", full)
             write_mask(masks / f"{frame.name}.png", mask)
-        return _Finished(overlay(frame.rgb, mask) if draws else None, told)
+        return _Finished(_drawn(frame, mask, told, clip, options) if draws else None, told)
 
     frames = options.progress(f"{clip.name}: masks", clip.frames(), clip.frame_count)
     with OverlayWriter(folder / "overlay.mp4", clip.frame_rate, clip.pixel_aspect) if draws else nullcontext() as video:
@@ -116,11 +121,25 @@ def write_masks(model: Predictor, clip: Clip, area: PictureArea, options: Option
             confidences.tell(result.frame.name, result.finished.told)
             if video is not None and result.finished.drawn is not None:
                 video.write(result.finished.drawn, result.frame.place)
-            if number in shown:
-                rows.append(_sheet_row(result, number, area, model, options, kept))
-    write_rgb(folder / "sheet.png", contact_sheet(rows))
-    doubtful = ", ".join(f"{name} ({value:.2f})" for name, value in confidences.finish(folder / FILE))
+            shown.add(result.frame, result.finished.told, area.of(*result.mask.shape))
+            if kept is not None and number in with_cues:
+                rows.append(_cue_row(result, number, area, model, options, kept))
+    if rows:
+        write_rgb(folder / CUES, contact_sheet(rows))
+    shown.write(folder)
+    write_rgb(folder / SHEET, sheet_of(folder))
+    confidences.finish(folder / FILE)
+    doubtful = ", ".join(f"{one.frame} ({one.confidence:.2f})" for one in shown.least_sure())
     options.say(f"{clip.name}: least sure of {doubtful}; every frame's confidence is in {folder / FILE}")
+
+
+def _drawn(
+    frame: Frame, mask: Bool[np.ndarray, "H W"], told: Told, clip: Clip, options: Options
+) -> UInt8[np.ndarray, "H2 W2 3"]:
+    """A frame of the overlay's video."""
+    time = "" if frame.time_seconds is None else f"   {clock(frame.time_seconds)}"
+    text = f"{clip.name}   {frame.name}{time}   confidence {told.confidence:.2f}"
+    return with_strip(overlay(frame.rgb, mask, style=options.overlay_style), text)
 
 
 def _whole(path: Path, frame: Frame) -> Bool[np.ndarray, "H W"] | None:
@@ -140,21 +159,20 @@ class _Finished(NamedTuple):
     told: Told
 
 
-def _sheet_row(
+def _cue_row(
     result: Segmented[_Finished],
     number: int,
     area: PictureArea,
     model: Predictor,
     options: Options,
-    kept: KeptClip | None,
+    kept: KeptClip,
 ) -> tuple[str, list[Cell]]:
     picture = working_picture(result.frame.rgb, area, model.recipe)
     p = model.working_probability(picture[None])[0]
     inside = working_inside(area, model.recipe)
     p = p if inside is None else p * inside
-    cells = cue_cells(kept, number, options) if kept else [Cell("input", picture)]
-    drawn = overlay(result.frame.rgb, result.mask) if result.finished.drawn is None else result.finished.drawn
-    cells += [Cell("probability", p), Cell("mask", working_picture(drawn, area, model.recipe))]
+    drawn = working_picture(overlay(result.frame.rgb, result.mask), area, model.recipe)
+    cells = [*cue_cells(kept, number, options), Cell("probability", p), Cell("mask", drawn)]
     return result.frame.name, cells
 
 
@@ -162,3 +180,5 @@ def finished(options: Options, record: RunRecord) -> None:
     """Leave the folder of a complete run as its reader wants it."""
     remove_work(options.out)
     record.note(status="complete")
+    if options.report:
+        write_report(options.out)

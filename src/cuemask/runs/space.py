@@ -21,12 +21,14 @@ from cuemask.media.clips import Clip
 from cuemask.recipe import Recipe
 from cuemask.runs.options import Options
 from cuemask.runs.record import is_complete
+from cuemask.runs.shown import LOOKS, STRIP, WIDEST_PX
 from cuemask.runs.work import WORK
 
 log = logging.getLogger(__name__)
 
 # Bytes a pixel of what is compressed, and of a whole sheet.
 MASK, PROBABILITY, OVERLAY, MAP = 0.012, 0.25, 0.06, 0.5
+JPEG = 0.15
 SHEET = 1_400_000
 BLOCK = 4096  # a small file takes a whole one
 PACKS_BETTER = 4  # times, at most, that what is compressed may turn out smaller
@@ -185,14 +187,20 @@ def _training(clips: Sequence[Clip], recipe: Recipe, every: int) -> int:
 
 
 def _results(clips: Sequence[Clip], options: Options, every: int) -> int:
-    """Masks, probabilities, overlays and sheets."""
-    total = 0
+    """Masks, probabilities, overlays, sheets and what the report shows."""
+    total, beside = 0, 2 if options.overlay_style == "side-by-side" else 1
     for clip in clips:
         pixels = clip.height_px * clip.width_px
-        a_frame = _whole_blocks(MASK * pixels) + (int(OVERLAY * pixels) if options.overlay else 0)
+        a_frame = _whole_blocks(MASK * pixels) + (int(beside * OVERLAY * pixels) if options.overlay else 0)
         a_frame += _whole_blocks(PROBABILITY * pixels) if options.save_probability else 0
-        total += _frames(clip, every) * a_frame + SHEET
+        total += _frames(clip, every) * a_frame + SHEET + _shown(clip, every)
     return total
+
+
+def _shown(clip: Clip, every: int) -> int:
+    """Small pictures of the few frames that are shown, and the page that holds them again."""
+    a_picture = _whole_blocks(JPEG * min(clip.height_px * clip.width_px, WIDEST_PX * WIDEST_PX))
+    return 2 * min(_frames(clip, every), LOOKS + STRIP) * a_picture
 
 
 def _frames(clip: Clip, every: int) -> int:

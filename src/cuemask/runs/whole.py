@@ -9,6 +9,7 @@ from pathlib import Path
 from cuemask.media.clips import Clip
 from cuemask.runs.confidences import FILE as CONFIDENCES
 from cuemask.runs.options import Options
+from cuemask.runs.shown import shown_files
 
 
 def missing_masks(clips: Sequence[Clip], options: Options) -> Iterator[Path]:
@@ -17,6 +18,7 @@ def missing_masks(clips: Sequence[Clip], options: Options) -> Iterator[Path]:
         folder = options.out / clip.name
         files = [CONFIDENCES, "sheet.png", *(["overlay.mp4"] if options.overlay and not clip.sizes_vary else [])]
         yield from missing(folder / name for name in files)
+        yield from missing(shown_files(folder))
         names = _names(folder / CONFIDENCES)
         for kind in ("masks", "probability") if options.save_probability else ("masks",):
             yield from _missing_pictures(folder / kind, names)
@@ -26,7 +28,7 @@ def missing_maps(clips: Sequence[Clip], kinds: Collection[str], options: Options
     """What `runs.cueing.anchors` made, a folder for each of `kinds`, and is gone from one of them."""
     for clip in clips:
         folder = options.out / clip.name
-        yield from missing(folder / name for name in ("location.png", "sheet.png"))
+        yield from missing(folder / name for name in ("location.png", "cues.png"))
         names = set[str]().union(*(_stems(folder / kind) for kind in kinds))
         for kind in kinds:
             yield from _missing_pictures(folder / kind, names or {"000000"})

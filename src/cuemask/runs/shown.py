@@ -1,0 +1,226 @@
+"""The few frames of a clip that report and sheet show, kept as small JPEG while its masks are made.
+
+They are chosen as the frames stream by, from a clip of unknown length, in memory that does not grow with it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, fields
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+from jaxtyping import UInt8
+
+from cuemask.errors import PictureError
+from cuemask.media.area import PictureArea
+from cuemask.media.files import make_folder, write_bytes
+from cuemask.media.frames import Frame
+from cuemask.media.masks import read_mask
+from cuemask.media.overlay import overlay
+from cuemask.media.pictures import read_picture
+from cuemask.report.sheet import people_sheet
+from cuemask.report.stretches import Stretches, apart, evenly
+from cuemask.report.words import clock, percent
+from cuemask.runs.confidences import Told
+
+FOLDER, TABLE, SHEET = "shown", "shown.json", "sheet.png"
+LOOKS = 8  # frames to look at
+NAMED = 5  # of them, at the end of a run
+STRIP = 24  # frames of the strip over the clip
+WIDEST_PX = 800
+_QUALITY = 82
+_STRETCHES = 64
+_SHEET_ROWS = 3  # spread over the clip, and as many of the least sure
+_SHEET_PX = 280
+
+
+@dataclass(frozen=True)
+class ShownFrame:
+    """A frame that people are shown.
+
+    Attributes
+    ----------
+    frame
+        Its name.
+    number
+        Its place among the frames with a mask, from 0.
+    seconds
+        Its time in the source; None of pictures.
+    confidence, share
+        As `confidences.Told`.
+    area
+        Top, left, height and width in pixels of what its picture shows of the frame: the endoscope's picture.
+    look
+        Its rank among the frames that most deserve a look, from 1; 0 if it is none of them.
+    in_strip
+        Whether it is one of those spread over the clip.
+    """
+
+    frame: str
+    number: int
+    seconds: float | None
+    confidence: float
+    share: float
+    area: tuple[int, int, int, int]
+    look: int = 0
+    in_strip: bool = False
+
+
+@dataclass(eq=False)
+class _Kept:
+    frame: ShownFrame
+    jpeg: bytes = b""
+
+
+@dataclass(frozen=True)
+class _Stretch:
+    """Of a stretch of frames the first, and the one that is least sure."""
+
+    first: _Kept
+    worst: _Kept
+
+    def merged(self, later: _Stretch) -> _Stretch:
+        is_lower = later.worst.frame.confidence < self.worst.frame.confidence
+        return _Stretch(self.first, later.worst if is_lower else self.worst)
+
+
+class Shown:
+    """Chooses among the frames of one clip, told in their order.
+
+    Parameters
+    ----------
+    pixel_aspect
+        Width of a pixel over its height: the JPEG's pixels are square.
+    """
+
+    def __init__(self, pixel_aspect: Fraction = Fraction(1)) -> None:
+        self._aspect = float(pixel_aspect)
+        self._stretches = Stretches(_STRETCHES, _Stretch.merged)
+        self._count = 0
+
+    def add(self, frame: Frame, told: Told, area: PictureArea) -> None:
+        """Take in the next frame; its picture is kept only while it may be shown."""
+        one = _Kept(ShownFrame(frame.name, self._count, frame.time_seconds, *told, _place(area)))
+        self._count += 1
+        self._stretches.add(_Stretch(one, one))
+        last = self._stretches.items[-1]
+        if one is last.first or one is last.worst:
+            one.jpeg = _encoded(_fitted(area.crop(frame.rgb), WIDEST_PX, self._aspect))
+
+    def least_sure(self, count: int = NAMED) -> list[ShownFrame]:
+        """The frames that most deserve a look, apart in time, the least sure first."""
+        worst = [stretch.worst.frame for stretch in self._stretches.items]
+        chosen = apart([w.number for w in worst], [w.confidence for w in worst], count, self._count)
+        return [worst[index] for index in chosen]
+
+    def write(self, folder: Path) -> None:
+        """Write `shown/<frame>.jpg` and, last, `shown.json` into the clip's folder.
+
+        Raises
+        ------
+        OutputError
+            If they cannot be written.
+        """
+        stretches = self._stretches.items
+        ranks = {frame.number: rank for rank, frame in enumerate(self.least_sure(LOOKS), 1)}
+        strip = {stretches[index].first.frame.number for index in evenly(STRIP, len(stretches))}
+        kept = {one.frame.number: one for stretch in stretches for one in (stretch.first, stretch.worst)}
+        table: list[dict[str, Any]] = []
+        place = make_folder(folder / FOLDER)
+        for number in sorted(ranks.keys() | strip):
+            one = kept[number]
+            write_bytes(place / f"{one.frame.frame}.jpg", one.jpeg)
+            table.append(asdict(one.frame) | {"look": ranks.get(number, 0), "in_strip": number in strip})
+        write_bytes(folder / TABLE, (json.dumps(table, indent=1) + "\n").encode())
+
+
+def read_shown(folder: Path) -> list[ShownFrame]:
+    """What `Shown.write` told of the clip in `folder`, in the clip's order; nothing where that is gone or damaged."""
+    try:
+        rows = json.loads((folder / TABLE).read_text(encoding="utf-8"))
+        names = {field.name for field in fields(ShownFrame)}
+        return [ShownFrame(**row | {"area": tuple(row["area"])}) for row in rows if row.keys() == names]
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
+        return []
+
+
+def shown_files(folder: Path) -> Iterator[Path]:
+    """The files that `Shown.write` made in `folder`, as far as that can be known."""
+    yield folder / TABLE
+    yield from (folder / FOLDER / f"{shown.frame}.jpg" for shown in read_shown(folder))
+
+
+class Picture(NamedTuple):
+    """JPEG of a shown frame, and of the same with its mask's outline; empty where one cannot be read."""
+
+    plain: bytes
+    outlined: bytes
+    height_px: int
+    width_px: int
+
+
+def picture_of(folder: Path, shown: ShownFrame, widest_px: int) -> Picture:
+    """A shown frame of the clip in `folder`, at most `widest_px` wide and high."""
+    rgb, drawn = _read(folder, shown, widest_px)
+    if rgb is None:
+        return Picture(b"", b"", 0, 0)
+    return Picture(_encoded(rgb), b"" if drawn is None else _encoded(drawn), *rgb.shape[:2])
+
+
+def sheet_of(folder: Path) -> UInt8[np.ndarray, "H W 3"]:
+    """The sheet for people, of what `Shown.write` left in `folder`: some frames of the clip and the least sure ones."""
+    shown = read_shown(folder)
+    spread = [one for one in shown if one.in_strip]
+    chosen = {spread[index].number for index in evenly(_SHEET_ROWS, len(spread))}
+    rows: list[tuple[list[str], list[UInt8[np.ndarray, "h w 3"]]]] = []
+    for one in shown:
+        if one.number in chosen or 0 < one.look <= _SHEET_ROWS:
+            rgb, drawn = _read(folder, one, _SHEET_PX)
+            if rgb is not None and drawn is not None:
+                rows.append((_lines(one), [rgb, drawn]))
+    return people_sheet(rows)
+
+
+def _lines(shown: ShownFrame) -> list[str]:
+    time = [] if shown.seconds is None else [clock(shown.seconds)]
+    rank = [f"least sure: {shown.look}"] if shown.look else []
+    return [shown.frame, *time, f"confidence {shown.confidence:.2f}", f"{percent(shown.share)} covered", *rank]
+
+
+def _read(
+    folder: Path, shown: ShownFrame, widest_px: int
+) -> tuple[UInt8[np.ndarray, "h w 3"] | None, UInt8[np.ndarray, "h w 3"] | None]:
+    """A shown frame, bare and with the outline of its mask; None for what is gone or damaged."""
+    try:
+        rgb = _fitted(read_picture(folder / FOLDER / f"{shown.frame}.jpg"), widest_px)
+    except PictureError:
+        return None, None
+    try:
+        mask = read_mask(folder / "masks" / f"{shown.frame}.png")
+    except PictureError:
+        return rgb, None
+    top, left, height, width = shown.area
+    small = cv2.resize(mask[top : top + height, left : left + width], rgb.shape[1::-1], interpolation=cv2.INTER_AREA)
+    return rgb, overlay(rgb, small > 127)
+
+
+def _place(area: PictureArea) -> tuple[int, int, int, int]:
+    return area.top, area.left, area.height_px, area.width_px
+
+
+def _fitted(rgb: UInt8[np.ndarray, "H W 3"], widest_px: int, aspect: float = 1.0) -> UInt8[np.ndarray, "h w 3"]:
+    """The picture with square pixels, at most so wide and high; never enlarged."""
+    height, width = rgb.shape[0], rgb.shape[1] * aspect
+    scale = min(1.0, widest_px / max(width, height))
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)
+
+
+def _encoded(rgb: UInt8[np.ndarray, "H W 3"]) -> bytes:
+    settings = [cv2.IMWRITE_JPEG_QUALITY, _QUALITY]
+    return cv2.imencode(".jpg", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), settings)[1].tobytes()
