@@ -77,10 +77,11 @@ def _found(run: Path, clips: list[str]) -> Iterator[Truth]:
 def _of_csv(path: Path, name: str, clip: str) -> Truth | None:
     if not is_table_of(path, _COLUMNS):
         return None
-    sums, count, iou = dict[FigureName, float].fromkeys(_FIGURES, 0.0), 0, dict[tuple[str, str], float]()
+    sums: dict[FigureName, float] = dict.fromkeys(_FIGURES, 0.0)
+    count, iou = 0, dict[tuple[str, str], float]()
     with path.open(encoding="utf-8", newline="") as file:
         rows = csv.DictReader(file)
-        known = [figure for figure in _FIGURES if figure in (rows.fieldnames or ())]
+        known: list[FigureName] = [figure for figure in _FIGURES if figure in (rows.fieldnames or ())]
         for row in rows:
             if row.get("counted", "1") != "1":
                 continue
