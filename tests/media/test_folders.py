@@ -75,7 +75,7 @@ def test_a_file_that_is_not_ours_is_not_replaced(tmp_path: Path) -> None:
         ('{"cuemask": "0.1.0", "command": ""}', True),
         ('{"cuemask": "0.1.0"}', False),
         ("{}", False),
-        ("[]", False),
+        ("[]", None),
         ("{", None),
         ("[" * 5000, None),
         ("\xff", None),
