@@ -120,7 +120,10 @@ def files_in(folder: Path) -> Iterator[Path]:
 
 
 def tells_of_us(path: Path, key: str) -> bool | None:
-    """Whether `path` is JSON of ours that tells of `key`: `{"cuemask": VERSION, key: ...}`; None if damaged or no mapping."""
+    """Whether `path` is JSON of ours that tells of `key`: `{"cuemask": VERSION, key: ...}`.
+
+    None if it is damaged or no mapping.
+    """
     if not path.is_file():
         return False
     try:
