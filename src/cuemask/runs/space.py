@@ -62,7 +62,8 @@ NeedOf = Callable[[int], Need]
 def segment_need(clips: Sequence[Clip], options: Options, model: int, *, every: int = 1) -> Need:
     """The need of `cuemask segment`; `model` is the size of its weights in bytes."""
     kept, training = _kept(clips, options.recipe, every), _training(clips, options.recipe, every)
-    results, checkpoint = _results(clips, options, every), _checkpoint(options.recipe, model)
+    results = _results(clips, options, every) + SHEET * len(clips)  # and a sheet of cues
+    checkpoint = _checkpoint(options.recipe, model)
 
     def peak(results: int) -> int:
         # A checkpoint is written beside its predecessor; what only training reads is removed before prediction.
