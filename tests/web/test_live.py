@@ -85,7 +85,7 @@ def test_the_video_is_jpegs_of_the_newest_frame_with_its_mask(ask, screen):
     number, picture = part(answer)
     assert number == 2
     assert picture.shape == (60, 80, 3)
-    assert np.abs(picture[30, 40].astype(int) - (120, 126, 24)).max() < 25, "the mask is not drawn"
+    assert np.abs(picture[30, 40].astype(int) - (160, 68, 83)).max() < 25, "the mask is not drawn"
     assert np.abs(picture[5, 5].astype(int) - (200, 40, 40)).max() < 25
     screen.show(np.zeros_like(RGB), MASK)
     number, picture = part(answer)

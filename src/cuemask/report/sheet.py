@@ -51,7 +51,7 @@ def contact_sheet(rows: Sequence[tuple[str, Sequence[Cell]]]) -> UInt8[np.ndarra
 
 
 def people_sheet(
-    rows: Sequence[tuple[Sequence[str], Sequence[UInt8[np.ndarray, "h w 3"]]]],
+    rows: Sequence[tuple[Sequence[str], Sequence[UInt8[np.ndarray, "_ _ 3"]]]],
 ) -> UInt8[np.ndarray, "H W 3"]:
     """Rows of two pictures each, a frame and the same with its outline, beside what is told of them.
 
