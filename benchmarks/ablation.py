@@ -21,7 +21,9 @@ from benchmarks.machine import machine
 from cuemask.media.files import make_folder, write_bytes
 from cuemask.recipe import DEFAULT, Recipe, load_recipe
 
-_DIFFUSES = ("losses.foreground_weight=0.3", "losses.background_weight=0.3")
+
+def _diffusing(weight: float) -> tuple[str, ...]:
+    return f"losses.foreground_weight={weight}", f"losses.background_weight={weight}"
 
 
 def _using(*, less: str = "", more: str = "") -> str:
@@ -42,9 +44,12 @@ CHANGES: dict[str, tuple[str, ...]] = {
     "+ steps": ("training.steps=300",),
     "+ motion": (_using(more="motion"),),
     "+ objectness": (_using(more="objectness"),),
-    "+ diffusion, resnet18": ("features.extractor=resnet18", "features.weights={weights}", *_DIFFUSES),
-    "+ diffusion, drawn": ("features.extractor=drawn", *_DIFFUSES),
-    "+ diffusion, texture": ("features.extractor=texture", *_DIFFUSES),
+    "- diffusion": _diffusing(0),
+    "diffusion of weight 0.3": _diffusing(0.3),
+    "diffusion to open pixels": ("losses.diffuse_to=open",),
+    "diffusion in all clips": ("losses.diffuse_in=all",),
+    "diffusion of resnet18": ("features.extractor=resnet18", "features.weights={weights}"),
+    "diffusion of texture": ("features.extractor=texture",),
 }
 
 

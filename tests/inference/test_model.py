@@ -96,6 +96,7 @@ def test_models_of_before_load_with_the_wiring_that_they_were_trained_with(archi
         ("training", "pasted"),
         ("training", "averaging"),
         ("losses", "diffuse_to"),
+        ("losses", "diffuse_in"),
         ("cues", "least_shape"),
         ("cues", "shape_weight"),
         ("anchors", "positive_power"),

@@ -13,24 +13,32 @@ from cuemask.media.clips import open_clips
 from cuemask.phantom import PhantomScene, write_phantom
 from cuemask.recipe import load_recipe
 
-RECIPE = load_recipe(
-    "default",
-    [
-        "input.height_px=48",
-        "input.width_px=64",
-        "network.start=chance",
-        "network.width=4",
-        "network.depth=2",
-        "training.steps=2",
-        "training.precision=float32",
-    ],
+SMALLEST = (
+    "input.height_px=48",
+    "input.width_px=64",
+    "network.start=chance",
+    "network.width=4",
+    "network.depth=2",
+    "training.steps=2",
+    "training.precision=float32",
 )
+
+
+def diffusing(weight, *settings):
+    weights = (f"losses.{region}_weight={weight}" for region in ("foreground", "background"))
+    return load_recipe("default", [*SMALLEST, *weights, *settings])
+
+
+RECIPE = diffusing(0)
 
 
 @pytest.fixture(scope="module")
 def kept(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("kept")
-    files = write_phantom(folder / "phantom", 20, PhantomScene(seed=1, height_px=96, width_px=128))
+    return kept_phantom(tmp_path_factory.mktemp("kept"), PhantomScene(seed=1, height_px=96, width_px=128))
+
+
+def kept_phantom(folder, scene):
+    files = write_phantom(folder / "phantom", 20, scene)
     (clip,) = open_clips([files.video])
     return keep_clip(clip, PictureArea(0, 0, 96, 128, None), RECIPE, folder, 0, clip.frames())
 
@@ -72,6 +80,28 @@ def test_what_was_kept_of_other_frames_is_not_taken_for_these(kept, tmp_path):
     keep_for_training(kept, RECIPE, Texture(), tmp_path, range(20))
     clip = keep_for_training(kept, RECIPE, Texture(), tmp_path, [4, 7], np.array([4, 7]))
     assert clip.anchors[7] == pytest.approx(np.stack(kept.anchors(7, RECIPE)), abs=1e-3)
+
+
+@pytest.fixture(scope="module")
+def without_tool(tmp_path_factory):
+    return kept_phantom(tmp_path_factory.mktemp("without"), PhantomScene(seed=1, height_px=96, width_px=128, tools=0))
+
+
+@pytest.mark.parametrize(
+    ("clip", "where", "diffused"),
+    [("kept", "shaped", True), ("without_tool", "shaped", False), ("without_tool", "all", True)],
+)
+def test_diffusion_passes_over_clips_of_which_shape_knows_nothing(request, tmp_path, clip, where, diffused):
+    source, nets = request.getfixturevalue(clip), []
+    for weight in (0, 0.3):
+        folder = tmp_path / str(weight)
+        folder.mkdir()
+        recipe = diffusing(weight, f"losses.diffuse_in={where}")
+        training = keep_for_training(source, recipe, Texture(), folder, range(20))
+        nets.append(train([training], recipe, folder / "c.pt", seed=3)[0].state_dict())
+    assert np.any(training.features[7]) == diffused
+    assert training.features[7].shape == Texture()(source.rgb[7]).shape
+    assert all(np.array_equal(nets[0][name], nets[1][name]) for name in nets[0]) != diffused
 
 
 def test_what_was_kept_is_removed(kept, tmp_path):

@@ -114,6 +114,8 @@ def _losses(terms: LossesRecipe) -> str:
         parts = [parts[0], "no diffusion"]
     elif terms.diffuse_to != "all":
         parts.append("diffusing to open pixels only")
+    if terms.diffuses and terms.diffuse_in != "all":
+        parts.append("no diffusion in clips where shape sees nothing")
     if terms.label_weight != 1:
         parts.append(f"true masks weigh {terms.label_weight:g}")
     return ", ".join(parts)

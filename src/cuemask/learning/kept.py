@@ -30,7 +30,8 @@ class TrainingClip:
     anchors
         float16, (2, H, W): positive, negative.
     features
-        float16, (D, h, w), on a grid that covers the whole picture.
+        float16, (D, h, w), on a grid that covers the whole picture; 0 in a clip that `losses.diffuse_in` leaves out,
+        whose diffusion losses then are constants.
     inside
         Float32, (H, W), 1 where the endoscope's picture is.
     labelled
@@ -107,13 +108,15 @@ def _write(
 
     def with_features(item: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         rgb, anchors = item
-        features = extract(rgb)
+        features = np.zeros_like(first) if passed_over else extract(rgb)
         # The largest half is 65,504; scaling a frame's features changes no cosine.
         return anchors, features / max(float(np.abs(features).max()) / 1000, 1.0)
 
+    say = 1.0
     if len(supervision.labelled(kept)) < len(kept.names):
-        kept.clipwide(recipe)  # once, before the threads ask for it
+        say = kept.clipwide(recipe).shape_say  # once, before the threads ask for it
     first = extract(kept.rgb[0])
+    passed_over = recipe.losses.diffuse_in == "shaped" and say == 0
     shape = (2, recipe.input.height_px, recipe.input.width_px)
     with (
         RecordWriter(features_path, first.shape, np.float16) as features_file,
