@@ -64,6 +64,9 @@ class Options:
         How they are drawn there.
     report
         Whether `report.html` is made at the end.
+    blank_outside
+        Whether frames filmed outside the body are blanked in overlay, sheet and report; they are then looked for
+        whatever the recipe says.
     progress
         Wraps every long iteration: (label, items, total or None) gives the items.
     say
@@ -83,6 +86,7 @@ class Options:
     overlay: bool = True
     overlay_style: Style = "fill"
     report: bool = True
+    blank_outside: bool = False
     dataset: Dataset | None = None
     labels: int | Path | None = None
     progress: Progress = silent
