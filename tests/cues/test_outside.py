@@ -81,7 +81,7 @@ def test_what_lies_around_the_picture_does_not_count(within: list[np.ndarray]) -
 
 
 def test_a_black_picture_has_no_look() -> None:
-    assert look_of(np.zeros((*SIZE, 3), np.uint8), None) == Look(0, 0, 0, 0, 0)
+    assert look_of(np.zeros((*SIZE, 3), np.uint8), None) == Look(0, 0, 0, 0, 0, 0, 0)
 
 
 def test_frames_that_follow_each_other_are_one_stretch() -> None:
@@ -90,3 +90,15 @@ def test_frames_that_follow_each_other_are_one_stretch() -> None:
         rgb = np.zeros((1, 1, 3), np.uint8)
         found.add(Frame(f"f{index}", 2 * index, index / 10, rgb), is_outside=is_outside)
     assert found.items == [Stretch("f1", "f2", 2, 4, 2, 0.1, 0.2), Stretch("f4", "f4", 8, 8, 1, 0.4, 0.4)]
+
+
+def test_a_trocars_wall_is_outside_though_tissue_shows_through_its_end(
+    judge: Outside, within: list[np.ndarray]
+) -> None:
+    y, x = np.mgrid[: SIZE[0], : SIZE[1]]
+    far = np.hypot(y - 40, x - 56)
+    wall = np.where((far < 22)[..., None], within[0], plain((120, 122, 126)))
+    assert look_of(wall, None).tissue > judge.least
+    assert judge.holds(wall, None)
+    unlit = np.where((far < 22)[..., None], within[0], plain((6, 6, 6)))  # only the middle is lit
+    assert not judge.holds(unlit, None)

@@ -26,8 +26,10 @@ _RED, _WARM = 0.15, 0.25  # red over the next channel, red over blue; shares of 
 _USUAL = 0.4  # share of tissue that the usual frame of a clip has to show
 _LEAST = 0.03  # share of tissue, in the usual one of the clip, below which a frame may be outside
 _REDDER = 0.05  # from which on grey is tissue, be it pale
-# Grey, of no lower tint, that has less contrast and a tint that spreads more, is smoke before tissue.
-_HAZE_TINT, _HAZE_CONTRAST, _HAZE_SPREAD = -0.2, 0.3, 0.035
+# Grey, of no lower tint, that has less contrast and whose tint spreads more, also in levels, is smoke before tissue.
+_HAZE_TINT, _HAZE_CONTRAST, _HAZE_SPREAD, _HAZE_LEVELS = -0.2, 0.3, 0.03, 5.0
+# A trocar's end lies in the middle: where all around it is lit wall, tissue seen through it does not count.
+_END, _WALL_LIT = 0.3, 0.8  # its radius, of the picture's height; share of the wall that is lit
 
 
 class Look(NamedTuple):
@@ -37,16 +39,22 @@ class Look(NamedTuple):
     ----------
     tissue
         Share of the picture with the colour of tissue: red, or yellow as fat is.
+    lit
+        Share of the picture that is.
     coldest, redder, reddest
         Tints of the lit pixels: 5, 90 and 95 % of them have less.
+    levels
+        Between the first and last of these in what tint is a share of, 0 to 255.
     contrast
         Deviation of their lightness over its mean.
     """
 
     tissue: float
+    lit: float
     coldest: float
     redder: float
     reddest: float
+    levels: float
     contrast: float
 
 
@@ -66,7 +74,13 @@ class Outside:
         """Whether a picture was filmed outside; sizes as of `look_of`."""
         if self.least == 0:
             return False
-        look = look_of(rgb, inside)
+        whole = look_of(rgb, inside)
+        if self._is_bare(whole):
+            return True
+        around = look_of(rgb, _around(rgb.shape[0], rgb.shape[1], inside))
+        return around.lit > _WALL_LIT and self._is_bare(around)
+
+    def _is_bare(self, look: Look) -> bool:
         return look.tissue < self.least and look.redder < _REDDER and not _is_hazy(look)
 
 
@@ -95,18 +109,27 @@ def look_of(rgb: UInt8[np.ndarray, "H W 3"], inside: Bool[np.ndarray, "H W"] | N
     brightest = np.maximum(np.maximum(red, green), blue)
     lit = seen & (brightest >= _LIT)
     if not lit.any():
-        return Look(0.0, 0.0, 0.0, 0.0, 0.0)
-    tint = ((red - np.maximum(green, blue)) / np.maximum(brightest, 1))[lit]
-    warmth = ((red - blue) / np.maximum(brightest, 1))[lit]
-    tissue = np.count_nonzero((tint >= 0) & ((tint > _RED) | (warmth > _WARM))) / np.count_nonzero(seen)
-    lightness = brightest[lit]
+        return Look(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+    lightness, more = brightest[lit], (red - np.maximum(green, blue))[lit]
+    tint, warmth = more / lightness, (red - blue)[lit] / lightness
+    tissue = int(np.count_nonzero((tint >= 0) & ((tint > _RED) | (warmth > _WARM))))
+    pixels = int(np.count_nonzero(seen))
     coldest, redder, reddest = (float(value) for value in np.quantile(tint, (0.05, 0.9, 0.95)))
-    return Look(float(tissue), coldest, redder, reddest, float(lightness.std() / lightness.mean()))
+    low, high = (float(value) for value in np.quantile(more, (0.05, 0.95)))
+    contrast = float(lightness.std() / lightness.mean())
+    return Look(tissue / pixels, lightness.size / pixels, coldest, redder, reddest, high - low, contrast)
 
 
 def _is_hazy(look: Look) -> bool:
-    spread = look.reddest - look.coldest
-    return look.coldest > _HAZE_TINT and look.contrast < _HAZE_CONTRAST and spread > _HAZE_SPREAD
+    is_grey = look.coldest > _HAZE_TINT and look.contrast < _HAZE_CONTRAST
+    return is_grey and look.reddest - look.coldest > _HAZE_SPREAD and look.levels > _HAZE_LEVELS
+
+
+def _around(height: int, width: int, inside: Bool[np.ndarray, "H W"] | None) -> Bool[np.ndarray, "H W"]:
+    """All of the picture but its middle."""
+    y, x = np.ogrid[:height, :width]
+    outer = np.hypot(y - height / 2, x - width / 2) > _END * height
+    return outer if inside is None else outer & inside
 
 
 @dataclass(frozen=True)
