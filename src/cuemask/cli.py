@@ -211,6 +211,12 @@ _blank_outside = click.option(
     help="Blank frames that look filmed outside the body in overlay, sheet and report. Some are missed, and masks, "
     "models and sources are as before: no de-identification to rely on.",
 )
+_blank_text = click.option(
+    "--blank-text",
+    is_flag=True,
+    help="Blank text that is found over the picture, and all around the picture, in overlay, sheet and report. Some is "
+    "missed: no de-identification to rely on.",
+)
 _report = click.option("--report/--no-report", default=True, help="Make report.html at the end [yes].")
 
 
@@ -225,6 +231,7 @@ _report = click.option("--report/--no-report", default=True, help="Make report.h
 @_overlay_style
 @_report
 @_blank_outside
+@_blank_text
 def segment(inputs: tuple[str, ...], quiet: bool, **flags: Any) -> None:
     """Learn from unlabelled video and mask the instruments in it.
 
@@ -264,6 +271,7 @@ def train(inputs: tuple[str, ...], quiet: bool, **flags: Any) -> None:
 @_overlay_style
 @_report
 @_blank_outside
+@_blank_text
 def predict(run: Path, inputs: tuple[str, ...], quiet: bool, **flags: Any) -> None:
     """Mask the instruments in new video with a model trained or exported before, or with none.
 
@@ -750,6 +758,7 @@ def _options(
     overlay_style: Literal["outline", "fill", "side-by-side"] = "fill",
     report: bool = True,
     blank_outside: bool = False,
+    blank_text: bool = False,
     labels: int | Path | None = None,
 ) -> Options:
     from cuemask.media.frames import Selection
@@ -771,6 +780,7 @@ def _options(
         overlay_style=overlay_style,
         report=report,
         blank_outside=blank_outside,
+        blank_text=blank_text,
         dataset=dataset,
         labels=labels,
         progress=silent if quiet else _progress,

@@ -134,3 +134,33 @@ def test_a_frame_with_a_true_mask_is_kept_wherever_it_was_filmed(clip: Path, tmp
 @pytest.mark.parametrize("damaged", [None, [], {"op": [{"first": 1}]}, {"op": ["x"]}, {"op": 3}])
 def test_a_damaged_list_makes_no_rows(damaged: object) -> None:
     assert outside_rows(damaged) == []
+
+
+@pytest.fixture(scope="module")
+def captioned(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Fourteen pictures with the same words over them."""
+    folder = tmp_path_factory.mktemp("captioned") / "op"
+    folder.mkdir()
+    scene = PhantomScene(seed=2, height_px=192, width_px=256, camera_motion=2.0)
+    for t in range(14):
+        rgb = scene.frame(30 * t).rgb.copy()
+        cv2.putText(rgb, "DOE JOHN", (70, 100), cv2.FONT_HERSHEY_SIMPLEX, 0.6, (255, 255, 255), 2)
+        cv2.imwrite(str(folder / f"{t:06d}.png"), rgb[..., ::-1])
+    return folder
+
+
+def test_text_over_the_picture_is_never_masked_and_blanked_on_demand(captioned: Path, tmp_path: Path) -> None:
+    said: list[str] = []
+    options = Options(tmp_path / "out", blank_text=True, report=False, say=said.append)
+    out = predict(Path("drawn"), [captioned], options)
+    ((top, left, height, width),) = json.loads((out / "run.json").read_text())["text"]["op"]
+    assert "op: 1 line of text found over the picture" in " ".join(said)
+    line = np.s_[top : top + height, left : left + width]
+    for mask in (out / "op" / "masks").iterdir():
+        assert not cv2.imread(str(mask), cv2.IMREAD_GRAYSCALE)[line].any()
+    video = cv2.VideoCapture(str(out / "op" / "overlay.mp4"))
+    inner = np.s_[top + 4 : top + height - 4, left + 4 : left + width - 4]
+    for _ in range(14):
+        assert np.abs(video.read()[1][inner].astype(int) - 40).max() < 30  # letters have 215 more
+    for shown in (out / "op" / "shown").iterdir():
+        assert np.abs(cv2.imread(str(shown))[inner].astype(int) - 40).max() < 30

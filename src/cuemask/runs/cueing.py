@@ -18,7 +18,7 @@ from cuemask.media.threads import in_threads
 from cuemask.recipe import Recipe
 from cuemask.report.sheet import Cell, contact_sheet
 from cuemask.runs.options import Options, area_of
-from cuemask.runs.outside import told_of_outside
+from cuemask.runs.outside import told_of_outside, told_of_text
 from cuemask.runs.record import RunRecord, told
 from cuemask.runs.space import anchors_need, require_space, resumable
 from cuemask.runs.whole import missing_maps
@@ -62,6 +62,7 @@ def _anchors(inputs: Sequence[str | Path | ClipFiles], options: Options) -> None
             with record.stage("cues"):
                 kept = kept_cues(clip, area, options)
             record.note_outside(clip.name, kept.outside)
+            record.note_text(clip.name, area)
             with record.stage("pictures"):
                 _write_pictures(kept, options)
         record.note_lost(clips)
@@ -80,6 +81,8 @@ def kept_cues(clip: Clip, area: PictureArea, options: Options, labelled: Abstrac
         If the clip cannot be read or the folder cannot be written.
     """
     folder = make_folder(options.out / WORK / clip.name)
+    if area.text:
+        options.say(told_of_text(clip.name, area))
     kept = kept_before(folder, clip, area, options.recipe, options.seed)
     if kept is None:
         frames = options.progress(f"{clip.name}: cues", clip.frames(), clip.frame_count)

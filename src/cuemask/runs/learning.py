@@ -165,6 +165,7 @@ def _trained(job: _Job, options: Options, record: RunRecord) -> list[KeptClip]:
     record.note_lost(job.clips)
     for k in kept:
         record.note_outside(k.clip.name, k.outside)
+        record.note_text(k.clip.name, k.area)
     record.note(clips=[{"clip": k.clip.name, "frames": len(k.names), **_area(k.area)} for k in kept])
     if max(len(k.names) for k in kept) < 2:
         raise TrainingError(

@@ -1,4 +1,4 @@
-"""Frames filmed outside the body, as a run finds, tells and blanks them."""
+"""Frames filmed outside the body, and text over the picture, as a run finds and tells them."""
 
 from __future__ import annotations
 
@@ -71,10 +71,9 @@ class Finder:
 
 def sought(options: Options) -> Options:
     """The options, with a recipe that finds what is to be blanked."""
-    if not options.blank_outside:
-        return options
-    recipe = options.recipe
-    return replace(options, recipe=replace(recipe, input=replace(recipe.input, outside="found")))
+    found = {"outside": options.blank_outside, "text": options.blank_text}
+    wanted = replace(options.recipe.input, **{name: "found" for name, is_wanted in found.items() if is_wanted})
+    return replace(options, recipe=replace(options.recipe, input=wanted))
 
 
 def told_of_outside(clip: str, stretches: Sequence[Stretch]) -> str:
@@ -86,6 +85,15 @@ def told_of_outside(clip: str, stretches: Sequence[Stretch]) -> str:
     return (
         f"{clip}: {counted(frames, 'frame')} {verb} filmed {OUTSIDE}, left out of learning and masked empty: "
         f"{named}{more}; all are listed in run.json"
+    )
+
+
+def told_of_text(clip: str, area: PictureArea) -> str:
+    """A line on the text that was found over a clip's picture."""
+    boxes = ", ".join(str(list(box)) for box in area.text[:_NAMED])
+    return (
+        f"{clip}: {counted(len(area.text), 'line')} of text found over the picture, taken as no part of it (top, left, "
+        f"height, width: {boxes}); all are listed in run.json"
     )
 
 

@@ -23,13 +23,14 @@ from cuemask.media.files import make_folder, sha256
 from cuemask.media.frames import Frame
 from cuemask.media.masks import read_mask, write_mask, write_probability, write_rgb
 from cuemask.media.overlay import OverlayWriter, blanked, overlay, with_strip
+from cuemask.media.text import text_blanked
 from cuemask.report.sheet import Cell, contact_sheet
 from cuemask.report.words import clock
 from cuemask.runs.confidences import FILE, NOTHING, Confidences, Told, told_of
 from cuemask.runs.cueing import CUES, cue_cells, sheet_indices
 from cuemask.runs.models import open_model
 from cuemask.runs.options import Options, area_of
-from cuemask.runs.outside import Finder, sought, told_of_outside
+from cuemask.runs.outside import Finder, sought, told_of_outside, told_of_text
 from cuemask.runs.record import RunRecord, told
 from cuemask.runs.reporting import reported_again, write_report
 from cuemask.runs.shown import OUTSIDE, SHEET, Shown, sheet_of
@@ -78,6 +79,9 @@ def _predict(run: Path, inputs: Sequence[str | Path | ClipFiles], options: Optio
             return
         record.note(device=model.device)
         for clip, area in zip(clips, areas, strict=True):
+            if area.text:
+                options.say(told_of_text(clip.name, area))
+                record.note_text(clip.name, area)
             with record.stage("prediction"):
                 outside = write_masks(model, clip, area, options, None)
             if outside:
@@ -127,7 +131,7 @@ def write_masks(
                 full = np.zeros(mask.shape, np.float32) if p is None else full_probability(p, own, height, width)
                 write_probability(probabilities / f"{frame.name}.png", full)
             write_mask(masks / f"{frame.name}.png", mask)
-        drawn = _drawn(frame, mask, told, clip, options, is_outside=is_outside) if draws else None
+        drawn = _drawn(frame, mask, told, area, clip, options, is_outside=is_outside) if draws else None
         return _Finished(drawn, told)
 
     frames = options.progress(f"{clip.name}: masks", clip.frames(), clip.frame_count)
@@ -137,7 +141,11 @@ def write_masks(
             if video is not None and result.finished.drawn is not None:
                 video.write(result.finished.drawn, result.frame.place)
             is_outside = finder.passed(result.frame)
-            shown.add(result.frame, result.finished.told, area.of(*result.mask.shape), is_outside=is_outside)
+            own = area.of(*result.mask.shape)
+            seen = (
+                replace(result.frame, rgb=text_blanked(result.frame.rgb, own)) if options.blank_text else result.frame
+            )
+            shown.add(seen, result.finished.told, own, is_outside=is_outside)
             if kept is not None and result.frame.name in with_cues:
                 rows.append(_cue_row(result, with_cues[result.frame.name], area, model, options, kept))
     if rows:
@@ -151,13 +159,21 @@ def write_masks(
 
 
 def _drawn(
-    frame: Frame, mask: Bool[np.ndarray, "H W"], told: Told, clip: Clip, options: Options, *, is_outside: bool
+    frame: Frame,
+    mask: Bool[np.ndarray, "H W"],
+    told: Told,
+    area: PictureArea,
+    clip: Clip,
+    options: Options,
+    *,
+    is_outside: bool,
 ) -> UInt8[np.ndarray, "H2 W2 3"]:
     """A frame of the overlay's video."""
     time = "" if frame.time_seconds is None else f"   {clock(frame.time_seconds)}"
     text = f"{clip.name}   {frame.name}{time}   "
     text += OUTSIDE if is_outside else f"confidence {told.confidence:.2f}"
     rgb = blanked(frame.rgb, OUTSIDE) if is_outside and options.blank_outside else frame.rgb
+    rgb = text_blanked(rgb, area) if options.blank_text and rgb is frame.rgb else rgb
     return with_strip(overlay(rgb, mask, style=options.overlay_style), text)
 
 
