@@ -21,6 +21,7 @@ from benchmarks.clips import PHANTOMS, real_cases
 from benchmarks.machine import data_folder
 from cuemask.media.clips import Clip, open_clips
 from cuemask.media.overlay import OverlayWriter
+from cuemask.media.text import Ranges, can_tell
 from cuemask.recipe import DEFAULT
 from cuemask.runs.options import Options, area_of
 

@@ -23,7 +23,9 @@ _VIVID, _LIT = 110, 130  # difference of the channels of a coloured sign, and th
 _LOW, _HIGH = 0.01, 0.08  # heights of signs over the frame's
 _FEWEST_PX = 5  # of a sign's height
 _SIGNS = 3  # in a line, at least
-_GAP, _FAR = 1.5, 8.0  # between signs, and how far a line goes on in signs that change; in their heights
+_GAP = 1.5  # between signs, in their heights
+# How far a line goes on in signs that change, in their heights: if they can be told from what is bright behind, or not.
+_FAR, _NEAR = 8.0, 3.5
 _SLACK = 0.2  # by which signs beside a line may be higher than it, in its height
 _MARGIN = 0.35  # around a line, in its height
 
@@ -132,9 +134,11 @@ def _grown(box: Box, low: UInt8[np.ndarray, "h w 3"], high: UInt8[np.ndarray, "h
     top, left, height, width = box
     inner = low[top : top + height, left : left + width]
     color = np.quantile(inner.reshape(-1, 3), 0.9, axis=0)
-    reaches = _signs_beside(box, (high >= color - _STEADY).all(axis=2))
-    first = left - _reach(reaches[:left][::-1], height)
-    last = left + width + _reach(reaches[left + width :], height)
+    strokes = np.asarray((high >= color - _STEADY).all(axis=2))
+    signs, bright = _signs_beside(box, strokes), strokes[top : top + height].any(axis=0)
+    ways = ((signs, _FAR * height), (bright, _NEAR * height))
+    first = left - max(_reach(columns[:left][::-1], height, far) for columns, far in ways)
+    last = left + width + max(_reach(columns[left + width :], height, far) for columns, far in ways)
     margin = max(2, round(_MARGIN * height))
     first, last = max(0, first - margin), min(low.shape[1], last + margin)
     upper, lower = max(0, top - margin), min(low.shape[0], top + height + margin)
@@ -151,13 +155,13 @@ def _signs_beside(box: Box, strokes: Bool[np.ndarray, "h w"]) -> Bool[np.ndarray
     slack = _SLACK * height
     fits = (upper >= top - slack) & (lower <= top + height + slack) & (lower - upper >= height / 8)
     fits[0] = False  # what is no stroke
-    return fits[parts].any(axis=0)
+    return fits[np.asarray(parts, np.intp)].any(axis=0)
 
 
-def _reach(columns: Bool[np.ndarray, " n"], height: int) -> int:
-    """How far columns with signs go on, with gaps of no more than a sign."""
+def _reach(columns: Bool[np.ndarray, " n"], height: int, far: float) -> int:
+    """How far, at most `far`, columns with signs go on, with gaps of no more than a sign."""
     reached = 0
-    for column in np.flatnonzero(columns[: round(_FAR * height)]):
+    for column in np.flatnonzero(columns[: round(far)]):
         if column - reached > height:
             break
         reached = int(column) + 1
