@@ -30,6 +30,10 @@ class InputRecipe:
     height_px: int = 256
     width_px: int = 320
     area: Literal["auto", "full"] = "auto"  # find the endoscope's picture in its black border, or take all
+    # Frames filmed outside the body (`cues.outside`): taken as any other, or left out of learning and masked empty.
+    outside: Literal["kept", "found"] = "kept"
+    # Burnt-in text (`media.text`): taken as picture, or as if the endoscope's picture ended there.
+    text: Literal["kept", "found"] = "kept"
 
 
 @dataclass(frozen=True)
@@ -337,7 +341,7 @@ _AS_DRAWN = NetworkRecipe(width=16, depth=4, normalization="batch", scaling="sig
 
 DEFAULT = Recipe(
     name="default",
-    input=InputRecipe(height_px=160, width_px=224),
+    input=InputRecipe(height_px=160, width_px=224, outside="found", text="found"),
     cues=CuesRecipe(
         use=("color", "contour", "location", "shape"),
         color_channels="a*saturation*chroma",

@@ -10,6 +10,7 @@ import dataclasses
 import io
 import json
 from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -37,6 +38,7 @@ from cuemask.cues.lesion import lesion_cue
 from cuemask.cues.location import MeanMap, gaussian_location
 from cuemask.cues.motion import frame_gap, motion_cue
 from cuemask.cues.objectness import objectness_cue
+from cuemask.cues.outside import SAMPLED, Outside, Stretch, Stretches, as_values, outside_of
 from cuemask.cues.shape import entering, shape_cue
 from cuemask.errors import PictureError
 from cuemask.media.area import PictureArea
@@ -49,7 +51,7 @@ from cuemask.media.threads import in_threads
 from cuemask.recipe import Recipe
 
 SEAL = "cues.seal"
-_FILES = ("rgb.npy", "location.npy", "names.json")
+_FILES = ("rgb.npy", "location.npy", "names.json", "outside.json")
 _LOOKED_OVER = 24  # frames of a clip
 
 
@@ -60,7 +62,7 @@ class KeptClip:
     Attributes
     ----------
     names
-        The source's frame names.
+        The source's frame names, without those that were filmed outside the body where these are looked for.
     rgb
         Records of uint8, (H, W, 3).
     location
@@ -69,6 +71,8 @@ class KeptClip:
         Where the endoscope's picture is; None for everywhere.
     seed
         Of the windows that objectness draws.
+    outside
+        The frames filmed outside the body.
     """
 
     clip: Clip
@@ -78,6 +82,7 @@ class KeptClip:
     location: Float32[np.ndarray, "H W"]
     inside: Bool[np.ndarray, "H W"] | None
     seed: int
+    outside: tuple[Stretch, ...] = ()
     _clipwide: dict[Recipe, Clipwide] = field(default_factory=dict, repr=False, compare=False)
     _ranges: dict[str, list[Range]] = field(default_factory=dict, repr=False, compare=False)
 
@@ -197,10 +202,35 @@ def working_inside(area: PictureArea, recipe: Recipe) -> Bool[np.ndarray, "h w"]
     return cv2.resize(area.inside.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST).astype(bool)
 
 
+def outside_of_clip(clip: Clip, area: PictureArea, recipe: Recipe) -> Outside:
+    """What tells the frames of a clip that were filmed outside the body; none where the recipe keeps them.
+
+    Raises
+    ------
+    VideoError, PictureError
+        If a frame of the clip cannot be read.
+    """
+    if recipe.input.outside == "kept":
+        return Outside()
+    pictures = (working_picture(rgb, area, recipe) for rgb in clip.sample(SAMPLED))
+    return outside_of(pictures, working_inside(area, recipe))
+
+
 def keep_clip(
-    clip: Clip, area: PictureArea, recipe: Recipe, folder: Path, seed: int, frames: Iterable[Frame]
+    clip: Clip,
+    area: PictureArea,
+    recipe: Recipe,
+    folder: Path,
+    seed: int,
+    frames: Iterable[Frame],
+    labelled: AbstractSet[str] = frozenset(),
 ) -> KeptClip:
     """Stream `frames` once: cut out, resize and keep each in `folder`, with the mean of their colour maps.
+
+    Parameters
+    ----------
+    labelled
+        Names of frames of which a mask is known: they are kept wherever they were filmed.
 
     Raises
     ------
@@ -212,14 +242,19 @@ def keep_clip(
     inside = working_inside(area, recipe)
     shape = (recipe.input.height_px, recipe.input.width_px)
     mean, names, brightest = MeanMap(*shape), list[str](), 0
+    judge, outside = outside_of_clip(clip, area, recipe), Stretches()
 
-    def work(frame: Frame) -> tuple[str, np.ndarray, np.ndarray]:
+    def work(frame: Frame) -> tuple[Frame, np.ndarray, np.ndarray | None]:
         rgb = working_picture(frame.rgb, area, recipe)
-        return frame.name, rgb, frame_color(rgb, inside, recipe)
+        is_outside = frame.name not in labelled and judge.holds(rgb, inside)
+        return frame, rgb, None if is_outside else frame_color(rgb, inside, recipe)
 
     with RecordWriter(folder / "rgb.npy", (*shape, 3), np.uint8) as kept_rgb:
-        for name, rgb, color in in_threads(work, frames):
-            names.append(name)
+        for frame, rgb, color in in_threads(work, frames):
+            outside.add(frame, is_outside=color is None)
+            if color is None:
+                continue
+            names.append(frame.name)
             kept_rgb.append(rgb)
             mean.add(color)
             brightest = max(brightest, int(rgb.max()))
@@ -232,6 +267,7 @@ def keep_clip(
     np.save(location, _location(mean, inside, recipe))
     write_bytes(folder / "location.npy", location.getvalue())
     write_bytes(folder / "names.json", json.dumps(names).encode())
+    write_bytes(folder / "outside.json", json.dumps(as_values(outside.items)).encode())
     seal(folder, SEAL, _FILES)  # written last: where it stands, all of the above is whole
     return _kept(folder, clip, area, recipe, seed)
 
@@ -250,6 +286,7 @@ def _kept(folder: Path, clip: Clip, area: PictureArea, recipe: Recipe, seed: int
         np.load(folder / "location.npy"),
         working_inside(area, recipe),
         seed,
+        tuple(Stretch(**values) for values in json.loads((folder / "outside.json").read_text())),
     )
 
 

@@ -54,18 +54,22 @@ class Segmented(Generic[T]):
         As `thresholds.finished_probability` gives it; None for a mask known before.
     finished
         What the caller's `finish` made of it.
+    outside
+        Whether it was filmed outside the body, and its mask is empty for that.
     """
 
     frame: Frame
     mask: Bool[np.ndarray, "H W"]
     probability: Float32[np.ndarray, "h2 w2"] | None
     finished: T
+    outside: bool = False
 
 
 class _Job(NamedTuple):
     frame: Frame
     known: Bool[np.ndarray, "H W"] | None
     picture: UInt8[np.ndarray, "h w 3"] | None
+    outside: bool = False
 
 
 def segmented(
@@ -75,6 +79,7 @@ def segmented(
     finish: Callable[[Frame, Bool[np.ndarray, "H W"], Float32[np.ndarray, "h2 w2"] | None], T],
     *,
     known: Callable[[Frame], np.ndarray | None] = lambda _: None,
+    outside: Callable[[Frame, np.ndarray], bool] | None = None,
     at_once: int = 4,
 ) -> Iterator[Segmented[T]]:
     """Masks of `frames` in order.
@@ -86,16 +91,24 @@ def segmented(
         thread and in no fixed order: writing files, drawing.
     known
         The mask of a frame that need not be computed again, or None.
+    outside
+        Whether a frame, given with its picture at working size, was filmed outside the body: the network does not see
+        it, and its mask is empty whatever was known. None asks of no frame.
     at_once
         Frames that go through the network together, unless the model takes them one by one on one core each.
     """
 
     def prepared(frame: Frame) -> _Job:
         mask = known(frame)
-        return _Job(frame, mask, None if mask is not None else working_picture(frame.rgb, area, model.recipe))
+        if mask is not None and outside is None:
+            return _Job(frame, mask, None)
+        picture = working_picture(frame.rgb, area, model.recipe)
+        if outside is not None and outside(frame, picture):
+            return _Job(frame, np.zeros(frame.rgb.shape[:2], np.bool_), None, outside=True)
+        return _Job(frame, mask, picture if mask is None else None)
 
     def result(item: tuple[_Job, np.ndarray | None]) -> Segmented[T]:
-        (frame, mask, _), working = item
+        (frame, mask, _, is_outside), working = item
         p = None
         if working is not None:
             height, width = frame.rgb.shape[:2]
@@ -103,7 +116,7 @@ def segmented(
             p = finished_probability(working, frame.rgb, own, model.recipe)
             mask = full_mask(p, own, height, width, model.recipe.masks)
         assert mask is not None
-        return Segmented(frame, mask, p, finish(frame, mask, p))
+        return Segmented(frame, mask, p, finish(frame, mask, p), is_outside)
 
     def on_one_core(frame: Frame) -> Segmented[T]:
         job = prepared(frame)

@@ -6,7 +6,7 @@ is lit at times or fades in slowly, and the picture then reaches to the frame's 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import cast
 
@@ -61,6 +61,8 @@ class PictureArea:
         Which of its pixels show the picture, for round and octagonal ones; None where all do.
     whole
         Whether it is the whole of every frame, whatever its size: of clips whose pictures differ in size.
+    text
+        Top, left, height and width in the frame of what text covers (`media.text`); `inside` leaves it out.
     """
 
     top: int
@@ -69,6 +71,7 @@ class PictureArea:
     width_px: int
     inside: Bool[np.ndarray, "height width"] | None
     whole: bool = False
+    text: tuple[tuple[int, int, int, int], ...] = ()
 
     def of(self, height_px: int, width_px: int) -> PictureArea:
         """The area in a frame of this size: itself, unless it is the whole of frames that differ in size."""
@@ -127,7 +130,10 @@ def eye_area(clip: Clip, eye: Eye, *, whole: bool = False) -> PictureArea:
     return replace(within, top=top + within.top, left=left + within.left)
 
 
-def picture_area(source: Clip | Iterable[UInt8[np.ndarray, "H W 3"]]) -> PictureArea:
+def picture_area(
+    source: Clip | Iterable[UInt8[np.ndarray, "H W 3"]],
+    look: Callable[[UInt8[np.ndarray, "H W 3"]], None] | None = None,
+) -> PictureArea:
     """Find the endoscope's picture.
 
     Parameters
@@ -135,6 +141,8 @@ def picture_area(source: Clip | Iterable[UInt8[np.ndarray, "H W 3"]]) -> Picture
     source
         A clip, of which about 16 frames are sampled, or frames of one size. The more the scene changes
         between them the surer the result; a dozen frames spread over the clip are plenty.
+    look
+        Is given each of the frames.
 
     Raises
     ------
@@ -144,7 +152,7 @@ def picture_area(source: Clip | Iterable[UInt8[np.ndarray, "H W 3"]]) -> Picture
         If a frame of the clip cannot be read.
     """
     name = source.name if isinstance(source, Clip) else "frames"
-    brightest = _brightest(source.sample() if isinstance(source, Clip) else source)
+    brightest = _brightest(source.sample() if isinstance(source, Clip) else source, look)
     height, width = brightest.shape
     level = _border_level(brightest)
     if level > BRIGHTEST_BORDER:
@@ -162,10 +170,14 @@ def picture_area(source: Clip | Iterable[UInt8[np.ndarray, "H W 3"]]) -> Picture
     return _area_around(inside)
 
 
-def _brightest(frames: Iterable[UInt8[np.ndarray, "H W 3"]]) -> UInt8[np.ndarray, "H W"]:
+def _brightest(
+    frames: Iterable[UInt8[np.ndarray, "H W 3"]], look: Callable[[UInt8[np.ndarray, "H W 3"]], None] | None
+) -> UInt8[np.ndarray, "H W"]:
     """Each pixel's highest value over time, of its brightest channel."""
     brightest = None
     for rgb in frames:
+        if look is not None:
+            look(rgb)
         level = cv2.medianBlur(_brightest_channel(rgb), 3)
         brightest = level if brightest is None else cv2.max(brightest, level)
     if brightest is None:

@@ -88,6 +88,17 @@ def with_strip(rgb: UInt8[np.ndarray, "H W 3"], text: str) -> UInt8[np.ndarray, 
     return np.concatenate([rgb, strip])
 
 
+def blanked(rgb: UInt8[np.ndarray, "H W 3"], words: str) -> UInt8[np.ndarray, "H W 3"]:
+    """A plain dark grey picture of the same size with `words` in its middle: nothing of `rgb` is left."""
+    height, width = rgb.shape[:2]
+    blank = np.full_like(rgb, 40)
+    (wide, high), _ = cv2.getTextSize(words, cv2.FONT_HERSHEY_SIMPLEX, 1, 1)
+    scale = min(0.5 * width / max(wide, 1), 0.1 * height / max(high, 1))
+    place = (round((width - scale * wide) / 2), round((height + scale * high) / 2))
+    cv2.putText(blank, words, place, cv2.FONT_HERSHEY_SIMPLEX, scale, (200,) * 3, max(1, round(scale)), cv2.LINE_AA)
+    return blank
+
+
 class OverlayWriter:
     """Write frames to an H.264 video in MP4 that plays everywhere; absent unless all went well.
 

@@ -33,6 +33,9 @@ class Told(NamedTuple):
     share: float  # of the frame's pixels that the mask covers
 
 
+NOTHING = Told(1.0, 0.0)  # of a frame filmed outside the body, which holds nothing to be masked
+
+
 class Confidences:
     """Of the frames of one clip, told in their order. Each line is on disk at once, so that a resumed run has it.
 

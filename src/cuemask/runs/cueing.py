@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from cuemask.media.threads import in_threads
 from cuemask.recipe import Recipe
 from cuemask.report.sheet import Cell, contact_sheet
 from cuemask.runs.options import Options, area_of
+from cuemask.runs.outside import told_of_outside, told_of_text
 from cuemask.runs.record import RunRecord, told
 from cuemask.runs.space import anchors_need, require_space, resumable
 from cuemask.runs.whole import missing_maps
@@ -59,6 +61,8 @@ def _anchors(inputs: Sequence[str | Path | ClipFiles], options: Options) -> None
         for clip, area in zip(clips, areas, strict=True):
             with record.stage("cues"):
                 kept = kept_cues(clip, area, options)
+            record.note_outside(clip.name, kept.outside)
+            record.note_text(clip.name, area)
             with record.stage("pictures"):
                 _write_pictures(kept, options)
         record.note_lost(clips)
@@ -66,8 +70,10 @@ def _anchors(inputs: Sequence[str | Path | ClipFiles], options: Options) -> None
         record.note(status="complete")
 
 
-def kept_cues(clip: Clip, area: PictureArea, options: Options) -> KeptClip:
+def kept_cues(clip: Clip, area: PictureArea, options: Options, labelled: AbstractSet[str] = frozenset()) -> KeptClip:
     """The clip's cues in the run's work folder: those of an interrupted run, else computed now.
+
+    `labelled` frames are kept wherever they were filmed.
 
     Raises
     ------
@@ -75,10 +81,14 @@ def kept_cues(clip: Clip, area: PictureArea, options: Options) -> KeptClip:
         If the clip cannot be read or the folder cannot be written.
     """
     folder = make_folder(options.out / WORK / clip.name)
+    if area.text:
+        options.say(told_of_text(clip.name, area))
     kept = kept_before(folder, clip, area, options.recipe, options.seed)
     if kept is None:
         frames = options.progress(f"{clip.name}: cues", clip.frames(), clip.frame_count)
-        kept = keep_clip(clip, area, options.recipe, folder, options.seed, frames)
+        kept = keep_clip(clip, area, options.recipe, folder, options.seed, frames, labelled)
+    if kept.outside:
+        options.say(told_of_outside(clip.name, kept.outside))
     return kept
 
 

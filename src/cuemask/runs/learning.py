@@ -30,6 +30,7 @@ from cuemask.report.curves import write_loss_curves
 from cuemask.runs.cueing import CUES, kept_cues, write_cue_sheet
 from cuemask.runs.labels import supervisions, told_of_labels
 from cuemask.runs.options import Options, area_of
+from cuemask.runs.outside import sought
 from cuemask.runs.predicting import finished, write_masks
 from cuemask.runs.record import RunRecord, told
 from cuemask.runs.reporting import reported_again
@@ -57,7 +58,7 @@ def segment(inputs: Sequence[str | Path | ClipFiles], options: Options) -> Path:
         If an input cannot be read, there is nothing to learn from, or `out` cannot be written.
     """
     with run_folder(options.out):
-        _segment(inputs, options)
+        _segment(inputs, sought(options))
     return options.out
 
 
@@ -159,8 +160,12 @@ def _trained(job: _Job, options: Options, record: RunRecord) -> list[KeptClip]:
     """Cues, features and training, each only as far as an interrupted run has not done it."""
     recipe = options.recipe
     with record.stage("cues"):
-        kept = [kept_cues(clip, area, options) for clip, area in zip(job.clips, job.areas, strict=True)]
+        parts = zip(job.clips, job.areas, job.known, strict=True)
+        kept = [kept_cues(clip, area, options, known.labels.names) for clip, area, known in parts]
     record.note_lost(job.clips)
+    for k in kept:
+        record.note_outside(k.clip.name, k.outside)
+        record.note_text(k.clip.name, k.area)
     record.note(clips=[{"clip": k.clip.name, "frames": len(k.names), **_area(k.area)} for k in kept])
     if max(len(k.names) for k in kept) < 2:
         raise TrainingError(

@@ -13,6 +13,7 @@ from cuemask.media.area import PictureArea, eye_area, fixed_area, picture_area
 from cuemask.media.clips import Clip, Selection
 from cuemask.media.overlay import Style
 from cuemask.media.stereo import Eye
+from cuemask.media.text import Ranges, text_in, without_text
 from cuemask.recipe import DEFAULT, Recipe
 
 # What is going on, or how to say so when so many items are done.
@@ -64,6 +65,11 @@ class Options:
         How they are drawn there.
     report
         Whether `report.html` is made at the end.
+    blank_outside
+        Whether frames filmed outside the body are blanked in overlay, sheet and report; they are then looked for
+        whatever the recipe says.
+    blank_text
+        Whether all around the endoscope's picture, and burnt-in text over it, are blanked there too.
     progress
         Wraps every long iteration: (label, items, total or None) gives the items.
     say
@@ -83,6 +89,8 @@ class Options:
     overlay: bool = True
     overlay_style: Style = "fill"
     report: bool = True
+    blank_outside: bool = False
+    blank_text: bool = False
     dataset: Dataset | None = None
     labels: int | Path | None = None
     progress: Progress = silent
@@ -90,7 +98,7 @@ class Options:
 
 
 def area_of(clip: Clip, options: Options) -> PictureArea:
-    """The endoscope's picture in `clip`: as given, found, or the whole frame, as options and recipe say.
+    """The endoscope's picture in `clip`, less burnt-in text: as given, found, or all, as options and recipe say.
 
     Raises
     ------
@@ -107,10 +115,18 @@ def area_of(clip: Clip, options: Options) -> PictureArea:
                 f"{clip.source}: its pictures differ in size, so that one --crop cannot be right.", "Leave --crop out."
             )
         return PictureArea(0, 0, clip.height_px, clip.width_px, None, whole=True)
+    ranges = Ranges() if options.recipe.input.text == "found" else None
     if options.stereo is not None:
-        return eye_area(clip, options.stereo, whole=options.recipe.input.area == "full")
-    if options.crop is not None:
-        return fixed_area(*options.crop, clip.height_px, clip.width_px)
-    if options.recipe.input.area == "full":
-        return fixed_area(0, 0, clip.height_px, clip.width_px, clip.height_px, clip.width_px)
-    return picture_area(clip)
+        area = eye_area(clip, options.stereo, whole=options.recipe.input.area == "full")
+    elif options.crop is not None:
+        area = fixed_area(*options.crop, clip.height_px, clip.width_px)
+    elif options.recipe.input.area == "full":
+        area = fixed_area(0, 0, clip.height_px, clip.width_px, clip.height_px, clip.width_px)
+    else:
+        area = picture_area(clip, None if ranges is None else ranges.add)
+    if ranges is None:
+        return area
+    if ranges.count == 0:
+        for rgb in clip.sample():
+            ranges.add(rgb)
+    return without_text(area, text_in(ranges, area))

@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Bool, UInt8
 
 from cuemask.cues.clip import KeptClip, working_inside, working_picture
+from cuemask.cues.outside import Stretch
 from cuemask.errors import PictureError
 from cuemask.inference.prediction import Predictor, Segmented, segmented
 from cuemask.inference.thresholds import full_probability
@@ -21,16 +22,18 @@ from cuemask.media.clips import Clip, ClipFiles, open_clips
 from cuemask.media.files import make_folder, sha256
 from cuemask.media.frames import Frame
 from cuemask.media.masks import read_mask, write_mask, write_probability, write_rgb
-from cuemask.media.overlay import OverlayWriter, overlay, with_strip
+from cuemask.media.overlay import OverlayWriter, blanked, overlay, with_strip
+from cuemask.media.text import text_blanked
 from cuemask.report.sheet import Cell, contact_sheet
 from cuemask.report.words import clock
-from cuemask.runs.confidences import FILE, Confidences, Told, told_of
+from cuemask.runs.confidences import FILE, NOTHING, Confidences, Told, told_of
 from cuemask.runs.cueing import CUES, cue_cells, sheet_indices
 from cuemask.runs.models import open_model
 from cuemask.runs.options import Options, area_of
+from cuemask.runs.outside import Finder, sought, told_of_outside, told_of_text
 from cuemask.runs.record import RunRecord, told
 from cuemask.runs.reporting import reported_again, write_report
-from cuemask.runs.shown import SHEET, Shown, sheet_of
+from cuemask.runs.shown import OUTSIDE, SHEET, Shown, sheet_of
 from cuemask.runs.space import predict_need, require_space, resumable
 from cuemask.runs.whole import missing_masks
 from cuemask.runs.work import WORK, remove_work, run_folder
@@ -63,11 +66,11 @@ def predict(run: Path, inputs: Sequence[str | Path | ClipFiles], options: Option
 
 def _predict(run: Path, inputs: Sequence[str | Path | ClipFiles], options: Options) -> None:
     model, file = open_model(run, options.device, options.provider, one_core=True)
-    options = replace(options, recipe=model.recipe)
+    options = sought(replace(options, recipe=model.recipe))
     clips = open_clips(inputs, options.selection)
     areas = [area_of(clip, options) for clip in clips]
     need = require_space(lambda every: predict_need(clips, options, every=every), clips, options)
-    facts = told("predict", model.recipe, options.seed, clips, options.crop, options.stereo)
+    facts = told("predict", options.recipe, options.seed, clips, options.crop, options.stereo)
     facts["model_sha256"] = sha256(file)
     with resumable(need, clips, options):
         record = RunRecord(options.out, facts, resume=options.resume, missing=missing_masks(clips, options))
@@ -76,21 +79,35 @@ def _predict(run: Path, inputs: Sequence[str | Path | ClipFiles], options: Optio
             return
         record.note(device=model.device)
         for clip, area in zip(clips, areas, strict=True):
+            if area.text:
+                options.say(told_of_text(clip.name, area))
+                record.note_text(clip.name, area)
             with record.stage("prediction"):
-                write_masks(model, clip, area, options, None)
+                outside = write_masks(model, clip, area, options, None)
+            if outside:
+                options.say(told_of_outside(clip.name, outside))
+                record.note_outside(clip.name, outside)
         record.note_lost(clips)
         finished(options, record)
 
 
-def write_masks(model: Predictor, clip: Clip, area: PictureArea, options: Options, kept: KeptClip | None) -> None:
-    """Masks, overlay and sheets of one clip; frames whose files an interrupted run left are not computed again."""
+def write_masks(
+    model: Predictor, clip: Clip, area: PictureArea, options: Options, kept: KeptClip | None
+) -> list[Stretch]:
+    """Masks, overlay and sheets of one clip; frames whose files an interrupted run left are not computed again.
+
+    Returns
+    -------
+    The frames filmed outside the body, whose masks are empty.
+    """
     folder = options.out / clip.name
     masks, probabilities = make_folder(folder / "masks"), folder / "probability"
     if options.save_probability:
         make_folder(probabilities)
     confidences = Confidences(options.out / WORK / clip.name, resume=options.resume, finished=folder / FILE)
-    shown = Shown(clip.pixel_aspect)
-    with_cues = set(sheet_indices(len(kept.names))) if kept else set[int]()
+    shown = Shown(clip.pixel_aspect, blanks_outside=options.blank_outside)
+    finder = Finder(clip, area, options, kept)
+    with_cues = {kept.names[index]: index for index in sheet_indices(len(kept.names))} if kept else {}
     rows: list[tuple[str, list[Cell]]] = []
     draws = options.overlay and not clip.sizes_vary  # a video has one size
 
@@ -103,27 +120,34 @@ def write_masks(model: Predictor, clip: Clip, area: PictureArea, options: Option
         return _whole(masks / file, frame)
 
     def finish(frame: Frame, mask: np.ndarray, p: np.ndarray | None) -> _Finished:
-        if p is None:
+        is_outside = finder.has_found(frame)
+        if p is None and not is_outside:
             told = confidences.before[frame.name]
         else:
             height, width = mask.shape
             own = area.of(height, width)
-            told = told_of(p, frame.rgb, mask, own, model.recipe)
+            told = NOTHING if p is None else told_of(p, frame.rgb, mask, own, model.recipe)
             if options.save_probability:
-                full = full_probability(p, own, height, width)
+                full = np.zeros(mask.shape, np.float32) if p is None else full_probability(p, own, height, width)
                 write_probability(probabilities / f"{frame.name}.png", full)
             write_mask(masks / f"{frame.name}.png", mask)
-        return _Finished(_drawn(frame, mask, told, clip, options) if draws else None, told)
+        drawn = _drawn(frame, mask, told, area, clip, options, is_outside=is_outside) if draws else None
+        return _Finished(drawn, told)
 
     frames = options.progress(f"{clip.name}: masks", clip.frames(), clip.frame_count)
     with OverlayWriter(folder / "overlay.mp4", clip.frame_rate, clip.pixel_aspect) if draws else nullcontext() as video:
-        for number, result in enumerate(segmented(model, frames, area, finish, known=known)):
+        for result in segmented(model, frames, area, finish, known=known, outside=finder.finds):
             confidences.tell(result.frame.name, result.finished.told)
             if video is not None and result.finished.drawn is not None:
                 video.write(result.finished.drawn, result.frame.place)
-            shown.add(result.frame, result.finished.told, area.of(*result.mask.shape))
-            if kept is not None and number in with_cues:
-                rows.append(_cue_row(result, number, area, model, options, kept))
+            is_outside = finder.passed(result.frame)
+            own = area.of(*result.mask.shape)
+            seen = (
+                replace(result.frame, rgb=text_blanked(result.frame.rgb, own)) if options.blank_text else result.frame
+            )
+            shown.add(seen, result.finished.told, own, is_outside=is_outside)
+            if kept is not None and result.frame.name in with_cues:
+                rows.append(_cue_row(result, with_cues[result.frame.name], area, model, options, kept))
     if rows:
         write_rgb(folder / CUES, contact_sheet(rows))
     shown.write(folder)
@@ -131,15 +155,26 @@ def write_masks(model: Predictor, clip: Clip, area: PictureArea, options: Option
     confidences.finish(folder / FILE)
     doubtful = ", ".join(f"{one.frame} ({one.confidence:.2f})" for one in shown.least_sure())
     options.say(f"{clip.name}: least sure of {doubtful}; every frame's confidence is in {folder / FILE}")
+    return finder.stretches
 
 
 def _drawn(
-    frame: Frame, mask: Bool[np.ndarray, "H W"], told: Told, clip: Clip, options: Options
+    frame: Frame,
+    mask: Bool[np.ndarray, "H W"],
+    told: Told,
+    area: PictureArea,
+    clip: Clip,
+    options: Options,
+    *,
+    is_outside: bool,
 ) -> UInt8[np.ndarray, "H2 W2 3"]:
     """A frame of the overlay's video."""
     time = "" if frame.time_seconds is None else f"   {clock(frame.time_seconds)}"
-    text = f"{clip.name}   {frame.name}{time}   confidence {told.confidence:.2f}"
-    return with_strip(overlay(frame.rgb, mask, style=options.overlay_style), text)
+    text = f"{clip.name}   {frame.name}{time}   "
+    text += OUTSIDE if is_outside else f"confidence {told.confidence:.2f}"
+    rgb = blanked(frame.rgb, OUTSIDE) if is_outside and options.blank_outside else frame.rgb
+    rgb = text_blanked(rgb, area) if options.blank_text and rgb is frame.rgb else rgb
+    return with_strip(overlay(rgb, mask, style=options.overlay_style), text)
 
 
 def _whole(path: Path, frame: Frame) -> Bool[np.ndarray, "H W"] | None:
@@ -181,4 +216,4 @@ def finished(options: Options, record: RunRecord) -> None:
     remove_work(options.out)
     record.note(status="complete")
     if options.report:
-        write_report(options.out)
+        write_report(options.out, blanks_outside=options.blank_outside)

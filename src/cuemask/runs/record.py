@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any, cast
 
 from cuemask import __version__
+from cuemask.cues.outside import Stretch, as_values
 from cuemask.errors import OutputError
+from cuemask.media.area import PictureArea
 from cuemask.media.clips import Clip
 from cuemask.media.files import make_folder, write_bytes
 from cuemask.media.folders import files_in
@@ -76,7 +78,7 @@ class RunRecord:
             },
             "seconds": dict(before.get("seconds", {})) if before else {},
         }
-        for name in ("losses", "weights", "clips", "lost"):
+        for name in ("losses", "weights", "clips", "lost", "outside", "text"):
             if before and name in before:
                 self.values[name] = before[name]
         self.write()
@@ -102,6 +104,16 @@ class RunRecord:
         lost = {clip.name: ranges(clip.lost) for clip in clips if clip.lost}
         if lost:
             self.note(lost=lost)
+
+    def note_outside(self, clip: str, stretches: Sequence[Stretch]) -> None:
+        """List the frames of a clip that were filmed outside the body, where there are any."""
+        if stretches:
+            self.note(outside={**self.values.get("outside", {}), clip: as_values(stretches)})
+
+    def note_text(self, clip: str, area: PictureArea) -> None:
+        """List the boxes of text over a clip's picture, where there are any."""
+        if area.text:
+            self.note(text={**self.values.get("text", {}), clip: [list(box) for box in area.text]})
 
     def write(self) -> None:
         """Write the file, whole or not at all."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from cuemask.report.words import clock, counted, duration, percent
 from cuemask.runs.confidences import FILE as CONFIDENCES
 from cuemask.runs.confidences import read_confidences
 from cuemask.runs.options import Options
+from cuemask.runs.outside import outside_rows
 from cuemask.runs.record import read_record
 from cuemask.runs.shown import ShownFrame, picture_of, read_shown
 from cuemask.runs.work import run_folder
@@ -53,13 +55,15 @@ _SIZES = (
 )
 
 
-def report(run: Path) -> Path:
+def report(run: Path, *, blanks_outside: bool = False) -> Path:
     """Write `report.html` of a run, also of one that was interrupted: a page in one file that loads nothing.
 
     Parameters
     ----------
     run
         The folder of a `segment`, `predict` or `train` run, or of one of its clips.
+    blanks_outside
+        Whether frames that the run found to be filmed outside the body are blanked on the page.
 
     Returns
     -------
@@ -79,16 +83,16 @@ def report(run: Path) -> Path:
             f"{run}: holds no run of segment, predict or train.", "Make one first: cuemask segment VIDEO --out DIR"
         )
     with run_folder(folder):
-        return write_report(folder)
+        return write_report(folder, blanks_outside=blanks_outside)
 
 
 def reported_again(options: Options) -> None:
     """Make the page of a complete run where it is gone."""
     if options.report and not (options.out / REPORT).is_file():
-        write_report(options.out)
+        write_report(options.out, blanks_outside=options.blank_outside)
 
 
-def write_report(out: Path) -> Path:
+def write_report(out: Path, *, blanks_outside: bool = False) -> Path:
     """Write the page of the run in `out`, which this process has taken.
 
     Raises
@@ -100,7 +104,7 @@ def write_report(out: Path) -> Path:
     clips = _summaries(out, record)
     truths = truths_in(out, [str(entry["clip"]) for entry in record.get("inputs", [])])
     shown = sorted(sorted(clips, key=lambda clip: clip.confidence)[:_MOST_SECTIONS], key=clips.index)
-    sections = _sections(out, shown, truths)
+    sections = _sections(out, shown, truths, blanks_outside)
     parts = {
         "nav": _nav(clips, shown),
         "clips": "\n".join(sections),
@@ -136,18 +140,21 @@ def _binned(path: Path, most: int) -> list[tuple[Bin, int]]:
     return bins.items
 
 
-def _sections(out: Path, clips: Sequence[ClipSummary], truths: Sequence[Truth]) -> Iterator[str]:
+def _sections(out: Path, clips: Sequence[ClipSummary], truths: Sequence[Truth], blanks_outside: bool) -> Iterator[str]:
     iou = {key: value for truth in truths for key, value in truth.iou.items()}
     room = _FOR_CLIPS // max(len(clips), 1)
     for clip in clips:
-        yield _section(out, clip, iou, room)
+        yield _section(out, clip, iou, room, blanks_outside)
 
 
-def _section(out: Path, clip: ClipSummary, iou: Mapping[tuple[str, str], float], room: int) -> str:
+def _section(
+    out: Path, clip: ClipSummary, iou: Mapping[tuple[str, str], float], room: int, blanks_outside: bool
+) -> str:
     """A clip's part of the page, with as many and as large pictures as fit into `room` bytes."""
     folder = out / clip.name
     bins = [one for one, _ in _binned(folder / CONFIDENCES, _COLUMNS if room > 50_000 else 100)]
     shown = read_shown(folder)
+    look = partial(_look, folder, clip, iou, blanks_outside)
     told = ""
     for size in _SIZES:
         looks = sorted((one for one in shown if 0 < one.look <= size.looks), key=lambda one: one.number)
@@ -157,8 +164,8 @@ def _section(out: Path, clip: ClipSummary, iou: Mapping[tuple[str, str], float],
             _place(clip.name),
             clip,
             bins,
-            [_look(folder, clip, one, size.look_px, iou) for one in looks],
-            [_look(folder, clip, one, size.strip_px, iou, in_strip=True) for one in strip],
+            [look(one, size.look_px) for one in looks],
+            [look(one, size.strip_px, in_strip=True) for one in strip],
             _ends(shown, clip.frames),
         )
         if len(told.encode(errors="replace")) <= room:
@@ -169,13 +176,14 @@ def _section(out: Path, clip: ClipSummary, iou: Mapping[tuple[str, str], float],
 def _look(
     folder: Path,
     clip: ClipSummary,
+    iou: Mapping[tuple[str, str], float],
+    blanks_outside: bool,
     shown: ShownFrame,
     widest_px: int,
-    iou: Mapping[tuple[str, str], float],
     *,
     in_strip: bool = False,
 ) -> Look:
-    picture = picture_of(folder, shown, widest_px)
+    picture = picture_of(folder, shown, widest_px, blanks_outside=blanks_outside)
     return Look(
         name=shown.frame,
         number=shown.number,
@@ -273,12 +281,15 @@ def _made(record: Mapping[str, Any]) -> str:
     facts |= {f"time of {stage}": duration(float(seconds)) for stage, seconds in record.get("seconds", {}).items()}
     differing = table(f"What differs from the recipe {base}", ["field", base, "here"], changes) if changes else ""
     lost = [[clip, ", ".join(map(str, names))[:500]] for clip, names in record.get("lost", {}).items()]
+    outside = outside_rows(record.get("outside"))[:_MOST_ROWS]
+    title = "Frames that look filmed outside the body: left out of learning, masked empty"
     return section(
         "made",
         "What was done, and with what",
         table("The run", ["", ""], [[name, value] for name, value in facts.items() if value]),
         f'<div class="wide">{differing}</div>' if differing else "",
         table("Frames that could not be decoded", ["clip", "frames"], lost) if lost else "",
+        f'<div class="wide">{table(title, ["clip", "frames", "number", "time"], outside)}</div>' if outside else "",
     )
 
 

@@ -21,7 +21,7 @@ from cuemask.media.area import PictureArea
 from cuemask.media.files import make_folder, write_bytes
 from cuemask.media.frames import Frame
 from cuemask.media.masks import read_mask
-from cuemask.media.overlay import overlay
+from cuemask.media.overlay import blanked, overlay
 from cuemask.media.pictures import read_picture
 from cuemask.report.sheet import people_sheet
 from cuemask.report.stretches import Stretches, apart, evenly
@@ -29,6 +29,7 @@ from cuemask.report.words import clock, percent
 from cuemask.runs.confidences import Told
 
 FOLDER, TABLE, SHEET = "shown", "shown.json", "sheet.png"
+OUTSIDE = "outside the body"
 LOOKS = 8  # frames to look at
 NAMED = 5  # of them, at the end of a run
 STRIP = 24  # frames of the strip over the clip
@@ -59,6 +60,8 @@ class ShownFrame:
         Its rank among the frames that most deserve a look, from 1; 0 if it is none of them.
     in_strip
         Whether it is one of those spread over the clip.
+    outside
+        Whether it was filmed outside the body.
     """
 
     frame: str
@@ -69,6 +72,7 @@ class ShownFrame:
     area: tuple[int, int, int, int]
     look: int = 0
     in_strip: bool = False
+    outside: bool = False
 
 
 @dataclass(eq=False)
@@ -96,21 +100,26 @@ class Shown:
     ----------
     pixel_aspect
         Width of a pixel over its height: the JPEG's pixels are square.
+    blanks_outside
+        Whether nothing of frames filmed outside the body is kept.
     """
 
-    def __init__(self, pixel_aspect: Fraction = Fraction(1)) -> None:
+    def __init__(self, pixel_aspect: Fraction = Fraction(1), *, blanks_outside: bool = False) -> None:
         self._aspect = float(pixel_aspect)
+        self._blanks_outside = blanks_outside
         self._stretches = Stretches(_STRETCHES, _Stretch.merged)
         self._count = 0
 
-    def add(self, frame: Frame, told: Told, area: PictureArea) -> None:
+    def add(self, frame: Frame, told: Told, area: PictureArea, *, is_outside: bool = False) -> None:
         """Take in the next frame; its picture is kept only while it may be shown."""
-        one = _Kept(ShownFrame(frame.name, self._count, frame.time_seconds, *told, _place(area)))
+        place = _place(area)
+        one = _Kept(ShownFrame(frame.name, self._count, frame.time_seconds, *told, place, outside=is_outside))
         self._count += 1
         self._stretches.add(_Stretch(one, one))
         last = self._stretches.items[-1]
         if one is last.first or one is last.worst:
-            one.jpeg = _encoded(_fitted(area.crop(frame.rgb), WIDEST_PX, self._aspect))
+            small = _fitted(area.crop(frame.rgb), WIDEST_PX, self._aspect)
+            one.jpeg = _encoded(blanked(small, OUTSIDE) if is_outside and self._blanks_outside else small)
 
     def least_sure(self, count: int = NAMED) -> list[ShownFrame]:
         """The frames that most deserve a look, apart in time, the least sure first."""
@@ -144,6 +153,7 @@ def read_shown(folder: Path) -> list[ShownFrame]:
     try:
         rows = json.loads((folder / TABLE).read_text(encoding="utf-8"))
         names = {field.name for field in fields(ShownFrame)}
+        rows = [{"outside": False} | row for row in rows]  # older versions did not look for it
         return [ShownFrame(**row | {"area": tuple(row["area"])}) for row in rows if row.keys() == names]
     except (OSError, ValueError, TypeError, AttributeError, RecursionError):
         return []
@@ -164,11 +174,13 @@ class Picture(NamedTuple):
     width_px: int
 
 
-def picture_of(folder: Path, shown: ShownFrame, widest_px: int) -> Picture:
+def picture_of(folder: Path, shown: ShownFrame, widest_px: int, *, blanks_outside: bool = False) -> Picture:
     """A shown frame of the clip in `folder`, at most `widest_px` wide and high."""
     rgb, drawn = _read(folder, shown, widest_px)
     if rgb is None:
         return Picture(b"", b"", 0, 0)
+    if shown.outside and blanks_outside:
+        rgb = drawn = blanked(rgb, OUTSIDE)
     return Picture(_encoded(rgb), b"" if drawn is None else _encoded(drawn), *rgb.shape[:2])
 
 
@@ -189,6 +201,8 @@ def sheet_of(folder: Path) -> UInt8[np.ndarray, "H W 3"]:
 def _lines(shown: ShownFrame) -> list[str]:
     time = [] if shown.seconds is None else [clock(shown.seconds)]
     rank = [f"least sure: {shown.look}"] if shown.look else []
+    if shown.outside:
+        return [shown.frame, *time, OUTSIDE]
     return [shown.frame, *time, f"confidence {shown.confidence:.2f}", f"{percent(shown.share)} covered", *rank]
 
 

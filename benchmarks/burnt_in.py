@@ -1,0 +1,117 @@
+"""Burnt-in text: how much of drawn lines is found, and what is found in vain in phantoms and real clips.
+
+    python -m benchmarks.burnt_in
+
+A name, a caption in colour and a clock whose digits change are drawn over phantoms and the real videos, which are then
+encoded anew. Real frames: $CUEMASK_DATA.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from benchmarks.clips import PHANTOMS, real_cases
+from benchmarks.machine import data_folder
+from cuemask.media.clips import Clip, open_clips
+from cuemask.media.overlay import OverlayWriter
+from cuemask.media.text import Ranges, can_tell
+from cuemask.recipe import DEFAULT
+from cuemask.runs.options import Options, area_of
+
+RESULTS = Path(__file__).parent / "results" / "burnt_in.md"
+FRAMES = 64  # of a clip, at most, that are drawn on
+WHITE, GREEN = (255, 255, 255), (90, 235, 70)
+WORDS = {"name": ("DOE JOHN 1965", WHITE), "caption": ("CAM 2 REC", GREEN), "clock": ("", WHITE)}
+
+
+def main() -> None:
+    """Measure, and write the tables."""
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
+    data = data_folder()
+    rows = ["| clip | name | caption | clock | of the picture besides |", "|---|---|---|---|---|"]
+    with tempfile.TemporaryDirectory() as folder:
+        for name, frames in moving(data):
+            found, more = found_in(frames, Path(folder) / "clip.mp4")
+            rows.append(f"| {name} | " + " | ".join(f"{found[key]:.0%}" for key in WORDS) + f" | {more:.2%} |")
+    vain = ["| clip | boxes | judged |", "|---|---|---|"]
+    for clip, name in real_clips(data):
+        area, ranges = area_of(clip, Options(Path(), DEFAULT)), Ranges()
+        for rgb in clip.sample():
+            ranges.add(rgb)
+        vain.append(f"| {name} | {len(area.text)} | {'yes' if can_tell(ranges, area) else 'no'} |")
+    text = "\n\n".join(
+        [
+            "# Burnt-in text",
+            "`python -m benchmarks.burnt_in`. Of each line, the share of its pixels that the boxes cover.",
+            "\n".join(rows),
+            "## Real clips as they are, without text over the picture: boxes found in vain",
+            "\n".join(vain),
+        ]
+    )
+    RESULTS.write_text(text + "\n", encoding="utf-8")
+    print(text)
+
+
+def moving(data: Path) -> Iterator[tuple[str, list[np.ndarray]]]:
+    """Clips at video rate, and what they are called."""
+    for phantom in PHANTOMS:
+        yield phantom.name, [_larger(phantom.scene.frame(t).rgb) for t in phantom.numbers]
+    for path in [*sorted((data / "autolaparo_clips").glob("*.mp4")), data / "endoscapes_clip"]:
+        if path.exists():
+            frames = [frame.rgb for k, frame in enumerate(open_clips([path])[0].frames()) if k % 4 == 0]
+            yield path.name, frames[:FRAMES]
+
+
+def real_clips(data: Path) -> Iterator[tuple[Clip, str]]:
+    """Every real clip."""
+    inputs = [source.input for case in real_cases(data) for source in case.sources]
+    inputs += [str(data / "endoscapes_clip"), *map(str, sorted((data / "autolaparo_clips").glob("*.mp4")))]
+    for given in inputs:
+        if Path(given).exists() or "*" in given:
+            yield open_clips([given])[0], str(Path(given).relative_to(data)).removesuffix("/frames")
+
+
+def found_in(frames: Sequence[np.ndarray], path: Path) -> tuple[dict[str, float], float]:
+    """Of each line the share that is found, and the share of the picture that is taken without need."""
+    height, width = frames[0].shape[:2]
+    truth = {key: np.zeros((height, width), bool) for key in WORDS}
+    with OverlayWriter(path, Fraction(25)) as video:
+        for number, rgb in enumerate(frames):
+            drawn = rgb.copy()
+            for row, key in enumerate(WORDS):
+                signs = _signs(key, number, row, height, width)
+                truth[key] |= signs > 127
+                share = signs[..., None] / 255
+                drawn = (drawn * (1 - share) + np.array(WORDS[key][1]) * share).astype(np.uint8)
+            video.write(drawn)
+    (clip,) = open_clips([path])
+    area, covered = area_of(clip, Options(path.parent, DEFAULT)), np.zeros((height, width), bool)
+    for top, left, high, wide in area.text:
+        covered[top : top + high, left : left + wide] = True
+    near = cv2.dilate(np.any(list(truth.values()), axis=0).astype(np.uint8), np.ones((31, 61), np.uint8)) > 0
+    return {key: float(covered[mask].mean()) for key, mask in truth.items()}, float((covered & ~near).mean())
+
+
+def _signs(key: str, number: int, row: int, height: int, width: int) -> np.ndarray:
+    """A line as it stands in a frame: 0 to 255 where its strokes are."""
+    words = WORDS[key][0] or f"10:{42 + number // 8:02d}:{number * 7 % 60:02d}"
+    drawn = np.zeros((height, width), np.uint8)
+    scale, weight = height / 520, max(1, round(height / 260))
+    place = (round(0.3 * width), round((0.2 + 0.25 * row) * height))
+    cv2.putText(drawn, words, place, cv2.FONT_HERSHEY_SIMPLEX, scale, 255, weight, cv2.LINE_AA)
+    return drawn
+
+
+def _larger(rgb: np.ndarray) -> np.ndarray:
+    return cv2.resize(rgb, None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC)
+
+
+if __name__ == "__main__":
+    main()
