@@ -66,6 +66,28 @@ def test_a_clip_too_short_or_without_much_tissue_is_not_judged(within: list[np.n
         assert not outside_of(clip, None).holds(plain((60, 120, 90)), None)
 
 
+def test_thick_smoke_that_leaves_a_trace_of_colour_is_within(judge: Outside, within: list[np.ndarray]) -> None:
+    smoky = (0.15 * within[0] + 0.85 * np.array([176, 180, 186])).astype(np.uint8)
+    look = look_of(smoky, None)
+    assert look.tissue < judge.least
+    assert look.redder < 0.05  # only that it is hazy speaks for it
+    assert not judge.holds(smoky, None)
+
+
+def test_pale_tissue_in_a_corner_is_within(judge: Outside) -> None:
+    pale = plain((90, 92, 96))
+    pale[:, :20] = (180, 162, 160)
+    assert look_of(pale, None).tissue < judge.least
+    assert not judge.holds(pale, None)
+
+
+def test_a_clip_that_shows_a_fifth_of_tissue_throughout_is_not_judged() -> None:
+    little = plain((120, 122, 126))
+    little[:16] = (200, 60, 50)
+    assert look_of(little, None).tissue == pytest.approx(0.2, abs=0.02)
+    assert outside_of([little] * 12, None).least == 0
+
+
 def test_a_clip_of_which_a_third_is_outside_is_judged_all_the_same(within: list[np.ndarray]) -> None:
     judge = outside_of([*within, *[plain((60, 120, 90))] * 6], None)
     assert judge.holds(plain((60, 120, 90)), None)
