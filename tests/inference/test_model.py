@@ -8,6 +8,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from cuemask.cues.clip import working_picture
 from cuemask.errors import WeightsError
 from cuemask.inference.model import FILE, Model, load_model, save_model
 from cuemask.inference.prediction import segmented
@@ -153,14 +154,22 @@ def test_known_frames_leave_the_others_in_their_places_of_as_many_pictures():
             batches.append(pictures)
             return np.zeros(pictures.shape[:3], np.float32)
 
+    def mirror_images_taken_out():
+        """Each batch goes through the network as it is and then mirrored."""
+        assert all(np.array_equal(a, b[:, :, ::-1]) for a, b in zip(batches[::2], batches[1::2], strict=True))
+        found = batches[::2]
+        batches.clear()
+        return found
+
     area, mask = PictureArea(0, 0, 48, 60, None), np.ones((48, 60), bool)
     list(segmented(Counting(), frames(11), area, nothing))
-    unbroken = [batches.pop(0) for _ in range(3)]
+    unbroken = mirror_images_taken_out()
     list(segmented(Counting(), frames(11), area, nothing, known=lambda frame: mask if frame.index < 6 else None))
-    assert [len(pictures) for pictures in batches] == [4, 3]
-    assert not batches[0][:2].any()
-    assert np.array_equal(batches[0][2:], unbroken[1][2:])
-    assert np.array_equal(batches[1], unbroken[2])
+    resumed = mirror_images_taken_out()
+    assert [len(pictures) for pictures in resumed] == [4, 3]
+    assert not resumed[0][:2].any()
+    assert np.array_equal(resumed[0][2:], unbroken[1][2:])
+    assert np.array_equal(resumed[1], unbroken[2])
 
 
 def test_each_frame_of_a_model_on_one_core_goes_through_it_alone():
@@ -174,7 +183,18 @@ def test_each_frame_of_a_model_on_one_core_goes_through_it_alone():
             return np.zeros(pictures.shape[:3], np.float32)
 
     list(segmented(Counting(), frames(5), PictureArea(0, 0, 48, 60, None), nothing))
-    assert counts == [1] * 5
+    assert counts == [1] * 10  # each as it is, and mirrored
+
+
+@pytest.mark.parametrize("one_core", [False, True])
+def test_the_mirrored_opinion_is_that_of_the_mirror_image_mirrored_back(one_core):
+    ours = replace(model(), one_core=one_core)
+    area = PictureArea(0, 0, 48, 60, None)
+    for result in segmented(ours, frames(3), area, lambda frame, mask, seen: seen):
+        picture = working_picture(result.frame.rgb, area, ours.recipe)
+        (expected,) = ours.working_probability(np.ascontiguousarray(picture[None, :, ::-1]))
+        assert np.allclose(result.finished.mirrored, expected[:, ::-1], atol=1e-5)
+        assert not np.allclose(result.finished.mirrored, ours.working_probability(picture[None])[0], atol=1e-5)
 
 
 def test_outside_the_picture_probability_and_mask_are_zero():

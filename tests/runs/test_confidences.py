@@ -10,13 +10,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from cuemask.cli import main
-from cuemask.cues.clip import resized
-from cuemask.cues.shape import shape_cue
 from cuemask.errors import OutputError
-from cuemask.inference.confidence import agreement, confidence
+from cuemask.inference.confidence import confidence
 from cuemask.media.area import fixed_area
 from cuemask.media.masks import read_mask
-from cuemask.recipe import load_recipe
 from cuemask.runs import predicting
 from cuemask.runs.confidences import FILE, Confidences, Told, told_of
 
@@ -168,31 +165,18 @@ def test_a_table_that_cannot_be_written_is_an_error_with_a_remedy(tmp_path):
 
 
 def test_what_is_told_of_a_frame_has_the_digits_of_the_table():
-    rng = np.random.default_rng(0)
-    p, rgb = rng.random((7, 9)).astype(np.float32), rng.integers(0, 256, (7, 9, 3), dtype=np.uint8)
-    told = told_of(p, rgb, p > 0.5, fixed_area(0, 0, 7, 9, 7, 9), load_recipe("paper"))
-    assert told == (round(confidence(p, rgb, p > 0.5), 4), round(float((p > 0.5).sum()) / 63, 4))
+    p = np.random.default_rng(0).random((7, 9)).astype(np.float32)
+    told = told_of(p, p > 0.5, fixed_area(0, 0, 7, 9, 7, 9))
+    assert told == (round(confidence(p, p > 0.5), 4), round(float((p > 0.5).sum()) / 63, 4))
     assert told == Told(*(float(f"{value:.4f}") for value in told))
 
 
 def test_only_the_endoscopes_picture_is_looked_at_but_the_share_is_of_the_frame():
-    rgb = np.full((40, 60, 3), 128, np.uint8)  # grey but for the tissue in the picture
     area = fixed_area(8, 10, 24, 40, 40, 60)
-    mask = np.zeros((40, 60), bool)
+    p, mask = np.zeros((24, 40), np.float32), np.zeros((40, 60), bool)
+    p[:12] = 1
     area.crop(mask)[:12] = True
-    area.crop(rgb)[12:] = (200, 60, 50)
-    assert told_of(np.ones((24, 40), np.float32), rgb, mask, area, load_recipe("paper")) == Told(1.0, 0.2)
-
-
-def test_shape_has_a_say_where_the_recipe_uses_it():
-    p, rgb = np.zeros((40, 60), np.float32), np.full((40, 60, 3), (180, 70, 60), np.uint8)
-    p[8:30, 10:40] = 1  # marked, and nothing there
-    area = fixed_area(0, 0, 40, 60, 40, 60)
-    rgb[p > 0] = 150
-    plain, shaped = (told_of(p, rgb, p > 0.5, area, load_recipe(name)).confidence for name in ("paper", "default"))
-    seen = shape_cue(resized(rgb, 224, 160))
-    assert shaped == pytest.approx(plain * agreement(p > 0.5, seen), abs=1e-3)
-    assert shaped < plain
+    assert told_of(p, mask, area) == Told(1.0, 0.2)
 
 
 # In runs

@@ -65,6 +65,21 @@ class Segmented(Generic[T]):
     outside: bool = False
 
 
+class Seen(NamedTuple):
+    """What the network said of a frame.
+
+    Attributes
+    ----------
+    probability
+        As `thresholds.finished_probability` gives it.
+    mirrored
+        Of the picture mirrored, mirrored back, at working size: what confidence is told by.
+    """
+
+    probability: Float32[np.ndarray, "h2 w2"]
+    mirrored: Float32[np.ndarray, "h w"]
+
+
 class _Job(NamedTuple):
     frame: Frame
     known: Bool[np.ndarray, "H W"] | None
@@ -76,7 +91,7 @@ def segmented(
     model: Predictor,
     frames: Iterable[Frame],
     area: PictureArea,
-    finish: Callable[[Frame, Bool[np.ndarray, "H W"], Float32[np.ndarray, "h2 w2"] | None], T],
+    finish: Callable[[Frame, Bool[np.ndarray, "H W"], Seen | None], T],
     *,
     known: Callable[[Frame], np.ndarray | None] = lambda _: None,
     outside: Callable[[Frame, np.ndarray], bool] | None = None,
@@ -87,7 +102,7 @@ def segmented(
     Parameters
     ----------
     finish
-        Called with each frame, its mask and its finished probability (None for a mask known before), in a worker
+        Called with each frame, its mask and what the network said of it (None where it was not asked), in a worker
         thread and in no fixed order: writing files, drawing.
     known
         The mask of a frame that need not be computed again, or None.
@@ -107,29 +122,37 @@ def segmented(
             return _Job(frame, np.zeros(frame.rgb.shape[:2], np.bool_), None, outside=True)
         return _Job(frame, mask, picture if mask is None else None)
 
-    def result(item: tuple[_Job, np.ndarray | None]) -> Segmented[T]:
+    def result(item: tuple[_Job, tuple[np.ndarray, np.ndarray] | None]) -> Segmented[T]:
         (frame, mask, _, is_outside), working = item
-        p = None
+        seen = None
         if working is not None:
             height, width = frame.rgb.shape[:2]
             own = area.of(height, width)
-            p = finished_probability(working, frame.rgb, own, model.recipe)
-            mask = full_mask(p, own, height, width, model.recipe.masks)
+            seen = Seen(finished_probability(working[0], frame.rgb, own, model.recipe), working[1])
+            mask = full_mask(seen.probability, own, height, width, model.recipe.masks)
         assert mask is not None
-        return Segmented(frame, mask, p, finish(frame, mask, p), is_outside)
+        return Segmented(frame, mask, seen and seen.probability, finish(frame, mask, seen), is_outside)
 
     def on_one_core(frame: Frame) -> Segmented[T]:
         job = prepared(frame)
-        return result((job, None if job.picture is None else model.working_probability(job.picture[None])[0]))
+        return result((job, None if job.picture is None else next(_both_ways(model, job.picture[None]))))
 
     if model.one_core:
         return in_threads(on_one_core, frames)
     return in_threads(result, _through_network(model, in_threads(prepared, frames), at_once))
 
 
+def _both_ways(
+    model: Predictor, pictures: UInt8[np.ndarray, "N h w 3"]
+) -> Iterator[tuple[Float32[np.ndarray, "h w"], Float32[np.ndarray, "h w"]]]:
+    """Probabilities of each picture, and of its mirror image mirrored back."""
+    mirrored = np.ascontiguousarray(pictures[:, :, ::-1])
+    yield from zip(model.working_probability(pictures), model.working_probability(mirrored)[:, :, ::-1], strict=True)
+
+
 def _through_network(
     model: Predictor, jobs: Iterator[_Job], at_once: int
-) -> Iterator[tuple[_Job, Float32[np.ndarray, "h w"] | None]]:
+) -> Iterator[tuple[_Job, tuple[Float32[np.ndarray, "h w"], Float32[np.ndarray, "h w"]] | None]]:
     while chunk := list(islice(jobs, at_once)):
         some = next((job.picture for job in chunk if job.picture is not None), None)
         if some is None:
@@ -137,5 +160,5 @@ def _through_network(
             continue
         # Black stands in for known frames: the last digit of a probability depends on how many pictures go together.
         pictures = [np.zeros_like(some) if job.picture is None else job.picture for job in chunk]
-        for job, p in zip(chunk, model.working_probability(np.stack(pictures)), strict=True):
-            yield job, None if job.picture is None else p
+        for job, both in zip(chunk, _both_ways(model, np.stack(pictures)), strict=True):
+            yield job, None if job.picture is None else both

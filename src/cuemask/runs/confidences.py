@@ -10,16 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-import cv2
 import numpy as np
-from jaxtyping import Bool, Float32, UInt8
+from jaxtyping import Bool, Float32
 
-from cuemask.cues.clip import resized
-from cuemask.cues.shape import HEIGHT_PX, WIDTH_PX, shape_cue
 from cuemask.inference.confidence import confidence
 from cuemask.media.area import PictureArea
 from cuemask.media.files import make_folder, output_errors, write_bytes, written_aside
-from cuemask.recipe import Recipe
 
 FILE = "confidence.csv"
 
@@ -89,29 +85,13 @@ def read_confidences(table: Path) -> Iterator[tuple[str, Told]]:
     yield from _lines(table, has_sums=False)
 
 
-def told_of(
-    p: Float32[np.ndarray, "h2 w2"],
-    rgb: UInt8[np.ndarray, "H W 3"],
-    mask: Bool[np.ndarray, "H W"],
-    area: PictureArea,
-    recipe: Recipe,
-) -> Told:
+def told_of(p: Float32[np.ndarray, "h2 w2"], mask: Bool[np.ndarray, "H W"], area: PictureArea) -> Told:
     """What there is to tell of a frame whose endoscope's picture is `area`, to the four digits of the table.
 
-    Shape has a say where the recipe uses it: another is not made for what was drawn.
+    `p` is that of `inference.confidence.confidence`.
     """
-    seen = area.crop(rgb)
-    shape = _shape(seen, area) if "shape" in recipe.cues.use else None
-    sure = confidence(p, seen, area.crop(mask), area.inside, shape)
+    sure = confidence(p, area.crop(mask), area.inside)
     return Told(round(sure, 4), round(float(mask.mean()), 4))
-
-
-def _shape(seen: UInt8[np.ndarray, "h w 3"], area: PictureArea) -> Float32[np.ndarray, "160 224"]:
-    small = resized(seen, WIDTH_PX, HEIGHT_PX)
-    if area.inside is None:
-        return shape_cue(small)
-    inside = cv2.resize(area.inside.astype(np.uint8), (WIDTH_PX, HEIGHT_PX), interpolation=cv2.INTER_NEAREST)
-    return shape_cue(small, inside > 0)
 
 
 def _lines(table: Path, *, has_sums: bool) -> Iterator[tuple[str, Told]]:

@@ -15,7 +15,7 @@ from jaxtyping import Bool, UInt8
 from cuemask.cues.clip import KeptClip, working_inside, working_picture
 from cuemask.cues.outside import Stretch
 from cuemask.errors import PictureError
-from cuemask.inference.prediction import Predictor, Segmented, segmented
+from cuemask.inference.prediction import Predictor, Seen, Segmented, segmented
 from cuemask.inference.thresholds import full_probability
 from cuemask.media.area import PictureArea
 from cuemask.media.clips import Clip, ClipFiles, open_clips
@@ -119,16 +119,18 @@ def write_masks(
             return None
         return _whole(masks / file, frame)
 
-    def finish(frame: Frame, mask: np.ndarray, p: np.ndarray | None) -> _Finished:
+    def finish(frame: Frame, mask: np.ndarray, seen: Seen | None) -> _Finished:
         is_outside = finder.has_found(frame)
-        if p is None and not is_outside:
+        if seen is None and not is_outside:
             told = confidences.before[frame.name]
         else:
             height, width = mask.shape
             own = area.of(height, width)
-            told = NOTHING if p is None else told_of(p, frame.rgb, mask, own, model.recipe)
+            told = NOTHING if seen is None else told_of(seen.mirrored, mask, own)
             if options.save_probability:
-                full = np.zeros(mask.shape, np.float32) if p is None else full_probability(p, own, height, width)
+                full = np.zeros(mask.shape, np.float32)
+                if seen is not None:
+                    full = full_probability(seen.probability, own, height, width)
                 write_probability(probabilities / f"{frame.name}.png", full)
             write_mask(masks / f"{frame.name}.png", mask)
         drawn = _drawn(frame, mask, told, area, clip, options, is_outside=is_outside) if draws else None
