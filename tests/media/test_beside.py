@@ -37,8 +37,8 @@ def test_masks_beside_frames_are_left_aside_with_a_word(tmp_path: Path, caplog: 
     with caplog.at_level(logging.WARNING):
         assert names(tmp_path) == ["frame_80_endo", "frame_81_endo", "frame_82_endo"]
         assert names(f"{tmp_path}/*.png") == ["frame_80_endo", "frame_81_endo", "frame_82_endo"]
-    assert "3 pictures called *_watershed_mask.png are left aside" in caplog.text
-    assert "3 pictures called *_color_mask.png are left aside" in caplog.text
+    assert "pictures called *_watershed_mask.png (3) are left aside" in caplog.text
+    assert "pictures called *_color_mask.png (3) are left aside" in caplog.text
 
 
 def test_so_are_grey_ones_saved_as_jpeg_and_those_with_a_word_before_the_name(tmp_path: Path) -> None:

@@ -34,9 +34,9 @@ def without_masks(pictures: Sequence[Path]) -> list[Path]:
         places = np.unique(np.linspace(0, len(pairs) - 1, _LOOKED_AT).astype(int)).tolist()
         if all(_is_mask_of(*pairs[place]) for place in places):
             masks |= {path for path, _ in pairs}
-            what = "%s: %d pictures called %s are left aside: of few colours, they look like masks of the others. %s"
+            what = "%s: pictures called %s (%d) are left aside: of few colours, they look like masks of the others. %s"
             remedy = "If they are frames, give them in a folder of their own."
-            _log.warning(what, pairs[0][0].parent, len(pairs), affix, remedy)
+            _log.warning(what, pairs[0][0].parent, affix, len(pairs), remedy)
     return [path for path in pictures if path not in masks]
 
 
