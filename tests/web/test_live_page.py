@@ -1,9 +1,7 @@
-"""The page of `cuemask live` in a browser, where there is one: CUEMASK_BROWSER, or a Chromium on the PATH."""
+"""The page of `cuemask live` in a browser, where there is one."""
 
 from __future__ import annotations
 
-import os
-import shutil
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -48,26 +46,13 @@ def until(page: Any, expression: str) -> None:
         page.wait_for_timeout(50)
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    names = ("chromium", "chromium-browser", "google-chrome", "chrome")
-    found = os.environ.get("CUEMASK_BROWSER") or next(filter(None, map(shutil.which, names)), None)
-    if found is None:
-        pytest.skip("no browser: neither CUEMASK_BROWSER nor a Chromium on the PATH")
-    with playwright.sync_playwright() as started:
-        opened = started.chromium.launch(executable_path=found, headless=True)
-        yield opened
-        opened.close()
-
-
 @pytest.fixture
 def figures() -> dict[str, Any]:
     return dict(FIGURES)
 
 
 @pytest.fixture(params=SIZES)
-def page(request: pytest.FixtureRequest, browser: Any, figures: dict[str, Any]) -> Iterator[Any]:
+def page(request: pytest.FixtureRequest, chromium: Any, figures: dict[str, Any]) -> Iterator[Any]:
     """The page as it is once it has shown its figures; what the console complains of is a failure."""
     screen = Screen()
     rgb, mask = np.full((60, 80, 3), (200, 40, 40), np.uint8), np.zeros((60, 80), bool)
@@ -75,7 +60,7 @@ def page(request: pytest.FixtureRequest, browser: Any, figures: dict[str, Any]) 
     width, height = SIZES[request.param]
     with Page(screen, lambda: figures, "127.0.0.1", 0) as served:
         screen.show(rgb, mask)
-        shown = browser.new_page(viewport={"width": width, "height": height})
+        shown = chromium.new_page(viewport={"width": width, "height": height})
         said: list[str] = []
         shown.on("console", lambda message: said.append(message.text))
         shown.on("pageerror", lambda error: said.append(str(error)))
