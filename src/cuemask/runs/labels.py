@@ -64,7 +64,7 @@ def told_of_labels(clips: Sequence[Clip], known: Sequence[Supervision], options:
 
 
 def labels_met(
-    kept: Sequence[KeptClip], known: Sequence[Supervision], met: Sequence[Int64[np.ndarray, " n"]]
+    kept: Sequence[KeptClip], known: Sequence[Supervision], met: Sequence[Int64[np.ndarray, " _"]]
 ) -> tuple[str, dict[str, int]] | None:
     """What a run says of its labels, and how many of each clip's training meets; None without labels.
 
