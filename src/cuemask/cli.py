@@ -518,9 +518,11 @@ def report(run: Path, blank_outside: bool, quiet: bool) -> None:
 @click.argument("truth", type=_Path(path_type=Path), required=False)
 @click.option("--positive", metavar="CODES", callback=_codes, help="Codes in TRUTH that are instrument [all above 0].")
 @click.option("--ignore", metavar="CODES", callback=_codes, help="Codes in TRUTH whose pixels do not count [none].")
+@click.option("--truth-name", metavar="NAME", help="What files in TRUTH are called, as '{frame}_mask' [{frame}].")
 @_of_dataset
 @_reads_pictures
-@click.option("--only-predicted", is_flag=True, help="Of the data set, count only frames that PREDICTED holds.")
+@click.option("--only-truth", is_flag=True, help="Count only frames that TRUTH holds.")
+@click.option("--only-predicted", is_flag=True, help="Count only frames that PREDICTED holds.")
 @click.option(
     "--protocol",
     metavar="NAME",
@@ -537,18 +539,21 @@ def evaluate(
 ) -> None:
     """IoU and Dice of a folder of masks against true masks of the same names.
 
-    PREDICTED: masks, or a folder that cuemask wrote. TRUTH: masks of the same names; or, with --dataset, the data set's
-    own. --against OTHER tells by how much PREDICTED is better than OTHER, with a bootstrap interval.
+    PREDICTED: masks, a run, or a clip of one. TRUTH: masks of the same names; or, with --dataset, the data set's
+    own. --against OTHER tells by how much PREDICTED is better than OTHER, with a bootstrap interval. Of a run, the
+    figures are kept in it as evaluation.json, which its report shows.
     """
     from dataclasses import asdict
 
     from cuemask.evaluation.bootstrap import all_differences, difference_lines
     from cuemask.evaluation.tables import is_table_of, json_of, write_rows
     from cuemask.media.folders import refuse_foreign_file
+    from cuemask.runs.judging import keep_figures
 
     as_json = flags.pop("as_json")
     judged = _judge(**flags)
     result = judged(predicted)
+    keep_figures(predicted, result)
     differences = {} if against is None else all_differences(result, judged(against), unit=draw)
     if csv is not None:
         rows = result.frame_rows()
@@ -568,6 +573,8 @@ def _judge(
     truth: Path | None,
     positive: list[int] | None,
     ignore: list[int] | None,
+    truth_name: str | None,
+    only_truth: bool,
     dataset: str | None,
     data: Path | None,
     videos: tuple[str, ...],
@@ -577,7 +584,7 @@ def _judge(
     tolerance: Tolerance | None,
 ) -> Callable[[Path], Evaluation]:
     """What evaluates a folder as the options say, once they are found to fit together."""
-    from cuemask.evaluation.folders import evaluate_folders
+    from cuemask.evaluation.folders import FRAME, evaluate_folders
     from cuemask.evaluation.protocols import DEFAULT
     from cuemask.evaluation.sets import evaluate_dataset
     from cuemask.evaluation.surfaces import TOLERANCE
@@ -588,16 +595,21 @@ def _judge(
     if dataset is None:
         if truth is None:
             raise click.UsageError("Give TRUTH, a folder of true masks, or --dataset NAME --data ROOT.")
-        if data is not None or videos or only_predicted:
-            raise click.UsageError("--data, --videos and --only-predicted are for --dataset NAME.")
-        rule["ignore"] = ignore or ()
-        return partial(evaluate_folders, truth=truth, positive=positive, protocol=protocol or DEFAULT, **rule)
+        if data is not None or videos:
+            raise click.UsageError("--data and --videos are for --dataset NAME.")
+        rule |= {"ignore": ignore or (), "only_truth": only_truth, "only_predicted": only_predicted}
+        rule |= {"truth_name": FRAME if truth_name is None else truth_name, "protocol": protocol or DEFAULT}
+        return partial(evaluate_folders, truth=truth, positive=positive, **rule)
     if truth is not None:
         raise click.UsageError("Give TRUTH or --dataset, not both.")
     if data is None:
         raise click.UsageError("--dataset needs to know where it lies: --data ROOT.")
     if positive is not None or ignore is not None:
         raise click.UsageError("--positive and --ignore are for TRUTH; a data set knows its own codes.")
+    if truth_name is not None or only_truth:
+        raise click.UsageError(
+            "--truth-name and --only-truth are for TRUTH; of a data set only frames with truth count, by its own names."
+        )
     from cuemask.datasets.catalogue import DATASETS, read_dataset
 
     found = read_dataset(dataset, data, videos)

@@ -156,5 +156,5 @@ def test_differences_are_told_in_points_with_how_they_were_drawn() -> None:
     found = paired_bootstrap(one, other)
     first, second, last = difference_lines("other", {"iou": found})
     assert first == "difference from other"
-    assert second == f"IoU  {100 * found.mean:+.2f} ({100 * found.low:+.2f} to {100 * found.high:+.2f})"
+    assert second == f"IoU  {found.mean:+.4f} ({found.low:+.4f} to {found.high:+.4f})"
     assert last == "(95 % interval, paired bootstrap, 40 frames drawn 10000 times, percentile)"

@@ -71,10 +71,11 @@ def test_help_names_every_protocol() -> None:
 
 def test_without_options_the_table_is_that_of_the_challenge(good: Path, truth: Path) -> None:
     lines = evaluate(good / "one", truth).output.splitlines()
-    assert lines[:4] == [
+    assert lines[:5] == [
         "frames  6",
-        "IoU     100.00 +- 0.00",
-        "Dice    100.00 +- 0.00",
+        "IoU     1.0000 +- 0.0000",
+        "Dice    1.0000 +- 0.0000",
+        "(figures from 0 to 1)",
         f"({PROTOCOLS['endovis2017'].rule})",
     ]
 
@@ -83,7 +84,7 @@ def test_protocol_and_surface_change_what_is_told(bad: Path, truth: Path) -> Non
     output = evaluate(bad / "one", truth, "--protocol", "isic2016", "--surface", "--tolerance", "2").output
     assert PROTOCOLS["isic2016"].rule in output
     assert "NSD within 2 px" in output
-    assert "specificity  0.00" in output
+    assert "specificity  0.0000" in output
     assert "NSD within 5 % of the diagonal" in evaluate(bad / "one", truth, "--surface", "--tolerance", "5%").output
 
 
@@ -99,7 +100,7 @@ def test_csv_holds_a_line_a_frame(bad: Path, truth: Path, tmp_path: Path) -> Non
 def test_against_another_run_tells_the_difference_and_its_interval(good: Path, bad: Path, truth: Path) -> None:
     output = evaluate(good / "one", truth, "--against", bad / "one").output
     assert f"difference from {bad / 'one'}" in output
-    assert "IoU   +62.50 (" in output
+    assert "IoU   +0.6250 (" in output
     assert "6 frames drawn 10000 times" in output
     told = json.loads(evaluate(good / "one", truth, "--against", bad / "one", "--json").output)
     assert told["difference"]["iou"]["mean"] == pytest.approx(0.625)
@@ -130,7 +131,8 @@ def test_only_predicted_frames_count_on_request(good: Path, asked: list[object])
         (("--dataset", "memory", "--data", "root", "--positive", "1"), "--positive and --ignore are for TRUTH"),
         (("--dataset", "memory", "--data", "root", "--ignore", "255"), "--positive and --ignore are for TRUTH"),
         (("truth", "--data", "root"), "are for --dataset"),
-        (("truth", "--only-predicted"), "are for --dataset"),
+        (("--dataset", "memory", "--data", "root", "--only-truth"), "are for TRUTH"),
+        (("--dataset", "memory", "--data", "root", "--truth-name", "{frame}"), "are for TRUTH"),
         (("truth", "--tolerance", "3"), "is of --surface"),
         (("truth", "--surface", "--tolerance", "three"), "neither pixels"),
         (("truth", "--surface", "--tolerance", "-1"), "neither pixels"),

@@ -203,10 +203,10 @@ def test_the_table_names_protocol_figures_and_the_lowest_frames(predicted: Path,
         write(truth / f"frame{n}.png", columns(255, 0))
     table = evaluate_folders(predicted, truth).table()
     assert "frames  8" in table
-    assert "IoU     93.75 +- 16.54" in table
+    assert "IoU     0.9375 +- 0.1654" in table
     assert "population deviation" in table
-    assert table.splitlines()[6].split() == ["frame6", "50.00", "66.67"]
-    assert len(table.splitlines()) == 11
+    assert table.splitlines()[7].split() == ["frame6", "0.5000", "0.6667"]
+    assert len(table.splitlines()) == 12
 
 
 def test_ignored_pixels_count_neither_way(predicted: Path, truth: Path) -> None:
@@ -289,3 +289,65 @@ def test_indices_of_a_palette_of_colours_are_codes(predicted: Path, truth: Path)
     picture.save(truth / "a.png")
     assert evaluate_folders(predicted, truth).iou_mean == 1.0
     assert evaluate_folders(predicted, truth, [1]).iou_mean == pytest.approx(1 / 2)
+
+
+def test_on_request_only_frames_with_truth_count_and_the_others_are_told_of(predicted: Path, truth: Path) -> None:
+    for n in range(20):
+        write(predicted / f"{n:06}.png", columns(255, 255 if n != 7 else 0))
+    write(truth / "000007.png", columns(255, 255))
+    with pytest.raises(EvaluationError, match=r"19 predictions in .* without truth") as error:
+        evaluate_folders(predicted, truth)
+    assert "--only-truth" in error.value.remedy
+    found = evaluate_folders(predicted, truth, only_truth=True)
+    assert ([frame.name for frame in found.frames], found.iou_mean, found.without_truth) == (["000007"], 0.5, 19)
+    write(truth / "000099.png", columns(255, 255))
+    with pytest.raises(EvaluationError, match=r"1 true masks in .* without prediction: 000099"):
+        evaluate_folders(predicted, truth, only_truth=True)
+    assert evaluate_folders(predicted, truth, only_truth=True, only_predicted=True).unpredicted == 1
+
+
+def test_masks_that_share_no_name_are_refused_whatever_may_be_left_out(predicted: Path, truth: Path) -> None:
+    write(predicted / "a.png", columns(255))
+    write(truth / "b.png", columns(255))
+    with pytest.raises(EvaluationError, match="1 predictions in"):
+        evaluate_folders(predicted, truth, only_truth=True, only_predicted=True)
+
+
+def test_truth_may_be_named_differently_and_lie_beside_other_pictures(predicted: Path, truth: Path) -> None:
+    for name in ("frame_80_endo", "frame_81_endo"):
+        write(predicted / f"{name}.png", columns(255, 0))
+        write(truth / f"{name}.png", columns(1, 2))
+        write(truth / f"{name}_color_mask.png", columns(0, 7))
+        write(truth / f"{name}_watershed_mask.png", columns(50, 0))
+    found = evaluate_folders(predicted, truth, truth_name="{frame}_watershed_mask")
+    assert ([frame.name for frame in found.frames], found.iou_mean) == (["frame_80_endo", "frame_81_endo"], 1.0)
+    with pytest.raises(EvaluationError, match=r"none of 6 masks is called gt_\{frame\}, such as frame_80_endo"):
+        evaluate_folders(predicted, truth, truth_name="gt_{frame}")
+
+
+@pytest.mark.parametrize("pattern", ["mask", "{frame}{frame}", "{clip}_mask", "masks/{frame}"])
+def test_what_truth_is_called_has_to_hold_the_frame_once(predicted: Path, truth: Path, pattern: str) -> None:
+    write(predicted / "a.png", columns(255))
+    write(truth / "a.png", columns(255))
+    with pytest.raises(EvaluationError, match="where in a file's name"):
+        evaluate_folders(predicted, truth, truth_name=pattern)
+
+
+@pytest.mark.parametrize("given", ["result", "result/op"])
+@pytest.mark.parametrize("place", ["truth", "truth/op", "truth/masks", "truth/op/masks"])
+def test_a_run_and_its_clip_are_both_taken(tmp_path: Path, given: str, place: str) -> None:
+    write(tmp_path / "result" / "op" / "masks" / "000000.png", columns(255, 0))
+    write(tmp_path / "result" / "op" / "sheet.png", columns(1, 2))
+    (tmp_path / "result" / "run.json").write_text("{}")
+    write(tmp_path / place / "000000.png", columns(255, 0))
+    truth = tmp_path / "truth" / ("op" if given == "result/op" and "op" in place else "")
+    assert evaluate_folders(tmp_path / given, truth).iou_mean == 1.0
+
+
+def test_a_run_of_several_clips_is_compared_clip_by_clip(tmp_path: Path) -> None:
+    for clip in ("a", "b"):
+        write(tmp_path / "result" / clip / "masks" / "0.png", columns(255, 0))
+        write(tmp_path / "truth" / clip / "0.png", columns(255, 0))
+    (tmp_path / "result" / "run.json").write_text("{}")
+    found = evaluate_folders(tmp_path / "result", tmp_path / "truth")
+    assert [(frame.video, frame.frame) for frame in found.frames] == [("a", "0"), ("b", "0")]

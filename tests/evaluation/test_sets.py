@@ -136,3 +136,10 @@ def test_names_match_however_their_umlauts_are_written(tmp_path: Path) -> None:
     predict(tmp_path, "one", {"Fla\u0308che": columns(0, 1)})
     found = evaluate_dataset(tmp_path, dataset(recording("one", {"Fl\u00e4che": columns(0, 1)})))
     assert [(frame.name, frame.iou) for frame in found.frames] == [("one/Fl\u00e4che", 1.0)]
+
+
+def test_of_the_folder_of_one_recording_that_recording_alone_is_judged(run: Path) -> None:
+    assert [(frame.video, frame.frame) for frame in evaluate_dataset(run / "two", TWO).frames] == [("two", "a")]
+    predict(run, "other", {"a": HALF})
+    with pytest.raises(EvaluationError, match="other: is no recording of"):
+        evaluate_dataset(run / "other", TWO)

@@ -89,13 +89,13 @@ def test_a_table_says_how_many_frames_were_left_out_and_why() -> None:
 
 def test_a_table_of_videos_has_a_line_for_each() -> None:
     lines = Evaluation(FRAMES, "per-video").table().splitlines()
-    assert [line.split()[:2] for line in lines[5:8]] == [["video", "IoU"], ["a", "75.00"], ["b", "33.33"]]
+    assert [line.split()[:2] for line in lines[6:9]] == [["video", "IoU"], ["a", "0.7500"], ["b", "0.3333"]]
 
 
 def test_a_table_gives_surface_figures_with_their_tolerance_and_units() -> None:
     near = frame("", "near", 10, 10, 10, surface=Surface(0.75, 3.0))
     table = Evaluation((near,), tolerance=TOLERANCE).table()
-    assert "NSD     75.00 +- 0.00\nHD95    3.00 +- 0.00 px\n" in table
+    assert "NSD     0.7500 +- 0.0000\nHD95    3.00 +- 0.00 px\n" in table
     assert "NSD within 1 % of the diagonal; both empty: NSD 1, HD95 0 px; one empty" in table
 
 

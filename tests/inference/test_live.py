@@ -8,7 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cuemask.errors import InputError
-from cuemask.inference.live import RATE_SECONDS, SAMPLE_EVERY_SECONDS, Latencies, LiveArea, Newest, Rate, live_mask
+from cuemask.inference.live import (
+    RATE_SECONDS,
+    RECENT_SECONDS,
+    SAMPLE_EVERY_SECONDS,
+    Latencies,
+    LiveArea,
+    Newest,
+    Rate,
+    Recent,
+    live_mask,
+)
 from cuemask.inference.prediction import segmented
 from cuemask.media.area import fixed_area
 from cuemask.media.frames import Frame
@@ -175,11 +185,27 @@ class Redness:
         return pictures[..., 0].astype(np.float32) / 255
 
 
+def test_what_is_older_than_ten_seconds_is_forgotten():
+    recent = Recent()
+    for second in range(15):
+        recent.add(float(second), float(second))
+    assert recent.values(14.0) == list(range(5, 15))
+    assert recent.values(14.0 + RECENT_SECONDS) == []
+
+
+def test_who_puts_an_item_is_told_whether_it_replaces_another():
+    newest: Newest[int] = Newest()
+    assert [newest.put(1), newest.put(2)] == [False, True]
+    newest.take(1.0)
+    assert not newest.put(3)
+
+
 def test_a_live_mask_is_that_of_predict():
     rgb = np.random.default_rng(0).integers(0, 90, (96, 130, 3)).astype(np.uint8)
     rgb[20:60, 30:80, 0] = 250
     area = fixed_area(4, 6, 90, 120, 96, 130)
     (expected,) = segmented(Redness(), [Frame("0", 0, 0.0, rgb)], area, lambda *_: None)
-    mask = live_mask(Redness(), rgb, area)
+    mask, p = live_mask(Redness(), rgb, area)
+    assert np.array_equal(p, expected.probability)
     assert np.array_equal(mask, expected.mask)
     assert 0.5 < mask.sum() / (40 * 50) < 2

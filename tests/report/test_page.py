@@ -53,7 +53,7 @@ def test_the_marks_of_the_timeline_lead_to_their_pictures():
     told = section(iou=0.5)
     (link,) = told.of("a")
     assert link["href"] in [f"#{figure.get('id')}" for figure in told.of("figure")]
-    assert link["aria-label"] == "1. frame 000007 at 0:00.3, confidence 0.25, 12.5 % covered, IoU 50.0 %"
+    assert link["aria-label"] == "1. frame 000007 at 0:00.3, confidence 0.25, 12.5 % covered, IoU 0.5000"
 
 
 def test_a_timeline_shows_each_frame_where_it_is_and_as_high_as_it_is():
@@ -108,4 +108,4 @@ def test_tables_of_evaluate_in_a_run_are_found_and_nothing_else_is(tmp_path, wri
     assert of_json.means["dice"] == pytest.approx(found.dice_mean)
     assert of_json.iou == pytest.approx(of_csv.iou, abs=1e-6)
     assert of_csv.iou["op", "half"] == pytest.approx(0.5)
-    assert of_csv.words()[:3] == ["op/e.csv", "2", "75.00"]
+    assert of_csv.words()[:3] == ["op/e.csv", "2", "0.7500"]

@@ -14,6 +14,7 @@ from click.testing import CliRunner, Result
 from cuemask.cli import main
 from cuemask.evaluation import evaluate_folders
 from cuemask.media.masks import read_mask
+from cuemask.runs.models import open_model
 
 # Exact agreement is promised for float32; torch's bfloat16, the default where the processor has it, rounds more.
 FLOAT32 = ("--set", "training.precision=float32", "--set", "training.steps=30")
@@ -204,3 +205,9 @@ def test_a_device_that_onnx_runtime_lacks_is_named(phantom, run, tmp_path):
     assert done.exit_code == 2
     assert done.stderr.startswith("InstallationError provider cuda:")
     assert "has cpu" in done.stderr
+
+
+def test_the_folder_of_a_clip_stands_for_its_run(run):
+    model, file = open_model(run / "run" / "frames", "cpu", "auto")
+    assert file == run / "run" / "model.safetensors"
+    assert model.recipe == open_model(run / "run", "cpu", "auto")[0].recipe

@@ -13,6 +13,7 @@ from cuemask.errors import InputError, OutputError
 from cuemask.media.clips import ClipFiles, open_clips
 from cuemask.media.frames import Selection
 from cuemask.media.masks import read_mask
+from cuemask.phantom import PhantomFiles
 from cuemask.recipe import load_recipe
 from cuemask.runs.labels import every_so_many, supervisions, told_of_labels
 from cuemask.runs.learning import segment, train
@@ -166,3 +167,54 @@ def test_the_network_learns_labels_that_say_the_contrary_of_the_cues(tmp_path):
     mask = read_mask(run / "video_1" / "masks" / "f02.png") > 0
     assert mask[:, :36].mean() > 0.9
     assert mask[:, 44:].mean() < 0.1
+
+
+def of_video(phantom: PhantomFiles, folder: Path, mask: np.ndarray, name: str, every: int = 1):
+    (folder / "corrected").mkdir()
+    cv2.imwrite(str(folder / "corrected" / f"{name}.png"), mask)
+    selection = Selection(every)
+    options = Options(folder / "out", load_recipe("default", TINY), selection, labels=folder / "corrected")
+    return options, supervisions(open_clips([phantom.video], selection), options)
+
+
+MASK = np.zeros((96, 128), np.uint8)
+
+
+@pytest.mark.parametrize("name", ["frame_000003", "3", "0000003", "000010"])
+def test_a_label_of_no_frame_of_a_video_is_refused(phantom, tmp_path, name):
+    with pytest.raises(InputError, match=f"{name} are none of its frames"):
+        of_video(phantom, tmp_path, MASK, name)
+
+
+def test_a_label_of_a_frame_of_a_video_that_is_not_taken_is_refused(phantom, tmp_path):
+    with pytest.raises(InputError, match="000003 are none of its frames taken"):
+        of_video(phantom, tmp_path, MASK, "000003", every=2)
+
+
+def test_the_last_frame_of_a_video_can_have_a_label(phantom, tmp_path):
+    _, (known,) = of_video(phantom, tmp_path, MASK, "000009")
+    assert known.labels.names == {"000009"}
+
+
+def test_a_label_of_another_size_is_refused_before_any_cue(phantom, tmp_path):
+    with pytest.raises(InputError, match="000003, is 96x128 pixels, its frame 128x96"):
+        of_video(phantom, tmp_path, MASK.T, "000003")
+
+
+def test_a_list_names_only_frames_that_are_taken(tmp_path):
+    (tmp_path / "list.txt").write_text("video_1/f01\n")
+    with pytest.raises(InputError, match="f01 are none of its frames taken"):
+        named(tmp_path, tmp_path / "list.txt", every=2)
+
+
+def test_a_run_says_how_many_labels_there_are_and_records_those_that_training_meets(phantom, tmp_path):
+    (tmp_path / "corrected").mkdir()
+    for name in ("000001", "000007"):
+        cv2.imwrite(str(tmp_path / "corrected" / f"{name}.png"), MASK)
+    said: list[str] = []
+    options = Options(tmp_path / "out", load_recipe("default", TINY), labels=tmp_path / "corrected", say=said.append)
+    options = replace(options, recipe=load_recipe("default", [*TINY, "training.steps=4", "training.pairs_per_step=1"]))
+    record = json.loads((train([phantom.video], options) / "run.json").read_text())
+    assert "labels: 2 of 10 frames; training meets 1 of them" in said
+    assert record["labels"]["frames"] == {"clip": 2}
+    assert record["labels_met"] == {"clip": 1}

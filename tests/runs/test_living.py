@@ -112,6 +112,10 @@ def test_a_network_that_is_too_slow_drops_frames_and_masks_the_newest(model):
     assert figures.frames_masked <= 4
     assert figures.latency_p99_ms >= 200, "the time that the network took is not counted"
     assert figures.frames_dropped == figures.frames_in - figures.frames_masked
+    assert figures.is_strained
+    assert figures.recent_dropped_share is not None
+    assert figures.recent_dropped_share > 0.8
+    assert figures.recent_latency_p99_ms == pytest.approx(figures.latency_p99_ms, rel=0.02)
 
 
 @contextmanager

@@ -107,6 +107,36 @@ def test_the_page_tells_what_was_done_and_what_it_is_not(learnt):
     assert "10 frames of 1 clip" in text
 
 
+def test_the_page_tells_how_many_labels_training_met_and_not_where_they_lay(tmp_path):
+    labels = {"given": "/secret/place/corrected", "frames": {"op": 12}, "sha256": "0"}
+    run = made_up(tmp_path / "run", {"op": 20}, labels=labels, labels_met={"op": 11})
+    page = page_of(run)
+    assert "corrected, 12 frames, 11 of them met in training" in " ".join(page.text.split())
+    assert "secret" not in page.html
+
+
+@pytest.mark.parametrize("given", ["run", "run/op"])
+def test_what_evaluate_finds_of_a_run_stands_on_its_page(tmp_path, given):
+    run = made_up(tmp_path / "run", {"op": 20})
+    report(run)
+    (tmp_path / "truth").mkdir()
+    look = next(one.frame for one in read_shown(run / "op") if one.look)
+    shutil.copy(run / "op" / "masks" / f"{look}.png", tmp_path / "truth")
+    done = cuemask("evaluate", tmp_path / given, tmp_path / "truth", "--only-truth")
+    assert done.exit_code == 0, done.output
+    assert json.loads((tmp_path / given / "evaluation.json").read_text())["frame_count"] == 1
+    page = Page((run / "report.html").read_text(encoding="utf-8"))
+    assert "IoU 1.0000" in page.text
+    assert "0 to 1" in page.text
+
+
+def test_a_folder_of_masks_that_is_no_run_is_left_as_it_is(tmp_path):
+    (tmp_path / "masks").mkdir()
+    write_mask(tmp_path / "masks" / "a.png", np.ones((4, 4), bool))
+    assert cuemask("evaluate", tmp_path, tmp_path / "masks").exit_code == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["masks"]
+
+
 def test_frames_to_look_at_are_apart_in_time_and_the_worst_is_among_them(tmp_path):
     run = made_up(tmp_path / "run", {"op": 700})
     looks = sorted((one for one in read_shown(run / "op") if one.look), key=lambda one: one.look)
@@ -172,7 +202,7 @@ def test_figures_of_evaluate_in_the_run_are_shown(learnt, phantom, tmp_path):
     text = (run / "report.html").read_text(encoding="utf-8")
     assert "Figures against truth" in text
     assert "clip/frames.csv" in text
-    assert len(re.findall(r"IoU [\d.]+ %</figcaption>", text)) == sum(one.look > 0 for one in read_shown(run / "clip"))
+    assert len(re.findall(r"IoU [\d.]+</figcaption>", text)) == sum(one.look > 0 for one in read_shown(run / "clip"))
 
 
 def test_what_was_interrupted_or_lost_its_pictures_has_a_page_that_says_so(tmp_path):

@@ -20,7 +20,7 @@ from cuemask.errors import EvaluationError
 from cuemask.evaluation.frames import OF_COUNTS, FigureName, FrameScore, counted_pixels, counts_of, listed
 from cuemask.evaluation.metrics import EPSILON
 from cuemask.evaluation.protocols import Protocol, by_video, is_of_pixels, protocol_named
-from cuemask.evaluation.results import LABELS, Evaluation, scaled
+from cuemask.evaluation.results import LABELS, Evaluation, figured
 
 Unit = Literal["frames", "videos"]
 Interval = Literal["percentile", "bca"]
@@ -128,13 +128,13 @@ def all_differences(
 
 
 def difference_lines(other: str, differences: Mapping[FigureName, Difference]) -> list[str]:
-    """The differences from `other`, a line a figure: percentage points, HD95 in pixels; then how they were drawn."""
+    """The differences from `other`, a line a figure: -1 to 1, HD95 in pixels; then how they were drawn."""
     width = max(len(LABELS.get(name, name)) for name in differences)
     lines = [f"difference from {other}"]
     for name, found in differences.items():
-        mean, low, high = (scaled(name, value) for value in (found.mean, found.low, found.high))
+        mean, low, high = (figured(name, value, "+") for value in (found.mean, found.low, found.high))
         unit = " px" if name == "hd95_px" else ""
-        lines.append(f"{LABELS.get(name, name):<{width}}  {mean:+.2f}{unit} ({low:+.2f} to {high:+.2f})")
+        lines.append(f"{LABELS.get(name, name):<{width}}  {mean}{unit} ({low} to {high})")
     one = next(iter(differences.values()))
     drawn = f"{one.unit_count} {one.unit} drawn {one.resamples} times"
     return [*lines, f"({100 * one.confidence:g} % interval, paired bootstrap, {drawn}, {one.interval})"]

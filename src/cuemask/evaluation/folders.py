@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +16,13 @@ from cuemask.evaluation.frames import FrameScore, listed, refuse_sizes, score
 from cuemask.evaluation.protocols import DEFAULT, protocol_named
 from cuemask.evaluation.results import Evaluation
 from cuemask.evaluation.surfaces import TOLERANCE, Tolerance
+from cuemask.media.mask_folders import is_run_folder, named_masks
 from cuemask.media.masks import read_mask
-from cuemask.media.pictures import composed, is_picture, natural_order
+from cuemask.media.pictures import composed
 from cuemask.media.threads import in_threads
 
 CODES_SHOWN = 12
+FRAME = "{frame}"
 LOSSY_ENDINGS = frozenset({".jpg", ".jpeg"})
 
 _log = logging.getLogger(__name__)
@@ -32,25 +34,33 @@ def evaluate_folders(
     positive: Collection[int] | None = None,
     *,
     ignore: Collection[int] = (),
+    truth_name: str = FRAME,
+    only_truth: bool = False,
+    only_predicted: bool = False,
     protocol: str = DEFAULT,
     surface: bool = False,
     tolerance: Tolerance = TOLERANCE,
 ) -> Evaluation:
     """Compare each predicted mask with the true mask of the same name.
 
-    Subfolders are searched too; names are paths in the folder without the ending. A subfolder is a video.
+    Subfolders are searched too; names are paths in the folder without the ending. A subfolder is a video, and where a
+    run has only one, true masks need not lie in a subfolder.
 
     Parameters
     ----------
     predicted
-        Folder of masks (.png, instrument where above 0), or a folder that cuemask wrote, with `masks` in it.
+        Folder of masks (.png, instrument where above 0), a run, or a clip of one.
     truth
-        Folder of masks with any picture ending. JPEG blurs codes: without `positive` it is instrument from
-        128 on.
+        The same with any picture ending. JPEG blurs codes: without `positive` it is instrument from 128 on.
     positive
         Codes in the truth that count as instrument; by default every code above 0.
     ignore
         Codes in the truth whose pixels count neither way; not with `surface`.
+    truth_name
+        What true masks are called, without their ending; `{frame}` stands for the frame's name. Files that are called
+        otherwise are none.
+    only_truth, only_predicted
+        Count only frames that have truth, or a prediction; the others are told of as `without_truth`, `unpredicted`.
     protocol
         Name of the rule, one of `protocols.PROTOCOLS`.
     surface
@@ -59,27 +69,30 @@ def evaluate_folders(
     Raises
     ------
     EvaluationError
-        If a folder is absent or without masks, if names on the two sides differ, if sizes differ, if the protocol
-        is unknown or counts no frame, or if codes are both positive and ignored, or ignored beside `surface`.
+        If a folder is absent or without masks, if names on the two sides differ and may not, if none agree, if sizes
+        differ, if the protocol is unknown or counts no frame, if codes are both positive and ignored, or ignored beside
+        `surface`, or if `truth_name` is no pattern.
     PictureError
         If a mask cannot be read.
     """
     protocol_named(protocol)  # a misspelt one is told before the work
-    predicted = predicted / "masks" if (predicted / "masks").is_dir() else predicted
     predictions = _named(predicted, {".png"}, "predicted")
-    truths = _named(truth, None, "true")
-    _refuse_unmatched(predicted, predictions.keys() - truths.keys(), truth, truths.keys() - predictions.keys())
+    truths = _of_frames(_named(truth, None, "true"), truth_name, truth)
+    predictions, truths = _single_clip(predicted, predictions, truths), _single_clip(truth, truths, predictions)
+    shared = [name for name in predictions if name in truths]
+    lonely = len(predictions) - len(shared), len(truths) - len(shared)
+    if not shared or (lonely[0] and not only_truth) or (lonely[1] and not only_predicted):
+        raise _unmatched(predicted, predictions.keys() - truths.keys(), truth, truths.keys() - predictions.keys())
     counting = _Counting(positive, frozenset(ignore), tolerance if surface else None)
-    seen = _Codes(sum(_is_lossy(path) for path in truths.values()))
+    seen = _Codes(sum(_is_lossy(truths[name]) for name in shared))
 
     def compare(name: str) -> FrameScore:
         return _score(name, predictions[name], truths[name], counting, seen)
 
-    with closing(in_threads(compare, predictions)) as scores:
+    with closing(in_threads(compare, shared)) as scores:
         frames = tuple(scores)
     seen.warn(counting, predicted, truth)
-    reach = counting.tolerance
-    return Evaluation(frames, protocol, reach)
+    return Evaluation(frames, protocol, counting.tolerance, *lonely)
 
 
 @dataclass(frozen=True)
@@ -179,35 +192,60 @@ def _among(codes: UInt8[np.ndarray, "H W"], chosen: Collection[int]) -> Bool[np.
 
 
 def _named(folder: Path, endings: Collection[str] | None, side: str) -> dict[str, Path]:
-    """The pictures below `folder` by their path without the ending, in natural order."""
+    """The masks below `folder` by their names, in natural order."""
     if not folder.is_dir():
         raise EvaluationError(f"{folder}: there is no such folder.", f"Give the folder of {side} masks.")
-    below = (path for path in folder.rglob("*") if is_picture(path) and not _is_hidden(path.relative_to(folder)))
-    paths = [path for path in below if endings is None or path.suffix.lower() in endings]
-    if not paths:
-        wanted = "picture" if endings is None else " or ".join(sorted(endings)) + " file"
-        raise EvaluationError(f"{folder}: no {wanted} in it.", f"Give the folder of {side} masks.")
     named: dict[str, Path] = {}
-    for path in sorted(natural_order(paths), key=lambda path: path.parent):
-        name = composed(path.relative_to(folder).with_suffix("").as_posix())
+    for name, path in named_masks(folder, endings):
         other = named.setdefault(name, path)
         if other is not path:
             raise EvaluationError(f"{other} and {path} have one name.", "Keep one of them in the folder.")
+    if not named:
+        wanted = "picture" if endings is None else " or ".join(sorted(endings)) + " file"
+        raise EvaluationError(f"{folder}: no {wanted} in it.", f"Give the folder of {side} masks.")
     return named
 
 
-def _is_hidden(path: Path) -> bool:
-    return any(part.startswith(".") for part in path.parts)
+def _of_frames(masks: Mapping[str, Path], pattern: str, folder: Path) -> dict[str, Path]:
+    """Masks by the names of the frames that they are of; those that are called otherwise are left out."""
+    before, mark, after = composed(pattern).partition(FRAME)
+    if not mark or FRAME in after or "/" in pattern:
+        raise EvaluationError(
+            f"--truth-name {pattern}: does not say where in a file's name the frame's stands.",
+            f"Give the name without its ending, with {FRAME} once: --truth-name '{FRAME}_mask'",
+        )
+    found: dict[str, Path] = {}
+    for name, path in masks.items():
+        video, slash, stem = name.rpartition("/")
+        if stem.startswith(before) and stem.endswith(after) and len(stem) > len(before) + len(after):
+            found[f"{video}{slash}{stem[len(before) : len(stem) - len(after)]}"] = path
+    if not found:
+        raise EvaluationError(
+            f"{folder}: none of {len(masks)} masks is called {pattern}, such as {next(iter(masks))}.",
+            f"Say what true masks are called, {FRAME} for the frame's name: --truth-name '{FRAME}_mask'",
+        )
+    return found
 
 
-def _refuse_unmatched(predicted: Path, only_predicted: Iterable[str], truth: Path, only_true: Iterable[str]) -> None:
+def _single_clip(folder: Path, masks: dict[str, Path], others: Mapping[str, Path]) -> dict[str, Path]:
+    """Without the clip's name, where a run has one clip and the masks on the other side lie in no subfolders."""
+    videos = {name.rpartition("/")[0] for name in masks}
+    if not is_run_folder(folder) or len(videos) > 1 or any("/" in name for name in others):
+        return masks
+    return {name.rpartition("/")[2]: path for name, path in masks.items()}
+
+
+def _unmatched(
+    predicted: Path, only_predicted: Collection[str], truth: Path, only_true: Collection[str]
+) -> EvaluationError:
     sides = [
         (f"predictions in {predicted} without truth", sorted(only_predicted)),
         (f"true masks in {truth} without prediction", sorted(only_true)),
     ]
     found = [f"{len(names)} {what}: {listed(names)}." for what, names in sides if names]
-    if found:
-        raise EvaluationError(
-            "\n".join(found),
-            "Rename the files so that each prediction and its truth share a name; move the others away.",
-        )
+    return EvaluationError(
+        "\n".join(found),
+        "Rename the files so that each prediction and its truth share a name, or say what true masks are called, "
+        f"--truth-name '{FRAME}_mask'; count only frames with truth, --only-truth, or with a prediction, "
+        "--only-predicted.",
+    )

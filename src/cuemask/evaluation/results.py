@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 from cuemask.evaluation.frames import OF_COUNTS, FigureName, FrameScore
 from cuemask.evaluation.protocols import DEFAULT, Figure, Pooled, pooled, protocol_named
@@ -14,6 +14,7 @@ from cuemask.evaluation.tables import Row
 
 LOWEST_SHOWN = 5
 LABELS: Mapping[FigureName, str] = {"iou": "IoU", "dice": "Dice", "nsd": "NSD", "hd95_px": "HD95"}
+UNITS = "0 to 1; HD95 in pixels"
 
 
 @dataclass(frozen=True)
@@ -84,11 +85,12 @@ class Evaluation:
         return self.figure("dice").deviation
 
     def table(self) -> str:
-        """The figures in percent, HD95 in pixels, and the frames that score lowest, as lines of text."""
+        """The figures, 0 to 1 and HD95 in pixels, and the frames that score lowest, as lines of text."""
         figures = {LABELS.get(name, name): _spread(name, figure) for name, figure in self.pooled.figures.items()}
         counted = {"frames": str(len(self.pooled.frames)), **figures}
         width = max(len(label) for label in counted)
         lines = [f"{label:<{width}}  {told}" for label, told in counted.items()]
+        lines.append(f"(figures from {UNITS})" if self.tolerance is not None else "(figures from 0 to 1)")
         lines.append(f"({self.protocol})")
         if self.tolerance is not None:
             lines.append(f"(surfaces: NSD within {self.tolerance}; {SURFACE_RULE})")
@@ -99,6 +101,7 @@ class Evaluation:
         told: dict[str, Any] = {
             "protocol_name": self.protocol_name,
             "protocol": self.protocol,
+            "unit": UNITS,
             "frame_count": len(self.pooled.frames),
             "left_out": len(self.frames) - len(self.pooled.frames),
             "without_truth": self.without_truth,
@@ -165,23 +168,23 @@ class Evaluation:
 
 
 def _frame_lines(title: str, rows: list[tuple[str, Mapping[FigureName, float]]]) -> list[str]:
-    """A line a row under one of titles: percent, HD95 in pixels."""
+    """A line a row under one of titles: 0 to 1, HD95 in pixels."""
     width = max(len(name) for name in (title, *(name for name, _ in rows)))
     labels = {name: LABELS.get(name, name) for name in rows[0][1]}
     spaces = {name: max(6, len(label)) for name, label in labels.items()}
     lines = [title.ljust(width) + "".join(f"  {label:>{spaces[name]}}" for name, label in labels.items())]
     for row, values in rows:
-        told = (f"  {scaled(name, value):{spaces[name]}.2f}" for name, value in values.items())
+        told = (f"  {figured(name, value):>{spaces[name]}}" for name, value in values.items())
         lines.append(row.ljust(width) + "".join(told))
     return lines
 
 
 def _spread(name: FigureName, figure: Figure) -> str:
-    told = f"{scaled(name, figure.mean):.2f}"
-    told += "" if figure.deviation is None else f" +- {scaled(name, figure.deviation):.2f}"
+    told = figured(name, figure.mean)
+    told += "" if figure.deviation is None else f" +- {figured(name, figure.deviation)}"
     return f"{told} px" if name == "hd95_px" else told
 
 
-def scaled(name: FigureName, value: float) -> float:
-    """A figure as people read it: in percent, `hd95_px` as it is."""
-    return value if name == "hd95_px" else 100 * value
+def figured(name: FigureName, value: float, sign: Literal["", "+"] = "") -> str:
+    """A figure as text has it everywhere: 0 to 1 with 4 digits after the point, `hd95_px` in pixels with 2."""
+    return f"{value:{sign}.{2 if name == 'hd95_px' else 4}f}"

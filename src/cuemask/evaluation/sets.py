@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from cuemask.evaluation.frames import FrameScore, listed, refuse_sizes, score
 from cuemask.evaluation.protocols import DEFAULT, protocol_named
 from cuemask.evaluation.results import Evaluation
 from cuemask.evaluation.surfaces import TOLERANCE, Tolerance
+from cuemask.media.mask_folders import MASKS
 from cuemask.media.masks import read_mask
 from cuemask.media.pictures import composed
 from cuemask.media.threads import in_threads
@@ -42,7 +43,8 @@ def evaluate_dataset(
     Parameters
     ----------
     predicted
-        Folder of the run: masks in `<recording>/masks/<frame>.png`, instrument where above 0.
+        Folder of the run: masks in `<recording>/masks/<frame>.png`, instrument where above 0. Of the folder of one
+        recording in it, `<recording>`, that recording alone is judged.
     dataset
         Recordings without truth are passed over.
     kind
@@ -66,6 +68,8 @@ def evaluate_dataset(
         If a mask cannot be read.
     """
     protocol_named(protocol)  # a misspelt one is told before the work
+    if (predicted / MASKS).is_dir():
+        dataset, predicted = _only(dataset, predicted.resolve().name), predicted.resolve().parent
     recordings = [_Matched.of(predicted, recording, truth) for recording, truth in _with_truth(dataset, kind)]
     missing = [f"{matched.name}/{name}" for matched in recordings for name in matched.missing]
     total = sum(len(matched.names) for matched in recordings)
@@ -134,7 +138,18 @@ def _with_truth(dataset: Dataset, kind: Kind) -> list[tuple[Recording, Truth]]:
 
 
 def _masks(predicted: Path, recording: Recording) -> Path:
-    return predicted / recording.name / "masks"
+    return predicted / recording.name / MASKS
+
+
+def _only(dataset: Dataset, name: str) -> Dataset:
+    """The data set with that recording alone."""
+    found = tuple(recording for recording in dataset.recordings if recording.name == name)
+    if not found:
+        raise EvaluationError(
+            f"{name}: is no recording of {dataset.name} in {dataset.root}.",
+            "Give the folder of a run over this data set, or of one recording in it.",
+        )
+    return replace(dataset, recordings=found)
 
 
 def _masks_in(folder: Path) -> dict[str, Path]:

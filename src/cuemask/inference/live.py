@@ -9,7 +9,7 @@ from collections import deque
 from typing import Generic, TypeVar
 
 import numpy as np
-from jaxtyping import Bool, UInt8
+from jaxtyping import Bool, Float32, UInt8
 
 from cuemask.cues.clip import working_picture
 from cuemask.errors import InputError
@@ -25,6 +25,7 @@ T = TypeVar("T")
 SHORTEST_SECONDS, LONGEST_SECONDS = 1e-5, 1e4
 STEP = 1.01  # each bin of the histogram is one per cent wide
 RATE_SECONDS = 3.0
+RECENT_SECONDS = 10.0
 # Frames that the endoscope's picture is looked for in, and how far apart at least.
 SAMPLES, SAMPLE_EVERY_SECONDS = 8, 0.5
 
@@ -45,13 +46,15 @@ class Newest(Generic[T]):
         self._error: BaseException | None = None
         self._changed = threading.Condition()
 
-    def put(self, item: T) -> None:
-        """Take the place of what waits; never blocks."""
+    def put(self, item: T) -> bool:
+        """Take the place of what waits, and tell whether something did; never blocks."""
         with self._changed:
             self.received += 1
-            self.dropped += self._item is not None
+            replaces = self._item is not None
+            self.dropped += replaces
             self._item = item
             self._changed.notify()
+            return replaces
 
     def close(self, error: BaseException | None = None) -> None:
         """No more items come; `error`, if any, comes out of `take` after the last one."""
@@ -104,6 +107,30 @@ class Latencies:
             return None
         rank = max(1, math.ceil(share * self.count))
         return SHORTEST_SECONDS * STEP ** int(np.searchsorted(np.cumsum(self._counts), rank))
+
+
+class Recent:
+    """What the last `RECENT_SECONDS` were like: numbers with their times, of a clock that only goes forward."""
+
+    def __init__(self) -> None:
+        self._values: deque[tuple[float, float]] = deque()
+        self._lock = threading.Lock()
+
+    def add(self, now: float, value: float) -> None:
+        """Take note of a number at `now` seconds."""
+        with self._lock:
+            self._values.append((now, value))
+            self._forget(now)
+
+    def values(self, now: float) -> list[float]:
+        """Those of the last `RECENT_SECONDS` before `now`."""
+        with self._lock:
+            self._forget(now)
+            return [value for _, value in self._values]
+
+    def _forget(self, now: float) -> None:
+        while self._values and self._values[0][0] <= now - RECENT_SECONDS:
+            self._values.popleft()
 
 
 class Rate:
@@ -197,11 +224,14 @@ class LiveArea:
         return area
 
 
-def live_mask(model: Predictor, rgb: UInt8[np.ndarray, "H W 3"], area: PictureArea) -> Bool[np.ndarray, "H W"]:
-    """The mask of one frame at its own size, as `cuemask predict` gives it."""
+def live_mask(
+    model: Predictor, rgb: UInt8[np.ndarray, "H W 3"], area: PictureArea
+) -> tuple[Bool[np.ndarray, "H W"], Float32[np.ndarray, "h2 w2"]]:
+    """The mask of one frame at its own size, as `cuemask predict` gives it, and its `finished_probability`."""
     (working,) = model.working_probability(working_picture(rgb, area, model.recipe)[None])
+    p = finished_probability(working, rgb, area, model.recipe)
     height, width = rgb.shape[:2]
-    return full_mask(finished_probability(working, rgb, area, model.recipe), area, height, width, model.recipe.masks)
+    return full_mask(p, area, height, width, model.recipe.masks), p
 
 
 def warm_up(model: Predictor) -> None:

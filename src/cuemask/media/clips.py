@@ -22,6 +22,7 @@ from jaxtyping import UInt8
 
 from cuemask.errors import InputError, PictureError
 from cuemask.media import missing
+from cuemask.media.beside import without_masks
 from cuemask.media.decoding import OpenVideo
 from cuemask.media.dicom import header_of, is_dicom, read_instance
 from cuemask.media.dicom_files import DIRECTORY, DicomClip, dicom_clips, dicom_in, files_of_directory
@@ -370,9 +371,9 @@ def _sources_of_folder(given: str, folder: Path) -> list[_Source]:
         )
     if not pictures and not dicom:
         raise missing.no_pictures(folder, entries)
-    return (
-        _of_dicom(dicom_clips(dicom, given, folder)) if dicom else [_Source(given, "pictures", tuple(pictures), folder)]
-    )
+    if dicom:
+        return _of_dicom(dicom_clips(dicom, given, folder))
+    return [_Source(given, "pictures", tuple(without_masks(pictures)), folder)]
 
 
 def _sources_of_pattern(pattern: str) -> list[_Source]:
@@ -384,7 +385,7 @@ def _sources_of_pattern(pattern: str) -> list[_Source]:
     if pictures:
         folders = dict.fromkeys(path.parent for path in pictures)
         return [
-            _Source(pattern, "pictures", tuple(path for path in pictures if path.parent == folder), folder)
+            _Source(pattern, "pictures", tuple(without_masks([p for p in pictures if p.parent == folder])), folder)
             for folder in folders
         ]
     dicom = [path for path in found if path.is_file() and is_dicom(path) and path.name.upper() != DIRECTORY]

@@ -37,8 +37,9 @@ def overlay(
     mask: Bool[np.ndarray, "H W"],
     color: tuple[int, int, int] = SKY,
     style: Style = "fill",
+    tint: float = TINT,
 ) -> UInt8[np.ndarray, "H W2 3"]:
-    """Draw the outline of what the mask covers, with a dark rim, and tint it by 20 %.
+    """Draw the outline of what the mask covers, with a dark rim, and tint it.
 
     Parameters
     ----------
@@ -48,6 +49,8 @@ def overlay(
         Red, green and blue, 0 to 255.
     style
         `outline` tints nothing; `side-by-side` puts the bare frame to the left.
+    tint
+        How strongly, 0 to 1.
 
     Returns
     -------
@@ -56,18 +59,18 @@ def overlay(
     """
     drawn = rgb.copy()
     if mask.any():
-        _mark(drawn, mask, color, is_tinted=style != "outline")
+        _mark(drawn, mask, color, 0.0 if style == "outline" else tint)
     return np.concatenate([rgb, drawn], axis=1) if style == "side-by-side" else drawn
 
 
 def _mark(
-    drawn: UInt8[np.ndarray, "H W 3"], mask: Bool[np.ndarray, "H W"], color: tuple[int, int, int], *, is_tinted: bool
+    drawn: UInt8[np.ndarray, "H W 3"], mask: Bool[np.ndarray, "H W"], color: tuple[int, int, int], tint: float
 ) -> None:
     codes = mask.astype(np.uint8)
     left, top, width, height = cv2.boundingRect(codes)
     inner = np.s_[top : top + height, left : left + width]
-    if is_tinted:
-        levels = np.arange(256)[:, None, None] * (1 - TINT) + np.array(color) * TINT
+    if tint:
+        levels = np.arange(256)[:, None, None] * (1 - tint) + np.array(color) * tint
         tinted = cv2.LUT(drawn[inner], np.rint(levels).astype(np.uint8))
         cv2.copyTo(tinted, codes[inner], drawn[inner])
     contours, _ = cv2.findContours(codes[inner], cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE, offset=(left, top))

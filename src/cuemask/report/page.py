@@ -9,6 +9,7 @@ from html import escape
 from importlib.resources import files
 from string import Template
 
+from cuemask.evaluation.results import figured
 from cuemask.report.charts import Bin, Mark, timeline
 from cuemask.report.words import clock, counted, percent
 
@@ -223,7 +224,7 @@ def _img(jpeg: bytes, look: Look, alt: str) -> str:
 
 def _figures(look: Look) -> str:
     told = f"confidence {look.confidence:.2f}, {percent(look.share)} covered"
-    return told + ("" if look.iou is None else f", IoU {percent(look.iou)}")
+    return told + ("" if look.iou is None else f", IoU {figured('iou', look.iou)}")
 
 
 def _sentence(look: Look) -> str:

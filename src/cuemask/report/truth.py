@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from cuemask.evaluation.frames import FigureName
-from cuemask.evaluation.results import LABELS, scaled
+from cuemask.evaluation.results import LABELS, figured
 from cuemask.evaluation.tables import is_table_of
 
 _COLUMNS = ("video", "frame", "iou", "dice")
@@ -46,11 +46,15 @@ class Truth:
 
     def words(self) -> list[str]:
         """A row of a table: file, frames, and the figures as people read them, `-` where there is none."""
-        told = [f"{scaled(name, self.means[name]):.2f}" if name in self.means else "-" for name in _FIGURES]
+        told = [figured(name, self.means[name]) if name in self.means else "-" for name in _FIGURES]
         return [self.file, f"{self.frames:,}", *told]
 
 
-HEAD = ["file", "frames", *(f"{label}, {'px' if name == 'hd95_px' else '%'}" for name, label in LABELS.items())]
+HEAD = [
+    "file",
+    "frames",
+    *(f"{label}, px" if name == "hd95_px" else f"{label}, 0 to 1" for name, label in LABELS.items()),
+]
 
 
 def truths_in(run: Path, clips: list[str]) -> list[Truth]:

@@ -16,7 +16,7 @@ from cuemask.media.frames import Selection
 from cuemask.media.masks import read_mask
 from cuemask.media.names import shown
 from cuemask.media.pictures import natural_order
-from cuemask.runs.record import read_record
+from cuemask.runs.record import read_record, run_of
 
 
 def export_dicom_seg(run: Path, out: Path, inputs: Sequence[str | Path] = ()) -> list[Path]:
@@ -28,7 +28,7 @@ def export_dicom_seg(run: Path, out: Path, inputs: Sequence[str | Path] = ()) ->
     Parameters
     ----------
     run
-        The folder of a `segment` or `predict` run.
+        The folder of a `segment` or `predict` run, or of one of its clips.
     inputs
         The DICOM files that it read, where they are not any more where they were; they are known by their content.
 
@@ -41,17 +41,20 @@ def export_dicom_seg(run: Path, out: Path, inputs: Sequence[str | Path] = ()) ->
     CuemaskError
         If the run has no masks, its sources are gone, were changed or are no DICOM, or a file cannot be written.
     """
-    record = read_record(run / "run.json")
+    folder = run_of(run)
+    record = read_record(folder / "run.json")
     if record is None or not record.get("inputs"):
         raise InputError(f"{run}: no run.json that tells what was segmented.", "Give the --out of segment or predict.")
-    entries: list[Mapping[str, Any]] = record["inputs"]
+    entries: list[Mapping[str, Any]] = [e for e in record["inputs"] if folder == run or e["clip"] == run.name]
+    if not entries:
+        raise InputError(f"{run}: is no clip of the run in {folder}.", "Give the run's folder, or one of its clips'.")
     clips = _clips(entries, inputs)
     files: list[Path] = []
     for entry in entries:
         file = out / f"{entry['clip']}.dcm"
-        masks = natural_order(path for path in (run / entry["clip"] / "masks").glob("*.png"))
+        masks = natural_order(path for path in (folder / entry["clip"] / "masks").glob("*.png"))
         if not masks:
-            raise InputError(f"{run / entry['clip']}: no masks in it.", "Give the --out of segment or predict.")
+            raise InputError(f"{folder / entry['clip']}: no masks in it.", "Give the --out of segment or predict.")
         frames = _frames(clips[entry["sha256"]], [path.stem for path in masks])
         with own_file(file, is_ours):
             write_segmentation(file, frames, (read_mask(path) > 0 for path in masks))

@@ -23,6 +23,7 @@ from cuemask.media.area import PictureArea
 from cuemask.media.clips import Clip, open_clips
 from cuemask.media.folders import own_file
 from cuemask.runs.options import Options, area_of
+from cuemask.runs.record import run_of
 
 _FRAMES = 16  # of each clip, about, on which ranges are measured
 
@@ -70,7 +71,7 @@ def export_onnx(
     Parameters
     ----------
     run
-        The folder of a `train` or `segment` run, or its `model.safetensors`.
+        The folder of a `train` or `segment` run or of one of its clips, or its `model.safetensors`.
     out
         The file, ending in `.onnx`; a model of ours that stands there is replaced.
     calibrate_on
@@ -87,7 +88,7 @@ def export_onnx(
     """
     if out.suffix.lower() != ".onnx":
         raise OutputError(f"{out}: does not end in .onnx, by which predict tells it.", f"Try: --out {out}.onnx")
-    model = load_model(run)
+    model = load_model(run_of(run) if run.is_dir() else run)
     options = Options(out=out, recipe=model.recipe, crop=crop)
     clips = [(clip, area_of(clip, options)) for clip in open_clips(calibrate_on)] if calibrate_on else []
     with own_file(out, _is_own):

@@ -27,7 +27,7 @@ from cuemask.media.names import alike, refuse_clip_name, refuse_frame_names
 from cuemask.media.pictures import composed, is_picture, natural_order
 from cuemask.media.threads import in_threads
 from cuemask.runs.options import Progress, silent
-from cuemask.runs.record import read_record
+from cuemask.runs.record import read_record, run_of
 
 CORRECTIONS = "corrections"
 _READERS, _AHEAD = 2, 8
@@ -220,7 +220,7 @@ def _sources(run: Path, *, corrections: bool) -> list[_Source]:
 
 def _clips(run: Path) -> tuple[Path, list[dict[str, Any]]]:
     """The folder of the run that was meant, and its record's entries of the clips that were."""
-    folder = run if (run / "run.json").is_file() or not (run.parent / "run.json").is_file() else run.parent
+    folder = run_of(run)
     record = read_record(folder / "run.json")
     remedy = "Give the folder that cuemask segment or cuemask predict wrote."
     if record is None:

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import Int64
 
+from cuemask.cues.clip import KeptClip
 from cuemask.datasets.dataset import Recording, Truth
 from cuemask.errors import InputError
 from cuemask.learning.supervision import Labels, Supervision
 from cuemask.media.clips import Clip
+from cuemask.media.frames import Selection, frame_name
+from cuemask.media.mask_folders import named_masks
 from cuemask.media.masks import read_mask
-from cuemask.media.pictures import composed, is_picture, natural_order
+from cuemask.media.pictures import read_picture, selected_pictures
 from cuemask.runs.options import Options
 
 _SHOWN = 5  # names in an error
@@ -23,11 +28,13 @@ _SHOWN = 5  # names in an error
 def supervisions(clips: Sequence[Clip], options: Options) -> list[Supervision]:
     """What is known of each clip before any cue is looked at: labels, and anchors that its data set comes with.
 
+    A video with labels is decoded up to the last of them, since nothing else tells which frames it has.
+
     Raises
     ------
     InputError
-        If labels are wanted and cannot be had, or are of frames that the clips have not; if the recipe wants anchors
-        that came with the data and there are none.
+        If labels are wanted and cannot be had, are of frames that the clips have not or that are not selected, or have
+        another size than these; if the recipe wants anchors that came with the data and there are none.
     """
     recordings = {} if options.dataset is None else {r.name: r for r in options.dataset.recordings}
     labels = _labels(clips, recordings, options.labels)
@@ -56,6 +63,28 @@ def told_of_labels(clips: Sequence[Clip], known: Sequence[Supervision], options:
     return told
 
 
+def labels_met(
+    kept: Sequence[KeptClip], known: Sequence[Supervision], met: Sequence[Int64[np.ndarray, " _"]]
+) -> tuple[str, dict[str, int]] | None:
+    """What a run says of its labels, and how many of each clip's training meets; None without labels.
+
+    Parameters
+    ----------
+    met
+        Of each clip the numbers of the frames that training reads.
+    """
+    labelled = [known_of.labelled(k) for known_of, k in zip(known, kept, strict=True)]
+    if not any(labelled):
+        return None
+    counts = {
+        k.clip.name: len(own.intersection(frames.tolist())) for k, own, frames in zip(kept, labelled, met, strict=True)
+    }
+    there, frames = sum(map(len, labelled)), sum(len(k.names) for k in kept)
+    used = sum(counts.values())
+    line = f"labels: {there:,} of {frames:,} frames"
+    return line + ("" if used == there else f"; training meets {used:,} of them"), counts
+
+
 def every_so_many(names: Sequence[str], percent: int) -> list[str]:
     """`percent` of the names, evenly spread and the first among them: of 50 every second one (as MF-TAPNet does)."""
     return [name for i, name in enumerate(names) if i * percent % 100 < percent]
@@ -68,9 +97,12 @@ def _labels(clips: Sequence[Clip], recordings: Mapping[str, Recording], wanted: 
         truths = [_truth(clip, recordings, f"--labels {wanted}") for clip in clips]
         chosen = [every_so_many(_taken(c, t.names), wanted) for c, t in zip(clips, truths, strict=True)]
         return [_from_truth(names, truth) for names, truth in zip(chosen, truths, strict=True)]
-    if wanted.is_dir():
-        return _from_folder(clips, wanted)
-    return _listed(clips, recordings, wanted)
+    labels = _from_folder(clips, wanted) if wanted.is_dir() else _listed(clips, recordings, wanted)
+    for clip, of_clip in zip(clips, labels, strict=True):
+        _refuse_unknown(clip, of_clip.names, _among_frames(clip, of_clip.names), wanted, "are none of its frames taken")
+        if wanted.is_dir():
+            _refuse_sizes(clip, of_clip, wanted)
+    return labels
 
 
 def _from_truth(names: Iterable[str], truth: Truth) -> Labels:
@@ -95,9 +127,25 @@ def _taken(clip: Clip, with_truth: Sequence[str]) -> list[str]:
     """The names of the selected frames that have truth, in order."""
     known = set(with_truth)
     names = clip.names()
-    if names is None:  # a video: six digits of the frame's number
+    if names is not None:
+        return [name for name in names if name in known]
+    if clip.selection == Selection(clip.selection.every):  # what has truth is of the video: no need to decode it
         return [name for name in with_truth if int(name) % clip.selection.every == 0]
-    return [name for name in names if name in known]
+    taken = _among_frames(clip, with_truth)
+    return [name for name in with_truth if name in taken]
+
+
+def _among_frames(clip: Clip, names: Iterable[str]) -> set[str]:
+    """Those of `names` that are of selected frames of the clip."""
+    wanted = set(names)
+    if (known := clip.names()) is not None:
+        return wanted.intersection(known)
+    numbers = {int(name) for name in wanted if name.isdecimal() and name == frame_name(int(name))}
+    found = set[str]()
+    with closing(clip.frames()) as frames:
+        while numbers and (frame := next(frames, None)) is not None and frame.index <= max(numbers):
+            found |= wanted & {frame.name}
+    return found
 
 
 def _listed(clips: Sequence[Clip], recordings: Mapping[str, Recording], file: Path) -> list[Labels]:
@@ -123,17 +171,13 @@ def _listed(clips: Sequence[Clip], recordings: Mapping[str, Recording], file: Pa
 
 def _from_folder(clips: Sequence[Clip], folder: Path) -> list[Labels]:
     """Labels from a folder of masks: FRAME.png, or CLIP/FRAME.png where there are several clips."""
-    below = natural_order(path for path in folder.rglob("*") if is_picture(path) and path.suffix.lower() == ".png")
-    if not below:
+    files = dict(named_masks(folder, {".png"}))
+    if not files:
         raise InputError(f"--labels {folder}: no .png file in it.", "Give a folder of masks: FRAME.png, 0 and 255.")
-    files = {composed(p.relative_to(folder).with_suffix("").as_posix()).replace("/masks/", "/"): p for p in below}
-    files = {name.removeprefix("masks/"): path for name, path in files.items()}
     named = _by_clip(clips, files, folder)
     found: list[Labels] = []
     for clip in clips:
         own = {name: files.get(f"{clip.name}/{name}") or files[name] for name in named[clip.name]}
-        if (known := clip.names()) is not None:
-            _refuse_unknown(clip, own, known, folder, "are none of the clip's frames")
         found.append(Labels(frozenset(own), lambda name, own=own: read_mask(own[name]) > 0))
     return found
 
@@ -161,8 +205,32 @@ def _refuse_unknown(clip: Clip, names: Iterable[str], known: Iterable[str], plac
         more = f" and {len(unknown) - _SHOWN} more" if len(unknown) > _SHOWN else ""
         raise InputError(
             f"--labels {place}: of {clip.name}, {', '.join(unknown[:_SHOWN])}{more} {why}.",
-            "Name labels after their frames, and take these frames with --every, --start and --end.",
+            "Name labels after their frames"
+            + (", frames of a video by six digits (000012)," if clip.kind == "video" else ",")
+            + " and take these frames with --every, --start and --end.",
         )
+
+
+def _refuse_sizes(clip: Clip, labels: Labels, place: Path) -> None:
+    sizes = _sizes(clip, labels.names)
+    for name in sorted(labels.names):
+        height, width = labels.read(name).shape
+        if (height, width) != sizes[name]:
+            raise InputError(
+                f"--labels {place}: the label of {clip.name}, {name}, is {width}x{height} pixels, its frame "
+                f"{sizes[name][1]}x{sizes[name][0]}.",
+                "Give masks of the frames' own size.",
+            )
+
+
+def _sizes(clip: Clip, names: Iterable[str]) -> dict[str, tuple[int, int]]:
+    """Height and width of some frames, in pixels; they are read only where they may differ."""
+    if not clip.sizes_vary:
+        return dict.fromkeys(names, (clip.height_px, clip.width_px))
+    paths = dict(
+        zip(clip.names() or (), (path for _, path in selected_pictures(clip.paths, clip.selection)), strict=True)
+    )
+    return {name: read_picture(paths[name]).shape[:2] for name in names}
 
 
 def _refuse_without_anchors(clips: Sequence[Clip], recordings: Mapping[str, Recording]) -> None:

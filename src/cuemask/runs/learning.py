@@ -28,7 +28,7 @@ from cuemask.media.files import sha256
 from cuemask.recipe import Recipe
 from cuemask.report.curves import write_loss_curves
 from cuemask.runs.cueing import CUES, kept_cues, write_cue_sheet
-from cuemask.runs.labels import supervisions, told_of_labels
+from cuemask.runs.labels import labels_met, supervisions, told_of_labels
 from cuemask.runs.options import Options, area_of
 from cuemask.runs.outside import sought
 from cuemask.runs.predicting import finished, write_masks
@@ -181,6 +181,9 @@ def _trained(job: _Job, options: Options, record: RunRecord) -> list[KeptClip]:
         labelled = [known.labelled(k) for known, k in zip(job.known, kept, strict=True)]
         order = schedule([len(k.names) for k in kept], recipe.training, options.seed, labelled)
         met = frames_met(order, len(kept), recipe.training.steps)
+        if (found := labels_met(kept, job.known, met)) is not None:
+            options.say(found[0])
+            record.note(labels_met=found[1])
         parts = zip(kept, met, job.known, strict=True)
         training = [_training_clip(k, frames, known, options, job.extract) for k, frames, known in parts]
     with record.stage("training"):

@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float32
 
 from cuemask import __version__
 from cuemask.errors import CuemaskError, InstallationError, VideoError
-from cuemask.inference.live import Latencies, LiveArea, Newest, Rate, live_mask, warm_up
+from cuemask.inference.live import Latencies, LiveArea, Newest, Rate, Recent, live_mask, warm_up
 from cuemask.inference.prediction import Predictor
+from cuemask.media.area import PictureArea
 from cuemask.media.files import make_folder, write_bytes
 from cuemask.media.folders import refuse_foreign_file, tells_of_us
 from cuemask.media.recording import MaskRecorder
 from cuemask.media.stream import OPENING_SECONDS, Arrival, LiveSource, source_of
 from cuemask.media.upright import upright_rgb
+from cuemask.runs.confidences import told_of
 from cuemask.runs.models import open_model
 
 if TYPE_CHECKING:
@@ -30,6 +36,7 @@ log = logging.getLogger(__name__)
 
 _TICK_SECONDS = 0.1
 _TOLD_EVERY_SECONDS = 1.0
+STRAINED_SHARE = 0.2  # of the frames dropped, above which the page warns
 _PAGE_LIBRARIES = ("starlette", "uvicorn", "anyio", "h11")
 
 
@@ -90,6 +97,11 @@ class LiveFigures:
         Frames a second over the last three seconds; at the end over the whole run.
     latency_median_ms, latency_p99_ms
         From a frame's being decoded to its mask being ready, over the whole run; None before the first mask.
+    recent_latency_median_ms, recent_latency_p99_ms, recent_dropped_share
+        The same, and the share of the frames that were dropped, 0 to 1, over the last ten seconds; None where there
+        were none.
+    is_strained
+        Whether that share is above a fifth.
     reconnects
         How often the source was opened again with success.
     mask_video
@@ -118,6 +130,10 @@ class LiveFigures:
     fps_masked: float
     latency_median_ms: float | None
     latency_p99_ms: float | None
+    recent_latency_median_ms: float | None
+    recent_latency_p99_ms: float | None
+    recent_dropped_share: float | None
+    is_strained: bool
     reconnects: int
     mask_video: list[dict[str, Any]]
     mask_video_skipped: int
@@ -233,6 +249,9 @@ class _LiveRun:
         self._area = LiveArea(model.recipe, options.crop)
         self._newest: Newest[Arrival] = Newest()
         self._latencies, self._arriving, self._masking = Latencies(), Rate(), Rate()
+        self._recent_latencies, self._recent_drops = Recent(), Recent()
+        self._masked: _Masked | None = None
+        self._confidence: tuple[_Masked, float] | None = None
         self._size = (0, 0)
         self._screen: Screen | None = None
         self._page_url: str | None = None
@@ -255,7 +274,7 @@ class _LiveRun:
                 "Run: pip install 'cuemask[runtime]'; or go without the page: --no-page",
             ) from error
         screen = Screen()
-        with Page(screen, lambda: self.figures().as_json(), self._options.host, self._options.port) as page:
+        with Page(screen, self._shown, self._options.host, self._options.port) as page:
             if not is_loopback(self._options.host):
                 log.warning("--host %s: whoever reaches this machine can watch at %s", self._options.host, page.url)
             self._screen, self._page_url = screen, page.url
@@ -297,6 +316,8 @@ class _LiveRun:
         over = self.ended is not None
         seconds = (self._closed if over else now) - self._started
         frames_in, masked = self._newest.received, self._latencies.count
+        latencies, drops = self._recent_latencies.values(now), self._recent_drops.values(now)
+        dropped_share = round(sum(drops) / len(drops), 4) if drops else None
         files = self._recorder.files if self._recorder else []
         error = self._recorder.error if self._recorder else None
         return LiveFigures(
@@ -319,6 +340,10 @@ class _LiveRun:
             fps_masked=round(masked / max(seconds, 1e-3) if over else self._masking.per_second(now), 2),
             latency_median_ms=_milliseconds(self._latencies.quantile(0.5)),
             latency_p99_ms=_milliseconds(self._latencies.quantile(0.99)),
+            recent_latency_median_ms=_milliseconds(_quantile(latencies, 0.5)),
+            recent_latency_p99_ms=_milliseconds(_quantile(latencies, 0.99)),
+            recent_dropped_share=dropped_share,
+            is_strained=dropped_share is not None and dropped_share > STRAINED_SHARE,
             reconnects=self._source.reconnects,
             mask_video=[{**vars(file), "path": str(file.path)} for file in files],
             mask_video_skipped=self._recorder.skipped if self._recorder else 0,
@@ -328,8 +353,9 @@ class _LiveRun:
     def _read(self) -> None:
         try:
             for arrival in self._source.arrivals():
-                self._newest.put(arrival)
+                replaces = self._newest.put(arrival)
                 self._arriving.add(arrival.decoded_seconds)
+                self._recent_drops.add(arrival.decoded_seconds, float(replaces))
         except BaseException as error:  # it comes out where the frames are taken
             self._newest.close(error)
         else:
@@ -337,15 +363,41 @@ class _LiveRun:
 
     def _mask(self, arrival: Arrival) -> None:
         rgb = upright_rgb(arrival.frame)
-        mask = live_mask(self._model, rgb, self._area.of(rgb, arrival.time_seconds))
+        area = self._area.of(rgb, arrival.time_seconds)
+        mask, p = live_mask(self._model, rgb, area)
         ready = time.monotonic()
         self._latencies.add(ready - arrival.decoded_seconds)
+        self._recent_latencies.add(ready, ready - arrival.decoded_seconds)
         self._masking.add(ready)
         self._size = (rgb.shape[0], rgb.shape[1])
         if self._recorder is not None:
             self._recorder.add(mask, arrival.time_seconds)
         if self._screen is not None:
+            self._masked = _Masked(p, mask, area)
             self._screen.show(rgb, mask)
+
+    def _shown(self) -> dict[str, Any]:
+        """What the page asks for: the figures, and how far to trust the newest mask, which is looked at only then.
+
+        A live picture is not seen mirrored: its own probability has to do.
+        """
+        masked = self._masked
+        if masked is not None and (self._confidence is None or self._confidence[0] is not masked):
+            self._confidence = masked, told_of(*masked).confidence
+        return self.figures().as_json() | {"confidence": self._confidence[1] if self._confidence else None}
+
+
+class _Masked(NamedTuple):
+    """A frame with its mask, its probability and the endoscope's picture in it."""
+
+    p: Float32[np.ndarray, "h2 w2"]
+    mask: Bool[np.ndarray, "H W"]
+    area: PictureArea
+
+
+def _quantile(values: list[float], share: float) -> float | None:
+    """The least value that `share` of all do not exceed; None without any."""
+    return sorted(values)[max(1, math.ceil(share * len(values))) - 1] if values else None
 
 
 def _milliseconds(seconds: float | None) -> float | None:

@@ -9,6 +9,7 @@ from cuemask.errors import CuemaskError
 from cuemask.inference.drawn import DRAWN, DrawnModel
 from cuemask.inference.prediction import Predictor
 from cuemask.inference.runtime import load_onnx
+from cuemask.runs.record import run_of
 
 
 def open_model(run: Path, device: str, provider: str, *, one_core: bool = False) -> tuple[Predictor, Path]:
@@ -17,7 +18,7 @@ def open_model(run: Path, device: str, provider: str, *, one_core: bool = False)
     Parameters
     ----------
     run
-        The folder of a `train` or `segment` run, its `model.safetensors`, or a `.onnx` file that
+        The folder of a `train` or `segment` run or of one of its clips, its `model.safetensors`, or a `.onnx` file that
         `cuemask export onnx` wrote, which runs without torch; or, unless something of that name is there, the word
         `drawn`: the network that has learnt from drawn scenes alone, without torch too.
     device, provider
@@ -45,4 +46,5 @@ def open_model(run: Path, device: str, provider: str, *, one_core: bool = False)
         )
     from cuemask.inference.model import FILE, chosen_device, load_model
 
-    return load_model(run, chosen_device(device)), run / FILE if run.is_dir() else run
+    file = run_of(run) / FILE if run.is_dir() else run
+    return load_model(file, chosen_device(device)), file

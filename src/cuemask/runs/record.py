@@ -78,7 +78,7 @@ class RunRecord:
             },
             "seconds": dict(before.get("seconds", {})) if before else {},
         }
-        for name in ("losses", "weights", "clips", "lost", "outside", "text"):
+        for name in ("losses", "weights", "clips", "lost", "outside", "text", "labels_met"):
             if before and name in before:
                 self.values[name] = before[name]
         self.write()
@@ -154,6 +154,12 @@ def told(
         "crop": list(crop) if crop else None,
         "stereo": stereo,
     }
+
+
+def run_of(folder: Path) -> Path:
+    """The run that is meant: its folder, or that of one of its clips."""
+    is_clip = not (folder / "run.json").is_file() and (folder.parent / "run.json").is_file()
+    return folder.parent if is_clip else folder
 
 
 def read_record(path: Path) -> dict[str, Any] | None:

@@ -22,7 +22,7 @@ from cuemask.runs.confidences import FILE as CONFIDENCES
 from cuemask.runs.confidences import read_confidences
 from cuemask.runs.options import Options
 from cuemask.runs.outside import outside_rows
-from cuemask.runs.record import read_record
+from cuemask.runs.record import read_record, run_of
 from cuemask.runs.shown import ShownFrame, picture_of, read_shown
 from cuemask.runs.work import run_folder
 
@@ -76,7 +76,7 @@ def report(run: Path, *, blanks_outside: bool = False) -> Path:
     OutputError
         If its record is damaged, another process works in it, or the page cannot be written.
     """
-    folder = run if (run / "run.json").is_file() or not (run.parent / "run.json").is_file() else run.parent
+    folder = run_of(run)
     record = read_record(folder / "run.json")
     if record is None or record.get("command") not in ("segment", "predict", "train"):
         raise InputError(
@@ -273,7 +273,7 @@ def _made(record: Mapping[str, Any]) -> str:
         "cuemask": str(record.get("cuemask", "")),
         "device": str(record.get("device", "")),
         "seed": str(record.get("seed", "")),
-        "labels": _labels(record.get("labels")),
+        "labels": _labels(record),
         "model": str(record.get("model_sha256", "")),
         "machine": ", ".join(str(value) for value in record.get("machine", {}).values()),
     }
@@ -293,10 +293,13 @@ def _made(record: Mapping[str, Any]) -> str:
     )
 
 
-def _labels(labels: Any) -> str:
-    if isinstance(labels, dict):
-        return ", ".join(f"{name} {value}" for name, value in labels.items() if not isinstance(value, (dict, list)))
-    return "" if labels is None else str(labels)[:200]
+def _labels(record: Mapping[str, Any]) -> str:
+    """What was given, without its folder, of how many frames, and how many training met."""
+    labels, met = record.get("labels"), record.get("labels_met")
+    if not isinstance(labels, dict):
+        return ""
+    told = f"{Path(str(labels.get('given', ''))).name}, {counted(sum(labels.get('frames', {}).values()), 'frame')}"
+    return told + (f", {sum(met.values()):,} of them met in training" if isinstance(met, dict) else "")
 
 
 def _changes(recipe: Mapping[str, Any]) -> tuple[str, list[list[str]]]:

@@ -29,12 +29,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from cuemask.errors import CuemaskError
-from cuemask.media.overlay import overlay
+from cuemask.media.overlay import TINT, overlay
 
 View = Literal["overlay", "mask", "picture"]
 
 WIDEST_PX = 1280
 QUALITY = 80
+TINT_PERCENT = round(100 * TINT)
+TINTS = tuple(str(percent) for percent in range(0, 101, 10))  # few, since each is drawn and kept
 BOUNDARY = "cuemask-frame"
 PATIENCE_SECONDS = 30.0
 _WAIT_SECONDS = 1.0
@@ -67,7 +69,7 @@ class Screen:
         self._number = 0
         self._closed = False
         self._shown: tuple[np.ndarray, np.ndarray] | None = None
-        self._drawn: dict[View, tuple[int, bytes]] = {}
+        self._drawn: dict[tuple[View, int], tuple[int, bytes]] = {}
 
     def show(self, rgb: UInt8[np.ndarray, "H W 3"], mask: Bool[np.ndarray, "H W"]) -> None:
         """Take the place of what is shown; costs nothing while nobody looks."""
@@ -87,7 +89,9 @@ class Screen:
         """Whether no picture comes any more."""
         return self._closed
 
-    def newer(self, than: int, view: View, timeout_seconds: float) -> tuple[int, bytes] | None:
+    def newer(
+        self, than: int, view: View, timeout_seconds: float, tint_percent: int = TINT_PERCENT
+    ) -> tuple[int, bytes] | None:
         """Number and JPEG of the newest frame, when its number exceeds `than`; None after the timeout."""
         with self._changed:
             self._changed.wait_for(lambda: self._number > than or self._closed, timeout_seconds)
@@ -96,9 +100,10 @@ class Screen:
         with self._drawing:
             with self._changed:
                 number, (rgb, mask) = self._number, self._shown
-            if view not in self._drawn or self._drawn[view][0] != number:
-                self._drawn[view] = (number, _jpeg(rgb, mask, view))
-            return self._drawn[view]
+            key = view, tint_percent
+            if key not in self._drawn or self._drawn[key][0] != number:
+                self._drawn[key] = (number, _jpeg(rgb, mask, view, tint_percent))
+            return self._drawn[key]
 
 
 class Page:
@@ -188,7 +193,7 @@ class _Connection(H11Protocol):
 
 
 def application(screen: Screen, statistics: Callable[[], Mapping[str, Any]], *, only_local: bool) -> ASGIApp:
-    """The page, its pictures (`/video?show=overlay`, `mask` or `picture`) and its figures (`/statistics`).
+    """The page, its pictures (`/video?show=overlay`, `mask` or `picture`, `&tint=20`) and its figures (`/statistics`).
 
     Parameters
     ----------
@@ -203,14 +208,17 @@ def application(screen: Screen, statistics: Callable[[], Mapping[str, Any]], *, 
 
     async def figures(request: Request) -> Response:
         del request
-        return Response(json.dumps(statistics()), media_type="application/json")
+        return Response(json.dumps(await run_sync(statistics)), media_type="application/json")
 
     async def video(request: Request) -> Response:
         asked = request.query_params.get("show", "overlay")
+        tint = request.query_params.get("tint", str(TINT_PERCENT))
+        if tint not in TINTS:
+            return PlainTextResponse(f"tint={tint}: not one of {', '.join(TINTS)}.\n", 400)
         for view in get_args(View):
             if asked == view:
                 media_type = f"multipart/x-mixed-replace; boundary={BOUNDARY}"
-                return StreamingResponse(_parts(screen, view), media_type=media_type)
+                return StreamingResponse(_parts(screen, view, int(tint)), media_type=media_type)
         return PlainTextResponse(f"show={asked}: not one of {', '.join(get_args(View))}.\n", 400)
 
     routes = [Route(path, file) for path in _FILES]
@@ -232,16 +240,16 @@ def names_this_machine(host_header: str) -> bool:
     return found is not None and is_loopback(found[1].removeprefix("[").removesuffix("]"))
 
 
-async def _parts(screen: Screen, view: View) -> AsyncGenerator[bytes, None]:
-    """One JPEG after the other. Each is followed by the boundary at once: browsers show a part when it has ended."""
-    yield f"--{BOUNDARY}\r\n".encode()
+async def _parts(screen: Screen, view: View, tint_percent: int) -> AsyncGenerator[bytes, None]:
+    """One JPEG after the other, each followed at once by what the next one begins with: Chromium shows a part then."""
+    begin = f"--{BOUNDARY}\r\nContent-Type: image/jpeg\r\n\r\n".encode()
+    yield begin
     number = 0
     while not screen.is_closed:
-        picture = await run_sync(screen.newer, number, view, _WAIT_SECONDS)
+        picture = await run_sync(screen.newer, number, view, _WAIT_SECONDS, tint_percent)
         if picture is not None:
             number, jpeg = picture
-            head = f"Content-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\nX-Frame: {number}\r\n\r\n"
-            yield head.encode() + jpeg + f"\r\n--{BOUNDARY}\r\n".encode()
+            yield jpeg + b"\r\n" + begin
 
 
 def _guarded(application: ASGIApp, only_local: bool) -> ASGIApp:
@@ -263,7 +271,7 @@ def _guarded(application: ASGIApp, only_local: bool) -> ASGIApp:
     return guarded
 
 
-def _jpeg(rgb: np.ndarray, mask: np.ndarray, view: View) -> bytes:
+def _jpeg(rgb: np.ndarray, mask: np.ndarray, view: View, tint_percent: int) -> bytes:
     height, width = rgb.shape[:2]
     if width > WIDEST_PX:
         size = (WIDEST_PX, max(1, round(height * WIDEST_PX / width)))
@@ -272,7 +280,8 @@ def _jpeg(rgb: np.ndarray, mask: np.ndarray, view: View) -> bytes:
     if view == "mask":
         levels = mask.astype(np.uint8) * np.uint8(255)
     else:
-        levels = cv2.cvtColor(overlay(rgb, mask) if view == "overlay" else rgb, cv2.COLOR_RGB2BGR)
+        drawn = overlay(rgb, mask, tint=tint_percent / 100) if view == "overlay" else rgb
+        levels = cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR)
     return cv2.imencode(".jpg", levels, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1].tobytes()
 
 
