@@ -135,7 +135,7 @@ def _grown(box: Box, low: UInt8[np.ndarray, "h w 3"], high: UInt8[np.ndarray, "h
     inner = low[top : top + height, left : left + width]
     color = np.quantile(inner.reshape(-1, 3), 0.9, axis=0)
     strokes = np.asarray((high >= color - _STEADY).all(axis=2))
-    signs, bright = _signs_beside(box, strokes), strokes[top : top + height].any(axis=0)
+    signs, bright = _signs_beside(box, strokes), np.asarray(strokes[top : top + height].any(axis=0))
     ways = ((signs, _FAR * height), (bright, _NEAR * height))
     first = left - max(_reach(columns[:left][::-1], height, far) for columns, far in ways)
     last = left + width + max(_reach(columns[left + width :], height, far) for columns, far in ways)
@@ -155,7 +155,7 @@ def _signs_beside(box: Box, strokes: Bool[np.ndarray, "h w"]) -> Bool[np.ndarray
     slack = _SLACK * height
     fits = (upper >= top - slack) & (lower <= top + height + slack) & (lower - upper >= height / 8)
     fits[0] = False  # what is no stroke
-    return fits[np.asarray(parts, np.intp)].any(axis=0)
+    return np.asarray(fits[np.asarray(parts, np.intp)].any(axis=0))
 
 
 def _reach(columns: Bool[np.ndarray, " n"], height: int, far: float) -> int:
