@@ -107,7 +107,7 @@ class ReviewDesk:
     def frame(self, ask: Ask) -> Response:
         """A frame as JPEG, at its own size or `width` pixels wide."""
         clip, frame = self._asked(ask)
-        width, ahead = int(ask.number("width", 8192)), ask.query.get("ahead") == "1"
+        width, ahead = int(ask.number("width", 8192.0)), ask.query.get("ahead") == "1"
         return Response(self._pictures.jpeg(clip, frame, width, ahead=ahead), media_type="image/jpeg")
 
     def mask(self, ask: Ask) -> Response:
@@ -178,7 +178,7 @@ class ReviewDesk:
         if rgbs[0].shape != rgbs[1].shape:
             return refused(422, f"Frames {frame} and {to} differ in size.", "Draw this one by itself.")
         step = carried(mask, rgbs[0], rgbs[1], clip.own_mask(to))
-        first, area = ask.number("first", 1), int(ask.number("area", 1e9))
+        first, area = ask.number("first", 1.0), int(ask.number("area", 1e9))
         why = why_it_breaks(step, first, area) if area else None
         return _of_mask(step.mask, agreement=round(step.agreement, 4), unsteady=round(step.unsteady, 4), why=why)
 

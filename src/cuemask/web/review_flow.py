@@ -8,8 +8,9 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float32, UInt8, UInt16
 
-_FLOW_PX, _SUPERPIXEL_PX = 480, 960  # the longer side of what is looked at
+_FLOW_PX, _SUPERPIXEL_PX = 480, 640  # the longer side of what is looked at
 _SUPERPIXELS = 48  # along the longer side
+_COMPACT = 8.0  # edges count more than roundness
 _RETURNS_PX = 1.5  # how far a pixel may miss itself, there and back
 _MOST_UNSTEADY = 0.35
 _MOST_LOST = 0.25  # of the agreement that it began with
@@ -78,12 +79,12 @@ def why_it_breaks(step: Carried, first: float, area_px: int) -> str | None:
 
 
 def superpixels(rgb: UInt8[np.ndarray, "H W 3"]) -> UInt16[np.ndarray, "h w"]:
-    """Numbers of small regions of one colour (SLIC), at no more than 960 pixels."""
+    """Numbers of small regions of one colour (SLIC), at no more than 640 pixels."""
     small = cv2.GaussianBlur(_small(rgb, _SUPERPIXEL_PX), (3, 3), 0)
     lab = cv2.cvtColor(small, cv2.COLOR_RGB2LAB)
     size = max(6, round(max(small.shape[:2]) / _SUPERPIXELS))
-    slic = cv2.ximgproc.createSuperpixelSLIC(lab, cv2.ximgproc.SLICO, size)
-    slic.iterate(5)
+    slic = cv2.ximgproc.createSuperpixelSLIC(lab, cv2.ximgproc.SLIC, size, _COMPACT)
+    slic.iterate(4)
     slic.enforceLabelConnectivity(25)
     return slic.getLabels().astype(np.uint16)
 
