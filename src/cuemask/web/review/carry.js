@@ -2,6 +2,8 @@
 import { asRuns, getFrame, post, postForMask, getMask } from "./api.js";
 
 const MOST = 250;
+const MOST_UNTOLD = 10; // where the network found so little of it that its masks tell nothing
+const TELLS = 0.3;
 const byId = (id) => document.getElementById(id);
 
 export class Carrying {
@@ -28,16 +30,18 @@ export class Carrying {
     this.isRunning = true;
     byId("carrying").hidden = false;
     byId("decide").hidden = true;
-    let why = `stopped after ${MOST} frames`;
+    let why = "";
     try {
       let mask = app.mask;
       const area = mask.area;
       const query = app.run.query(this.from);
       const { agreement } = await post("agreement", query, asRuns(mask));
-      while (this.isRunning && this.steps.length < MOST) {
+      const most = agreement < TELLS ? MOST_UNTOLD : MOST;
+      while (this.isRunning && !why) {
         const here = this.steps.at(-1)?.frame ?? this.from;
         const next = app.run.neighbour(here, step);
         why = this.whyNot(next);
+        if (!why && this.steps.length === most) why = most === MOST ? "look at them first, then go on from here" : "the network found too little of this to tell how far it holds";
         if (why) break;
         const to = app.run.query(next);
         this.tell(step, "");

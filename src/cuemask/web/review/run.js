@@ -94,5 +94,9 @@ export function clock(seconds) {
 }
 
 // Frames of videos are named by their numbers.
-export const timeOf = (at) => (at.rate ? clock(Number(at.name) / at.rate) : "");
+export function timeOf(at) {
+  if (!at.rate) return "";
+  const tenths = Math.floor((10 * Number(at.name)) / at.rate);
+  return `${clock(tenths / 10)}.${tenths % 10}`;
+}
 export const percent = (share) => `${(100 * share).toFixed(share < 0.1 ? 1 : 0)} %`;

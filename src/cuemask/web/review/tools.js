@@ -56,7 +56,7 @@ export class Tools {
     const frame = this.app.frame;
     if (frame === null) return;
     const found = await getSuperpixels(this.app.run.query(frame)).catch((error) => this.app.trouble(error));
-    if (found && this.app.frame === frame) this.regions = found;
+    if (found && this.app.frame === frame) this.regions = { ...found, rows: rowsOf(found) };
   }
 
   place(event) {
@@ -195,19 +195,13 @@ export class Tools {
 
   // Rows of the superpixel at a point, at the frame's size.
   region(x, y) {
-    const { height, width, labels } = this.regions;
+    const { height, width, labels, rows } = this.regions;
     const mask = this.app.mask;
     const [sx, sy] = [mask.width / width, mask.height / height];
     const label = labels[Math.min(height - 1, Math.floor(y / sy)) * width + Math.min(width - 1, Math.floor(x / sx))];
     const spans = [];
-    for (let row = 0; row < height; row += 1) {
-      for (let i = labels.indexOf(label, row * width); i >= 0 && i < (row + 1) * width; ) {
-        let end = i;
-        while (end < (row + 1) * width && labels[end] === label) end += 1;
-        const [x0, x1] = [Math.round((i - row * width) * sx), Math.round((end - row * width) * sx)];
-        for (let full = Math.round(row * sy); full < Math.round((row + 1) * sy); full += 1) spans.push([full, x0, x1]);
-        i = labels.indexOf(label, end);
-      }
+    for (const [row, begin, end] of rows.get(label)) {
+      for (let full = Math.round(row * sy); full < Math.round((row + 1) * sy); full += 1) spans.push([full, Math.round(begin * sx), Math.round(end * sx)]);
     }
     return spans;
   }
@@ -230,6 +224,7 @@ export class Tools {
         context.stroke();
       }
     }
+    if (this.at && this.name === "superpixel" && this.regions && this.app.mask) this.drawRegion(context);
     if (this.corners.length) {
       const points = this.corners.map((corner) => this.view.on(...corner));
       if (this.at) points.push(this.at);
@@ -243,4 +238,31 @@ export class Tools {
       this.corners.forEach((corner) => context.fillRect(...this.view.on(...corner).map((v) => v - 3), 6, 6));
     }
   }
+
+  drawRegion(context) {
+    const { mask } = this.app;
+    const [x, y] = this.view.at(...this.at).map(Math.floor);
+    if (x < 0 || y < 0 || x >= mask.width || y >= mask.height) return;
+    context.fillStyle = "#ffffff59";
+    for (const [row, x0, x1] of this.region(x, y)) {
+      const [left, top] = this.view.on(x0, row);
+      context.fillRect(left, top, (x1 - x0) * this.view.scale, this.view.scale);
+    }
+  }
+}
+
+// The rows of each superpixel, as [row, begin, end].
+function rowsOf({ height, width, labels }) {
+  const rows = new Map();
+  for (let row = 0, i = 0; row < height; row += 1) {
+    const last = (row + 1) * width;
+    while (i < last) {
+      const begin = i;
+      const label = labels[i];
+      while (i < last && labels[i] === label) i += 1;
+      if (!rows.has(label)) rows.set(label, []);
+      rows.get(label).push([row, begin - row * width, i - row * width]);
+    }
+  }
+  return rows;
 }
