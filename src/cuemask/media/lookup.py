@@ -29,8 +29,12 @@ class FrameLookup(Protocol):
         """
         ...
 
+    def twin(self) -> FrameLookup:
+        """Another for the same clip, which can be asked while this one is busy."""
+        ...
+
     def close(self) -> None:
-        """Let the files go."""
+        """Let the files go; what is under way may be given up."""
         ...
 
 
@@ -48,13 +52,16 @@ def lookup_of(clip: Clip) -> FrameLookup:
 
 
 class _OfVideo:
-    def __init__(self, clip: Clip) -> None:
-        self._clip, self._frames = clip, VideoFrames(clip.paths[0])
+    def __init__(self, clip: Clip, beside: VideoFrames | None = None) -> None:
+        self._clip, self._frames = clip, VideoFrames(clip.paths[0], beside)
 
     def rgb(self, name: str) -> UInt8[np.ndarray, "H W 3"]:
         if not name.isdecimal():
             raise _unknown(self._clip, name)
         return self._frames.rgb(int(name))
+
+    def twin(self) -> FrameLookup:
+        return _OfVideo(self._clip, self._frames)
 
     def close(self) -> None:
         self._frames.close()
@@ -72,6 +79,9 @@ class _OfPictures:
             raise _unknown(self._clip, name)
         return read_picture(self._paths[name])
 
+    def twin(self) -> FrameLookup:
+        return self
+
     def close(self) -> None:
         pass
 
@@ -84,6 +94,9 @@ class _OfDicom:
         if not name.isdecimal() or int(name) >= self._instance.frame_count:
             raise _unknown(self._clip, name)
         return next(frames_rgb(self._instance, [int(name)]))
+
+    def twin(self) -> FrameLookup:
+        return self
 
     def close(self) -> None:
         pass

@@ -89,6 +89,21 @@ class SeekableVideo(OpenVideo):
         return self._to_the_end(in_place(_with(landed, frames), places, number))
 
 
+class _SharedIndex:
+    """The index of a file, read once for all who look into it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._lock = path, threading.Lock()
+        self._read: list[FrameIndex | None] = []
+
+    def get(self) -> FrameIndex | None:
+        with self._lock:
+            if not self._read:
+                with SeekableVideo(self._path) as video:
+                    self._read.append(video.read_index())
+            return self._read[0]
+
+
 class VideoFrames:
     """The frames of a video by number, for whoever looks at some; one is decoded at a time, none is kept.
 
@@ -99,6 +114,8 @@ class VideoFrames:
     ----------
     path
         The video.
+    beside
+        Another that looks into the same video, whose index is then used.
 
     Raises
     ------
@@ -106,14 +123,14 @@ class VideoFrames:
         If it cannot be opened.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, beside: VideoFrames | None = None) -> None:
         self._path = path
         self._lock = threading.Lock()
         self._video = SeekableVideo(path)
-        self._index: FrameIndex | None = None
-        self._is_read = False
+        self._shared = _SharedIndex(path) if beside is None else beside._shared
         self._frames: Iterator[NumberedFrame] | None = None
         self._next = 0
+        self._is_over = False
 
     def rgb(self, number: int) -> UInt8[np.ndarray, "H W 3"]:
         """Frame `number`, upright.
@@ -124,8 +141,7 @@ class VideoFrames:
             If there is no such frame, or it cannot be decoded.
         """
         with self._lock:
-            self._read_index()
-            frame = self._found(number)
+            frame = self._found(self._shared.get(), number)
             if frame is None:
                 self._frames = None
                 raise VideoError(
@@ -135,49 +151,39 @@ class VideoFrames:
             return upright_rgb(frame)
 
     def close(self) -> None:
-        """Let the file go."""
+        """Let the file go; what is being decoded is given up."""
+        self._is_over = True
         with self._lock:
             self._frames = None
             self._video.__exit__(None, None, None)
 
-    def _read_index(self) -> None:
-        if not self._is_read:
-            self._index = self._video.read_index()
-            self._is_read = True
-            self._restart()
-
-    def _found(self, number: int) -> VideoFrame | None:
-        if number < 0 or (self._index is not None and number >= len(self._index.stamps)):
+    def _found(self, index: FrameIndex | None, number: int) -> VideoFrame | None:
+        if number < 0 or (index is not None and number >= len(index.stamps)):
             return None
-        if self._frames is None or number < self._next or self._is_shorter(number):
-            self._enter(number)
+        if self._frames is None or number < self._next or self._is_shorter(index, number):
+            self._enter(index, number)
         assert self._frames is not None
         for found, _, frame in self._frames:
             self._next = found + 1
-            if found >= number:
+            if found >= number or self._is_over:
                 return frame if found == number else None
         return None
 
-    def _is_shorter(self, number: int) -> bool:
+    def _is_shorter(self, index: FrameIndex | None, number: int) -> bool:
         """Whether a key frame lies between the next frame and frame `number`, so that a jump decodes less."""
-        index = self._index
         if index is None or index.stamps[number] == _GONE or index.stamps[self._next] == _GONE:
             return False
         here, there = int(index.stamps[self._next]), int(index.stamps[number])
         return bisect_right(index.keys, there) > bisect_right(index.keys, here)
 
-    def _enter(self, number: int) -> None:
-        if self._index is not None and self._index.stamps[number] != _GONE:
-            self._frames, self._next = self._video.from_number(self._index, number), number
+    def _enter(self, index: FrameIndex | None, number: int) -> None:
+        if index is not None and index.stamps[number] != _GONE:
+            self._frames, self._next = self._video.from_number(index, number), number
             if self._frames is not None:
                 return
-        self._restart()
-        self._frames, self._next = self._video.from_first(), 0
-
-    def _restart(self) -> None:
         self._video.__exit__(None, None, None)
         self._video = SeekableVideo(self._path)
-        self._frames, self._next = None, 0
+        self._frames, self._next = self._video.from_first(), 0
 
 
 def _with(first: VideoFrame, others: Iterator[VideoFrame]) -> Generator[VideoFrame, None, None]:

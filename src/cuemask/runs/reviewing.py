@@ -84,7 +84,8 @@ def review(
         ) from error
     stop = threading.Event() if stop is None else stop
     desk, again = opened(run, inputs, annotator)
-    with ReviewPage(desk, host, port) as page:
+    page = ReviewPage(desk, host, port)
+    with page:
         if not is_loopback(host):
             log.warning("--host %s: whoever has the address can see and correct: %s", host, page.address)
         told(page.address)

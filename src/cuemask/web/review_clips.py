@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 
 import cv2
@@ -97,7 +98,7 @@ class Pictures:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._decoders: dict[tuple[str, bool], FrameLookup] = {}
+        self._decoders: dict[str, tuple[FrameLookup, FrameLookup]] = {}
         self._jpegs = _Kept(_JPEG_BYTES)
         self._rgbs: OrderedDict[tuple[str, str], UInt8[np.ndarray, "H W 3"]] = OrderedDict()
 
@@ -114,15 +115,19 @@ class Pictures:
             if key in self._rgbs:
                 self._rgbs.move_to_end(key)
                 return self._rgbs[key]
-            if (clip.name, ahead) not in self._decoders:
-                self._decoders[clip.name, ahead] = clip.opened()
-            decoder = self._decoders[clip.name, ahead]
+            decoder = self._decoder(clip, ahead=ahead)
         rgb = decoder.rgb(frame)
         with self._lock:
             self._rgbs[key] = rgb
             while len(self._rgbs) > _RGB_FRAMES:
                 self._rgbs.popitem(last=False)
         return rgb
+
+    def _decoder(self, clip: ReviewClip, *, ahead: bool) -> FrameLookup:
+        if clip.name not in self._decoders:
+            first = clip.opened()
+            self._decoders[clip.name] = first, first.twin()
+        return self._decoders[clip.name][ahead]
 
     def jpeg(self, clip: ReviewClip, frame: str, width_px: int = 0, *, ahead: bool = False) -> bytes:
         """A frame as JPEG: at its own size, or at most `width_px` wide.
@@ -145,7 +150,7 @@ class Pictures:
     def close(self) -> None:
         """Let all files go."""
         with self._lock:
-            for decoder in self._decoders.values():
+            for decoder in chain.from_iterable(self._decoders.values()):
                 decoder.close()
             self._decoders.clear()
 

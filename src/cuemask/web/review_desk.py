@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, get_args, runtime_checkable
@@ -12,6 +14,7 @@ import numpy as np
 from jaxtyping import Bool
 from starlette.responses import JSONResponse, Response
 
+from cuemask.errors import CuemaskError
 from cuemask.formats.runlengths import flat_of, runs_of
 from cuemask.web.review_clips import Pictures, ReviewClip
 from cuemask.web.review_flow import agreement, carried, superpixels, why_it_breaks
@@ -78,6 +81,17 @@ class ReviewDesk:
         self._begins = dict(zip(self._clips, np.cumsum([0, *(len(c.frames) for c in clips)]).tolist(), strict=False))
         self._corrections, self._again = corrections, again
         self._pictures = Pictures()
+        self._order = by_doubt([clip.confidences for clip in clips])
+        threading.Thread(target=self._look_ahead, name="first frame", daemon=True).start()
+
+    def _look_ahead(self) -> None:
+        """Have the first frame of the queue at hand by the time that a browser asks for it."""
+        decided = {self._number(*place) for place in self._corrections.drawn()}
+        first = next((frame for frame in self._order if frame not in decided), None)
+        if first is not None:
+            name = max((name for name in self._begins if self._begins[name] <= first), key=lambda n: self._begins[n])
+            with suppress(CuemaskError):  # told to whoever asks for it
+                self._pictures.jpeg(self._clips[name], self._clips[name].frames[first - self._begins[name]])
 
     def close(self) -> None:
         """Let all files go."""
@@ -99,10 +113,9 @@ class ReviewDesk:
             }
             for clip in self._clips.values()
         ]
-        order = by_doubt([clip.confidences for clip in self._clips.values()])
         drawn = [self._number(clip, frame) for clip, frame in self._corrections.drawn()]
-        told = {"run": self._name, "annotator": self._annotator, "clips": clips, "order": order, "drawn": drawn}
-        return JSONResponse(told)
+        told = {"run": self._name, "annotator": self._annotator, "clips": clips, "drawn": drawn}
+        return JSONResponse({**told, "order": self._order})
 
     def frame(self, ask: Ask) -> Response:
         """A frame as JPEG, at its own size or `width` pixels wide."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
 from collections.abc import Sequence
 from itertools import chain
 
@@ -44,22 +43,25 @@ def _ranks(values: Float32[np.ndarray, " n"], bounds: np.ndarray) -> dict[int, t
     """Of each frame of a clip its band of doubt, and at which of ever smaller distances it was taken."""
     bands = np.searchsorted(bounds, values, side="right")
     order = np.lexsort((np.arange(len(values)), values))
-    taken, ranks = list[int](), dict[int, tuple[int, int]]()
+    ranks = dict[int, tuple[int, int]]()
     for band in range(_BANDS):
-        waiting = [int(index) for index in order if bands[index] == band]
+        waiting = order[bands[order] == band]
         gap, turn = max(1, (len(values) // _FIRST + 1) // 2), 0
-        while waiting:
-            left = list[int]()
-            for index in waiting:
-                if gap == 1 or _is_apart(taken, index, gap):
-                    insort(taken, index)
+        while len(waiting):
+            near = _near(list(ranks), gap, len(values))
+            for index in waiting[~near[waiting]].tolist():
+                if not near[index]:
                     ranks[index] = (band, turn)
-                else:
-                    left.append(index)
-            waiting, gap, turn = left, max(1, gap // 2), turn + 1
+                    near[max(0, index - gap + 1) : index + gap] = True
+            waiting = waiting[[index not in ranks for index in waiting.tolist()]]
+            gap, turn = max(1, gap // 2), turn + 1
     return ranks
 
 
-def _is_apart(taken: list[int], index: int, gap: int) -> bool:
-    place = bisect_left(taken, index)
-    return not any(abs(other - index) < gap for other in taken[max(0, place - 1) : place + 1])
+def _near(taken: list[int], gap: int, count: int) -> np.ndarray:
+    """Which of `count` frames lie nearer than `gap` to one that was taken."""
+    changes = np.zeros(count + 1, np.int64)
+    places = np.array(taken, np.int64)
+    np.add.at(changes, np.maximum(0, places - gap + 1), 1)
+    np.add.at(changes, np.minimum(count, places + gap), -1)
+    return np.cumsum(changes[:-1]) > 0

@@ -45,7 +45,7 @@ async function readMask(answer) {
   for (let k = 2, place = 0; k < runs.length; place += runs[k], k += 1) {
     if (k % 2) data.fill(1, place, place + runs[k]);
   }
-  return { height: runs[0], width: runs[1], data, told: JSON.parse(answer.headers.get("X-Cuemask")) };
+  return { height: runs[0], width: runs[1], data, runs, told: JSON.parse(answer.headers.get("X-Cuemask")) };
 }
 
 export function asRuns({ height, width, data }) {

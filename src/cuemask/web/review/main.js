@@ -12,7 +12,7 @@ import { Tools } from "./tools.js";
 import { View } from "./view.js";
 
 const byId = (id) => document.getElementById(id);
-const AHEAD = 4;
+const AHEAD = 3;
 const HOLD_EVERY_MS = 15000;
 const NEWS_EVERY_MS = 3000;
 const IDLE_MS = 30000;
@@ -95,7 +95,7 @@ class App {
       const coming = Promise.all([getFrame(ahead ? { ...query, ahead: 1 } : query), getMask(query)]);
       coming.catch(() => this.ready.delete(frame));
       this.ready.set(frame, coming);
-      while (this.ready.size > 3 * AHEAD) this.ready.delete(this.ready.keys().next().value);
+      while (this.ready.size > 4 * AHEAD) this.ready.delete(this.ready.keys().next().value);
     }
     return this.ready.get(frame);
   }
@@ -122,9 +122,9 @@ class App {
     this.ready.delete(frame);
     const [bitmap, found] = shown;
     const kept = this.histories.get(frame);
-    this.mask = new Mask(found, kept && same(kept.data, asRuns(found)) ? kept : null);
+    this.mask = new Mask(found, kept && same(kept.data, found.runs) ? kept : null);
     this.edited = Boolean(found.told.draft);
-    this.base = this.edited ? [] : asRuns(found);
+    this.base = this.edited ? [] : found.runs;
     this.view.show(bitmap, this.mask);
     this.run.seen.add(frame);
     this.tools.reset();
@@ -133,16 +133,18 @@ class App {
     if (this.edited) this.say("An unfinished correction was kept: go on with it.");
     this.hold();
     this.again.look();
-    await this.prefetch();
-    if (turn === this.turn) this.strip.show(frame);
+    this.prefetch(frame);
   }
 
-  async prefetch() {
+  // One after the other, the likeliest first; given up where another frame is opened.
+  async prefetch(frame) {
     const turn = this.turn;
-    for (const frame of this.run.after(this.frame, AHEAD)) {
+    const [next, ...later] = this.run.after(frame, AHEAD);
+    for (const other of [next, this.run.neighbour(frame, 1), ...later, this.run.neighbour(frame, -1)]) {
       if (turn !== this.turn) return;
-      await this.fetch(frame, true).catch(() => null);
+      if (other !== undefined && other !== null) await this.fetch(other, true).catch(() => null);
     }
+    if (turn === this.turn) this.strip.show(frame);
   }
 
   // A frame in passing: shown, not held, not to be drawn on.

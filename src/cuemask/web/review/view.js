@@ -39,7 +39,11 @@ export class View {
   }
 
   paintAll() {
-    if (this.mask) this.paint([0, 0, this.mask.width, this.mask.height]);
+    if (!this.mask) return;
+    const { data, width, height } = this.mask;
+    this.painted.clearRect(0, 0, width, height);
+    const first = data.indexOf(1);
+    if (first >= 0) this.paint([0, Math.floor(first / width), width, Math.floor(data.lastIndexOf(1) / width) + 1]);
   }
 
   // Draw what changed: fill, outline inside of the mask's edge, and a dark rim outside of it.
