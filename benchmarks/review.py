@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -30,7 +29,7 @@ import cv2
 import numpy as np
 import psutil
 
-from benchmarks.machine import machine
+from benchmarks.machine import BROWSERS, browser_place, machine
 from cuemask.phantom import PhantomScene, write_phantom
 from cuemask.recipe import DEFAULT, recipe_as_mapping
 
@@ -38,7 +37,6 @@ HEIGHT_PX, WIDTH_PX, LOOP, RATE = 1080, 1920, 250, 25
 STEPS, STROKES = 20, 12
 AIMS = {"open": 2000.0, "next": 100.0, "stroke": 16.0}
 RESULT = Path(__file__).parent / "results" / "review.md"
-NAMES = ("chromium", "chromium-browser", "google-chrome")
 THINKING_SECONDS = 1.5
 
 
@@ -47,9 +45,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--frames", type=int, default=20_000, help="of the longer run [20000]; the other has a tenth")
     frames = parser.parse_args().frames
-    browser = os.environ.get("CUEMASK_BROWSER") or next(filter(None, map(shutil.which, NAMES)), None)
+    browser = browser_place()
     if browser is None:
-        sys.exit(f"no browser: install one of {', '.join(NAMES)}, or name it in $CUEMASK_BROWSER")
+        sys.exit(f"no browser: install one of {', '.join(BROWSERS)}, or name it in $CUEMASK_BROWSER")
     with tempfile.TemporaryDirectory() as folder:
         loop = written_loop(Path(folder) / "loop")
         found = {

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import http.client
 import json
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -20,6 +22,7 @@ from cuemask.formats.runlengths import flat_of, runs_of
 from cuemask.media.masks import read_mask
 from cuemask.runs.reviewing import opened, review
 from cuemask.web.review import TOKEN, ReviewPage
+from cuemask.web.review_store import Corrections
 
 from .reviewed import HEIGHT_PX, WIDTH_PX, left_of, picture, square, write_record, write_run
 
@@ -138,7 +141,7 @@ def test_frames_and_masks_are_those_of_the_run(ask):
     assert cv2.imdecode(np.frombuffer(small, np.uint8), cv2.IMREAD_COLOR).shape == (48, 64, 3)
     answer = ask("/api/mask", clip="op1", frame="f03")
     assert np.array_equal(answer.mask, square(left_of(3) - 10))
-    assert answer.told == {}
+    assert not answer.told["draft"]
 
 
 @pytest.mark.parametrize("clip", ["op1", "..", "op2", ""])
@@ -159,10 +162,10 @@ def test_a_correction_is_kept_and_the_run_stays_as_it_was(ask, run):
     at = {"clip": "op1", "frame": "f03", "annotator": "Ada"}
     assert post(ask, "hold", **at).status == 200
     assert post(ask, "draft", square(33), **at).status == 200
-    assert ask("/api/mask", **at).told == {"draft": True, "corrected": False}
+    assert ask("/api/mask", **at).told["draft"]
     assert post(ask, "decide", square(36), decision="corrected", seconds=3.5, **at).status == 200
     answer = ask("/api/mask", **at)
-    assert answer.told == {"draft": False, "corrected": True}
+    assert not answer.told["draft"]
     assert np.array_equal(answer.mask, square(36))
     assert np.array_equal(read_mask(run / "corrections" / "op1" / "f03.png"), square(36) * np.uint8(255))
     assert np.array_equal(ask("/api/mask", which="network", **at).mask, square(left_of(3) - 10))
@@ -171,6 +174,17 @@ def test_a_correction_is_kept_and_the_run_stays_as_it_was(ask, run):
     assert news["held"] == [[3, "Ada", True]]
     assert ask("/api/news", since=1).json["decisions"] == []
     assert contents(run) == before
+
+
+def test_who_takes_a_frame_learns_whether_it_was_changed_since_it_was_fetched(ask):
+    at = {"clip": "op1", "frame": "f03"}
+    fetched = ask("/api/mask", **at).told["version"]
+    assert post(ask, "hold", tab="tab-of-bob", **at).json["version"] == fetched
+    post(ask, "decide", square(36), decision="corrected", tab="tab-of-bob", **at)
+    post(ask, "release", tab="tab-of-bob")
+    taken = post(ask, "hold", **at).json["version"]
+    assert taken != fetched
+    assert ask("/api/mask", **at).told["version"] == taken
 
 
 def test_accepted_is_the_mask_that_stands_and_empty_is_empty_and_rejected_is_none(ask, run):
@@ -307,6 +321,33 @@ def test_masks_that_were_put_there_by_hand_count_as_corrected(run):
         with closing(http.client.HTTPConnection(address.netloc, timeout=20)) as connection:
             connection.request("GET", "/api/run", headers={TOKEN: address.fragment})
             assert json.loads(connection.getresponse().read())["drawn"] == [4]
+
+
+def test_what_was_drawn_survives_the_death_of_the_server(run):
+    """kill -9: strokes and decisions that were answered are on disk, and the next one goes on from there."""
+    command = [sys.executable, "-m", "cuemask", "review", str(run), "--quiet", "--annotator", "Ada"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        address = urlsplit(child.stdout.readline().strip())
+        with closing(http.client.HTTPConnection(address.netloc, timeout=60)) as connection:
+            asks = [("hold", "f01", b""), ("decide", "f01", as_runs(square(1)))]
+            asks += [("hold", "f02", b""), ("draft", "f02", as_runs(square(2)))]
+            for what, frame, body in asks:
+                query = urlencode({"tab": TAB, "clip": "op1", "frame": frame, "decision": "corrected"})
+                connection.request("POST", f"/api/{what}?{query}", body, {TOKEN: address.fragment})
+                answer = connection.getresponse()
+                assert answer.status == 200, answer.read()
+                answer.read()
+        child.kill()
+    desk, _ = opened(run, [], "Bob")
+    desk.close()
+    store = Corrections(run / "corrections", {"op1": ["f01", "f02"]})
+    assert [(review.frame, review.annotator) for review in store.reviews()] == [("f01", "Ada")]
+    for frame, left, is_draft in (("f01", 1, False), ("f02", 2, True)):
+        mask, drafted = store.mask("op1", frame) or (None, None)
+        assert np.array_equal(mask, square(left))
+        assert drafted == is_draft
+    assert store.hold("op1", "f03", "tab-of-bob", "Bob") is None
 
 
 def test_the_command_serves_until_it_is_stopped_and_says_what_was_made(run):

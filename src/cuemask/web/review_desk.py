@@ -132,10 +132,11 @@ class ReviewDesk:
             if masks is None:
                 return refused(404, "Nothing was learnt again yet.", "Press Learn again.")
             return _of_mask(clip.own_mask(frame, masks))
+        version = self._corrections.version(clip.name, frame)  # before it is read: what comes later is told by `hold`
         kept = self._corrections.mask(clip.name, frame) if which == "now" else None
         if kept is None:
-            return _of_mask(clip.own_mask(frame))
-        return _of_mask(kept[0], draft=kept[1], corrected=not kept[1])
+            return _of_mask(clip.own_mask(frame), draft=False, version=version)
+        return _of_mask(kept[0], draft=kept[1], version=version)
 
     def superpixels(self, ask: Ask) -> Response:
         """Height, width and numbers of the superpixels of a frame, 16 bits each."""
@@ -146,7 +147,8 @@ class ReviewDesk:
     def hold(self, ask: Ask) -> Response:
         """Take a frame for a tab."""
         clip, frame = self._asked(ask)
-        return _told(self._corrections.hold(clip.name, frame, _tab(ask), self._who(ask)))
+        taken = self._corrections.hold(clip.name, frame, _tab(ask), self._who(ask))
+        return _told(taken) if taken else JSONResponse({"version": self._corrections.version(clip.name, frame)})
 
     def release(self, ask: Ask) -> Response:
         """Let go of a tab's frame."""

@@ -9,8 +9,8 @@ import numpy as np
 from jaxtyping import Bool, Float32, UInt8, UInt16
 
 _FLOW_PX, _SUPERPIXEL_PX = 480, 640  # the longer side of what is looked at
-_SUPERPIXELS = 48  # along the longer side
-_COMPACT = 8.0  # edges count more than roundness
+_SUPERPIXELS = 40  # along the longer side
+_COMPACT = 12.0  # edges count more than roundness
 _RETURNS_PX = 1.5  # how far a pixel may miss itself, there and back
 _MOST_UNSTEADY = 0.35
 _MOST_LOST = 0.25  # of the agreement that it began with

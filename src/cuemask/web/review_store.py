@@ -103,10 +103,15 @@ class Corrections:
         PictureError
             If it cannot be read.
         """
-        for path, is_draft in ((self._draft(clip, frame), True), (self._path(clip, frame), False)):
+        for path, is_draft in zip(self._places(clip, frame), (True, False), strict=True):
             if path.is_file():
                 return read_mask(path) > 0, is_draft
         return None
+
+    def version(self, clip: str, frame: str) -> str:
+        """Changes with whatever is written of a frame."""
+        found = (path.stat().st_mtime_ns if path.is_file() else 0 for path in self._places(clip, frame))
+        return "-".join(map(str, found))
 
     def hold(self, clip: str, frame: str, tab: str, annotator: str) -> Taken | None:
         """Take a frame for a tab of a reviewer's, or keep it; None where that is done.
@@ -208,6 +213,10 @@ class Corrections:
 
     def _draft(self, clip: str, frame: str) -> Path:
         return hidden_beside(self._path(clip, frame), ".draft.png")
+
+    def _places(self, clip: str, frame: str) -> tuple[Path, Path]:
+        """Where the mask of a frame may lie: what was drawn last counts."""
+        return self._draft(clip, frame), self._path(clip, frame)
 
     def _told(self, other: Hold | None) -> Taken | None:
         return None if other is None else Taken(other.annotator, is_now=other.is_now)

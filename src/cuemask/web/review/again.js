@@ -66,6 +66,7 @@ export class Again {
     const frame = this.app.frame;
     const mask = await getMask({ ...this.app.run.query(frame), which: "again" }).catch((error) => this.app.trouble(error));
     if (!mask || frame !== this.app.frame) return;
+    byId("view-tag").textContent = this.app.edited || this.app.run.decided.has(frame) ? "as it was decided" : "before";
     Object.assign(this.after, { fill: this.app.view.fill, opacity: this.app.view.opacity });
     this.after.show(this.app.view.picture, mask);
     this.after.follow(this.app.view);

@@ -26,6 +26,9 @@ async function ask(path, query = {}, options = {}) {
 export const get = async (path, query) => (await ask(path, query)).json();
 export const post = async (path, query, body) => (await ask(path, query, { method: "POST", body })).json();
 
+// Also from a page that is being closed.
+export const release = () => ask("release", {}, { method: "POST", keepalive: true }).catch(() => {});
+
 export async function getFrame(query) {
   return createImageBitmap(await (await ask("frame", query)).blob());
 }

@@ -1,34 +1,23 @@
-// The page as a whole: which frame is open, what is drawn on it, and when that is written.
+// The page as a whole: what is drawn, when that is written, and what is decided.
 import { Again } from "./again.js";
-import { asRuns, get, getFrame, getMask, post, tab } from "./api.js";
+import { get, getMask, post, release, tab } from "./api.js";
 import { Carrying } from "./carry.js";
 import { listenToKeys } from "./keys.js";
-import { Mask } from "./mask.js";
 import { Panel } from "./panel.js";
-import { Run } from "./run.js";
+import { same, Session } from "./session.js";
 import { Player, Strip } from "./strip.js";
 import { Timeline } from "./timeline.js";
 import { Tools } from "./tools.js";
-import { View } from "./view.js";
 
 const byId = (id) => document.getElementById(id);
-const AHEAD = 3;
 const HOLD_EVERY_MS = 15000;
 const NEWS_EVERY_MS = 3000;
-const IDLE_MS = 30000;
 
-class App {
+class App extends Session {
   constructor(told) {
-    this.run = new Run(told);
-    this.annotator = sessionStorage.getItem("annotator") || this.run.annotator;
-    this.frame = null;
-    this.mask = null;
-    this.lock = "";
-    this.histories = new Map();
-    this.ready = new Map();
-    this.turn = 0;
+    super(told);
     this.saving = Promise.resolve(true);
-    this.view = new View(byId("view"));
+    this.repaint = 0;
     this.tools = new Tools(this);
     this.timeline = new Timeline(byId("timeline"), this);
     this.strip = new Strip(byId("strip"), this);
@@ -37,13 +26,9 @@ class App {
     this.again = new Again(this);
     this.panel = new Panel(this);
     listenToKeys(this);
-    this.repaint = 0;
-    this.seconds = 0;
-    this.active = performance.now();
-    for (const kind of ["pointermove", "pointerdown", "keydown", "wheel"]) document.addEventListener(kind, () => this.work(), { passive: true });
     setInterval(() => this.hold(), HOLD_EVERY_MS);
     setInterval(() => this.news(), NEWS_EVERY_MS);
-    window.addEventListener("pagehide", () => post("release", {}).catch(() => {}));
+    window.addEventListener("pagehide", () => release());
   }
 
   async begin() {
@@ -52,150 +37,6 @@ class App {
     await this.open(first);
     this.choose("brush");
     this.say("");
-  }
-
-  // Time spent on the frame: gaps longer than half a minute are not.
-  work() {
-    const now = performance.now();
-    this.seconds += Math.min(now - this.active, IDLE_MS) / 1000;
-    this.active = now;
-  }
-
-  say(words) {
-    byId("say").textContent = words;
-    clearTimeout(this.silence);
-    this.silence = setTimeout(() => (byId("say").textContent = ""), 6000);
-  }
-
-  banner(words) {
-    byId("banner").textContent = words;
-    byId("banner").hidden = !words;
-  }
-
-  trouble(error) {
-    if (error.status === 409) {
-      const { taken, is_now: isNow } = error.told;
-      this.lock = isNow ? `${taken || "Somebody"} has this frame open.` : "Somebody else has had this frame since.";
-      this.banner(`${this.lock} What you drew here is not saved; it is shown until you leave. Open the frame again to see theirs.`);
-    } else {
-      this.banner(`Not done: ${error.message}`);
-    }
-    this.panel.showFrame();
-  }
-
-  mayDraw() {
-    if (this.lock) this.say(this.lock);
-    return this.mask !== null && !this.lock && !this.carrying.isOpen && !this.player.isOn;
-  }
-
-  // Fetched before it is looked at, so that the next frame is there at once.
-  fetch(frame, ahead) {
-    if (!this.ready.has(frame)) {
-      const query = this.run.query(frame);
-      const coming = Promise.all([getFrame(ahead ? { ...query, ahead: 1 } : query), getMask(query)]);
-      coming.catch(() => this.ready.delete(frame));
-      this.ready.set(frame, coming);
-      while (this.ready.size > 4 * AHEAD) this.ready.delete(this.ready.keys().next().value);
-    }
-    return this.ready.get(frame);
-  }
-
-  async open(frame, { force = false } = {}) {
-    if (frame === null || frame === undefined || (frame === this.frame && !force)) return;
-    if (!force && (this.carrying.isOpen || !(await this.leave()))) return;
-    const turn = (this.turn += 1);
-    if (force) this.ready.delete(frame);
-    let shown;
-    try {
-      shown = await this.fetch(frame, false);
-    } catch (error) {
-      this.trouble(error);
-      return;
-    }
-    if (turn !== this.turn) return;
-    this.remember();
-    this.frame = frame;
-    this.seconds = 0;
-    this.active = performance.now();
-    this.lock = "";
-    this.banner("");
-    this.ready.delete(frame);
-    const [bitmap, found] = shown;
-    const kept = this.histories.get(frame);
-    this.mask = new Mask(found, kept && same(kept.data, found.runs) ? kept : null);
-    this.edited = Boolean(found.told.draft);
-    this.base = this.edited ? [] : found.runs;
-    this.view.show(bitmap, this.mask);
-    this.run.seen.add(frame);
-    this.tools.reset();
-    this.panel.showFrame();
-    this.timeline.draw();
-    if (this.edited) this.say("An unfinished correction was kept: go on with it.");
-    this.hold();
-    this.again.look();
-    this.prefetch(frame);
-  }
-
-  // One after the other, the likeliest first; given up where another frame is opened.
-  async prefetch(frame) {
-    const turn = this.turn;
-    const [next, ...later] = this.run.after(frame, AHEAD);
-    for (const other of [next, this.run.neighbour(frame, 1), ...later, this.run.neighbour(frame, -1)]) {
-      if (turn !== this.turn) return;
-      if (other !== undefined && other !== null) await this.fetch(other, true).catch(() => null);
-    }
-    if (turn === this.turn) this.strip.show(frame);
-  }
-
-  // A frame in passing: shown, not held, not to be drawn on.
-  look(frame, bitmap, mask) {
-    this.remember();
-    this.frame = frame;
-    this.mask = null;
-    this.edited = false;
-    this.view.show(bitmap, mask);
-    this.panel.showFrame();
-    this.timeline.draw();
-  }
-
-  remember() {
-    if (!this.mask) return;
-    const { done, undone } = this.mask;
-    if (done.length || undone.length) this.histories.set(this.frame, { done, undone, data: asRuns(this.mask) });
-  }
-
-  async hold() {
-    const frame = this.frame;
-    if (frame === null || this.mask === null) return;
-    try {
-      await post("hold", { ...this.run.query(frame), annotator: this.annotator });
-      if (this.lock && frame === this.frame && !this.edited) await this.open(frame, { force: true });
-    } catch (error) {
-      if (frame !== this.frame) return;
-      if (error.status === 409) {
-        const by = error.told.taken === this.annotator ? "Another tab of yours" : error.told.taken || "Somebody";
-        this.lock = `${by} has this frame open: look, but do not draw.`;
-        this.banner(this.lock);
-        this.panel.showFrame();
-      } else {
-        this.trouble(error);
-      }
-    }
-  }
-
-  async news() {
-    try {
-      const told = await get("news", { since: this.run.rows });
-      const changed = this.run.news(told);
-      this.again.show(told.again);
-      this.panel.showQueue();
-      if (changed) this.timeline.draw();
-      if (this.isAway) this.banner("");
-      this.isAway = false;
-    } catch (error) {
-      this.isAway = true;
-      this.banner(error.message);
-    }
   }
 
   // While a stroke is drawn: at most once a picture of the screen.
@@ -216,7 +57,7 @@ class App {
 
   keep() {
     const { frame, mask } = this;
-    const runs = asRuns(mask);
+    const runs = mask.runs();
     this.edited = !same(this.base, runs); // all undone: there is nothing to keep
     this.panel.showFrame();
     const kept = this.edited ? runs : undefined;
@@ -264,7 +105,7 @@ class App {
   async save() {
     await this.saving;
     if (!this.edited || this.lock || !this.mask) return true;
-    return this.write(this.mask.area ? "corrected" : "empty", asRuns(this.mask));
+    return this.write(this.mask.area ? "corrected" : "empty", this.mask.runs());
   }
 
   async write(decision, runs) {
@@ -297,12 +138,14 @@ class App {
   }
 
   async accept() {
+    await this.holding;
     if (!this.mayDraw()) return;
     if (this.edited) await this.step(1);
     else await this.decide("accepted");
   }
 
   async decide(decision) {
+    await this.holding;
     if (!this.mayDraw() || this.isLeaving) return;
     const frame = this.frame;
     await this.saving;
@@ -368,8 +211,6 @@ class App {
     byId("help").showModal();
   }
 }
-
-const same = (a, b) => a.length === b.length && a.every((value, k) => value === b[k]);
 
 try {
   window.review = new App(await get("run", { tab }));

@@ -1,3 +1,5 @@
+import { asRuns } from "./api.js";
+
 // A mask that is drawn on. Each step is kept as the runs of pixels that it changed, so that undo has no end.
 export class Mask {
   constructor({ height, width, data }, history = null) {
@@ -8,6 +10,10 @@ export class Mask {
     this.done = history ? history.done : [];
     this.step = [];
     this.dirty = null;
+  }
+
+  runs() {
+    return asRuns(this);
   }
 
   get area() {
