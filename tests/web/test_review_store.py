@@ -153,6 +153,16 @@ def test_half_a_line_of_a_killed_program_is_no_decision_and_does_not_spoil_the_n
     assert [review.frame for review in Corrections(folder, FRAMES).reviews()] == ["f00", "f02"]
 
 
+def test_a_line_counts_when_its_end_is_there(store, folder):
+    decide(store, square(1), told("f00"))
+    with (folder / "reviews.csv").open("a") as file:
+        file.write("op1,f01,corrected,Bob,2026-01-02T03:04:05Z,1")
+        file.flush()
+        assert [review.frame for review in store.reviews()] == ["f00"]
+        file.write("2.5\n")
+    assert [(review.frame, review.seconds) for review in store.reviews()] == [("f00", 4.2), ("f01", 12.5)]
+
+
 def test_on_a_full_disk_what_was_there_stays_and_the_table_stays_whole(store, folder, monkeypatch):
     decide(store, square(1), told("f00"))
     table = (folder / "reviews.csv").read_bytes()

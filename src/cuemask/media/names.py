@@ -54,7 +54,7 @@ def refuse_clip_name(name: str, source: str) -> None:
         With the reason.
     """
     if alike(name) in _OF_A_RUN:
-        flaw = "is what runs call a file or folder of theirs"
+        flaw = "is what runs call a file of theirs, or a folder"
     elif name.endswith((".", " ")):
         flaw = "ends in a dot or a space, which Windows drops"
     else:

@@ -99,7 +99,8 @@ class _SharedIndex:
     def get(self) -> FrameIndex | None:
         with self._lock:
             if not self._read:
-                with SeekableVideo(self._path) as video:
+                video = SeekableVideo(self._path)
+                with video:
                     self._read.append(video.read_index())
             return self._read[0]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -104,7 +105,7 @@ def _flow(here: UInt8[np.ndarray, "h w"], there: UInt8[np.ndarray, "h w"]) -> Fl
     """By how much each pixel of `here` lies elsewhere in `there`, in pixels, x before y."""
     if min(here.shape) < 16:  # less than a patch
         return np.zeros((*here.shape, 2), np.float32)
-    dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    dis: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     return dis.calc(here, there, None)
 
 
