@@ -34,7 +34,8 @@ from cuemask.phantom import PhantomScene, write_phantom
 from cuemask.recipe import DEFAULT, recipe_as_mapping
 
 HEIGHT_PX, WIDTH_PX, LOOP, RATE = 1080, 1920, 250, 25
-STEPS, STROKES = 20, 12
+STEPS, STEPS_AT_ONCE, STROKES = 12, 6, 12
+PATIENCE_MS = 180_000
 AIMS = {"open": 2000.0, "next": 100.0, "stroke": 16.0}
 RESULT = Path(__file__).parent / "results" / "review.md"
 THINKING_SECONDS = 1.5
@@ -140,6 +141,7 @@ def measured(run: Path, browser: str) -> dict[str, Any]:
     with sync_playwright() as driver:
         chromium = driver.chromium.launch(executable_path=browser, headless=True, args=["--disable-gpu"])
         page = chromium.new_page(viewport={"width": 1440, "height": 900})
+        page.set_default_timeout(PATIENCE_MS)
         with served(run) as (address, process, began):
             ready = time.perf_counter()
             page.goto(address)
@@ -151,8 +153,8 @@ def measured(run: Path, browser: str) -> dict[str, Any]:
                 "memory at first": process.memory_info().rss / 1e6,
             }
             page.wait_for_timeout(3000)
-            told["next"] = next_frames(page, THINKING_SECONDS)
-            told["next at once"] = next_frames(page, 0.0)
+            told["next"] = next_frames(page, STEPS, THINKING_SECONDS)
+            told["next at once"] = next_frames(page, STEPS_AT_ONCE, 0.0)
             told["stroke"] = strokes(page)
             told["memory"] = process.memory_info().rss / 1e6
         chromium.close()
@@ -185,10 +187,10 @@ _STROKE = """async () => {
 }"""
 
 
-def next_frames(page: Any, thinking_seconds: float) -> list[float]:
+def next_frames(page: Any, steps: int, thinking_seconds: float) -> list[float]:
     """From the key to the frame and its mask on the page, with so much time to look at each."""
     spent = list[float]()
-    for _ in range(STEPS):
+    for _ in range(steps):
         page.wait_for_timeout(1000 * thinking_seconds)
         spent.append(page.evaluate(f"({_NEXT})()"))
     return [one for one in spent if one is not None]
@@ -219,7 +221,7 @@ def keep(found: dict[int, dict[str, Any]], frames: int) -> None:
 doubt, in Chromium without a graphics card, page and server on the same cores. Median [90th percentile], milliseconds.
 
 | frames | command, until it serves | page, until it is open | next frame, after {THINKING_SECONDS:g} s | \
-next frame, at once | piece of a stroke | MB of the server at first | MB after {2 * STEPS} frames |
+next frame, at once | piece of a stroke | MB of the server at first | MB after {STEPS + STEPS_AT_ONCE} frames |
 |---|---|---|---|---|---|---|---|
 {chr(10).join(rows)}
 

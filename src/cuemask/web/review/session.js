@@ -117,10 +117,9 @@ export class Session {
   // One after the other, the likeliest first; given up where another frame is opened.
   async prefetch(frame) {
     const turn = this.turn;
-    const [next, ...later] = this.run.after(frame, AHEAD);
-    for (const other of [next, this.run.neighbour(frame, 1), ...later, this.run.neighbour(frame, -1)]) {
+    for (const other of [...this.run.after(frame, AHEAD), this.run.neighbour(frame, 1), this.run.neighbour(frame, -1)]) {
       if (turn !== this.turn) return;
-      if (other !== undefined && other !== null) await this.fetch(other, true).catch(() => null);
+      if (other !== null) await this.fetch(other, true).catch(() => null);
     }
     if (turn === this.turn) this.strip.show(frame);
   }
