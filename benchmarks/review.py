@@ -217,14 +217,15 @@ def keep(found: dict[int, dict[str, Any]], frames: int) -> None:
     command = "python -m benchmarks.review" + (f" --frames {frames}" if frames != 20_000 else "")
     text = f"""# The page of `cuemask review`
 
-`{command}`; {machine()}. A run of 1080p, H.264 with a key frame every {LOOP} frames, the queue in the order of
-doubt, in Chromium without a graphics card, page and server on the same cores. Median [90th percentile], milliseconds.
+`{command}`; {machine()}.
+A run of 1080p, H.264 with a key frame every {LOOP} frames, the queue in the order of doubt, in Chromium without a graphics card, page and server on the same cores. Median [90th percentile], milliseconds.
 
 | frames | command, until it serves | page, until it is open | next frame, after {THINKING_SECONDS:g} s | \
 next frame, at once | piece of a stroke | MB of the server at first | MB after {STEPS + STEPS_AT_ONCE} frames |
 |---|---|---|---|---|---|---|---|
 {chr(10).join(rows)}
 
+- Where the load is above the number of threads, other work took its share and the times are upper bounds.
 - Aims: open in 2 s, the next frame in 100 ms, a stroke in 16 ms: {"; ".join(missed) + " missed" if missed else "met"}.
 - Memory of the server with ten times the length: {long / short - 1:+.1%}.
 - "At once" is a jump without time to fetch ahead: {LOOP // 2} frames of 1080p are decoded for it on average.

@@ -45,7 +45,15 @@ class FrameIndex(NamedTuple):
 
 
 class SeekableVideo(OpenVideo):
-    """An open video that can be entered at any frame, once its packets have been read and counted."""
+    """An open video that can be entered at any frame, once its packets have been read and counted.
+
+    Attributes
+    ----------
+    is_over
+        Set by whoever wants no frame of it any more: what is being decoded is given up.
+    """
+
+    is_over = False
 
     def read_index(self) -> FrameIndex | None:
         """Read all packets, and decode none; None where they do not number the frames."""
@@ -80,7 +88,7 @@ class SeekableVideo(OpenVideo):
             return None
         places = self._places()
         frames = self._decoded(places)
-        landed = next((frame for frame in frames if frame.pts is None or frame.pts >= stamp), None)
+        landed = next((frame for frame in frames if self.is_over or frame.pts is None or frame.pts >= stamp), None)
         place = Place(0, stamp, 0, None if position < 0 else position)
         # Unless the very frame that was promised comes first, the seek went too far or the stamps lie.
         if landed is None or not self._is_at(landed, place) or (landed.interlaced_frame and self._may_break):
@@ -153,7 +161,7 @@ class VideoFrames:
 
     def close(self) -> None:
         """Let the file go; what is being decoded is given up."""
-        self._is_over = True
+        self._is_over = self._video.is_over = True
         with self._lock:
             self._frames = None
             self._video.__exit__(None, None, None)
