@@ -218,7 +218,8 @@ def keep(found: dict[int, dict[str, Any]], frames: int) -> None:
     text = f"""# The page of `cuemask review`
 
 `{command}`; {machine()}.
-A run of 1080p, H.264 with a key frame every {LOOP} frames, the queue in the order of doubt, in Chromium without a graphics card, page and server on the same cores. Median [90th percentile], milliseconds.
+A run of 1080p, H.264 with a key frame every {LOOP} frames, the queue in the order of doubt, in Chromium
+without a graphics card, page and server on the same cores. Median [90th percentile], milliseconds.
 
 | frames | command, until it serves | page, until it is open | next frame, after {THINKING_SECONDS:g} s | \
 next frame, at once | piece of a stroke | MB of the server at first | MB after {STEPS + STEPS_AT_ONCE} frames |
