@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import platform
+import shutil
 import sys
 from importlib import metadata
 from pathlib import Path
 
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 PACKAGES = ("numpy", "opencv-contrib-python-headless", "torch", "onnxruntime", "openvino", "av")
 
 
@@ -22,6 +24,11 @@ def data_folder() -> Path:
     if not folder.is_dir():
         sys.exit(f"no real frames: {folder} is absent; set CUEMASK_DATA")
     return folder
+
+
+def browser_place() -> str | None:
+    """A Chromium for pages: $CUEMASK_BROWSER, or one that is installed; None without one."""
+    return os.environ.get("CUEMASK_BROWSER") or next(filter(None, map(shutil.which, BROWSERS)), None)
 
 
 def machine() -> str:

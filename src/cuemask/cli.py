@@ -514,6 +514,36 @@ def report(run: Path, blank_outside: bool, quiet: bool) -> None:
 
 
 @main.command()
+@click.argument("run", type=_Path(path_type=Path))
+@click.argument("inputs", nargs=-1, metavar="[INPUT...]")
+@click.option("--annotator", default="", metavar="NAME", help="Who reviews, for reviews.csv [your name here].")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Where the page is served.")
+@click.option("--port", type=click.IntRange(0, 65535), default=0, show_default=True, help="0 takes a free one.")
+@click.option("--open", "open_browser", is_flag=True, help="Open the page in the browser.")
+@_reads_pictures
+@click.option("--quiet", is_flag=True, help="Only the page's address.")
+def review(run: Path, inputs: tuple[str, ...], open_browser: bool, quiet: bool, **flags: Any) -> None:
+    """Look through RUN's masks in the browser, correct some, and have the network learn again from that.
+
+    What RUN holds stays as it is: masks go to RUN/corrections/CLIP/FRAME.png, a folder for --labels, decisions to
+    RUN/corrections/reviews.csv. INPUT: what RUN read, where it has been moved. Ctrl-C ends it.
+
+    Needs: pip install 'cuemask[runtime]'
+    """
+    from cuemask.runs.reviewing import review as run_review
+
+    def told(address: str) -> None:
+        click.echo(address if quiet else f"page: {address}")
+        sys.stdout.flush()
+        if open_browser:
+            click.launch(address)
+
+    lines = run_review(run, inputs, told=told, **flags)
+    if not quiet:
+        click.echo("\n".join(lines))
+
+
+@main.command()
 @click.argument("predicted", type=_Path(path_type=Path))
 @click.argument("truth", type=_Path(path_type=Path), required=False)
 @click.option("--positive", metavar="CODES", callback=_codes, help="Codes in TRUTH that are instrument [all above 0].")
@@ -801,7 +831,10 @@ def _options(
 
 
 def _progress(label: Label, items: Iterable[Any], total: int | None) -> Iterator[Any]:
-    """A bar with count, speed and time left on standard error."""
+    """A bar with count, speed and time left on standard error; for another program lines of JSON."""
+    if os.environ.get("CUEMASK_PROGRESS") == "lines":
+        yield from _progress_lines(label, items, total)
+        return
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -830,6 +863,21 @@ def _progress(label: Label, items: Iterable[Any], total: int | None) -> Iterator
             yield item
             bars.update(task, completed=count, description=label_at(label, count))
         bars.update(task, total=bars.tasks[0].completed)  # a header's count is only an estimate
+
+
+def _progress_lines(label: Label, items: Iterable[Any], total: int | None) -> Iterator[Any]:
+    import time
+
+    from cuemask.runs.options import label_at
+
+    last = 0.0
+    first = items[0] if isinstance(items, range) and len(items) else 0
+    for count, item in enumerate(items, first + 1):
+        yield item
+        if time.monotonic() - last >= 0.3 or count == total:
+            last = time.monotonic()
+            line = {"progress": label_at(label, count), "count": count, "total": total}
+            click.echo(json.dumps(line), err=True)
 
 
 def _name_results(out: Path, quiet: bool, *names: str) -> None:

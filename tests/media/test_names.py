@@ -12,10 +12,11 @@ from cuemask.media.names import alike, refuse_clip_name, refuse_frame_names
 
 Draw = Callable[..., Path]
 
+OF_A_RUN = ["run.json", "Model.safetensors", "losses.png", "corrections"]
 NOWHERE = ["", ".", "..", ".work", ".hidden", "a/b", "a\\b", "a\nb", "a\0b", "con", "AUX", "nul.endo", "com1", "\udcff"]
 
 
-@pytest.mark.parametrize("name", [*NOWHERE, "run.json", "Model.safetensors", "losses.png", "a.", "a ", "e" * 256])
+@pytest.mark.parametrize("name", [*NOWHERE, *OF_A_RUN, "a.", "a ", "e" * 256])
 def test_names_that_no_folder_of_a_run_can_have(name: str) -> None:
     with pytest.raises(InputError, match="the folder of its results would be called"):
         refuse_clip_name(name, "clip.mp4")

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from cuemask.errors import CuemaskError
+from cuemask.web import guard
 from cuemask.web import live as web
 from cuemask.web.live import Page, Screen, is_loopback, names_this_machine
 
@@ -201,7 +202,7 @@ def test_a_browser_that_does_not_read_holds_nobody_up(ask, page, screen):
 
 def test_connections_on_which_nothing_happens_are_closed(screen, monkeypatch):
     """Whoever asks nothing, half a question, nothing more after an answer, or takes nothing of what was asked for."""
-    monkeypatch.setattr(web, "PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr(guard, "PATIENCE_SECONDS", 0.2)
     rgb = np.random.default_rng(0).integers(0, 256, (720, 1280, 3)).astype(np.uint8)
     questions = [b"", b"GET /statistics HTTP/1.1\r\nHost: loc", b"GET /video HTTP/1.1\r\nHost: localhost\r\n\r\n"]
     with Page(screen, dict, "127.0.0.1", 0) as page, ExitStack() as opened:

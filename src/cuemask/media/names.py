@@ -14,8 +14,8 @@ from pathlib import Path
 from cuemask.errors import InputError, PictureError
 
 MOST_BYTES = 255  # of a name, on all disks that are in use
-# Files of a run's own folder, which a clip's folder would stand in the way of.
-_OF_A_RUN = frozenset({"run.json", "model.safetensors", "losses.png", "report.html"})
+# What a run's own folder holds, which a clip's folder would stand in the way of.
+_OF_A_RUN = frozenset({"run.json", "model.safetensors", "losses.png", "report.html", "corrections"})
 _DEVICES = frozenset({"con", "prn", "aux", "nul", *(f"{kind}{n}" for kind in ("com", "lpt") for n in range(1, 10))})
 # Windows has none of the last group. Elsewhere they are common (12:30.mp4) and do no harm.
 _SEPARATORS = frozenset("/\\" + ('<>:"|?*' if os.name == "nt" else ""))
@@ -54,7 +54,7 @@ def refuse_clip_name(name: str, source: str) -> None:
         With the reason.
     """
     if alike(name) in _OF_A_RUN:
-        flaw = "is what runs call a file of theirs"
+        flaw = "is what runs call a file of theirs, or a folder"
     elif name.endswith((".", " ")):
         flaw = "ends in a dot or a space, which Windows drops"
     else:

@@ -182,6 +182,17 @@ class Places:
             index = bisect_left(self._order, Place(0, stamp, -1, None))
         return (self._order[index], self._passed + index) if index < len(self._order) else None
 
+    def stamps(self) -> list[int | None]:
+        """The time stamps of all frames in the order of showing; None where nothing but a hole in time tells of one."""
+        if self._order:
+            self._fill_holes(self._order[-1])
+        return [None if place.packet == _FILLED else place.stamp for place in self._order]
+
+    def place_at(self, stamp: int) -> Place | None:
+        """The place of the packet with this time stamp; None where there is none."""
+        found = self.first_from(stamp)
+        return found[0] if found is not None and found[0].stamp == stamp else None
+
     @property
     def first_stamp(self) -> int:
         """The earliest time stamp."""

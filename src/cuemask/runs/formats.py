@@ -190,7 +190,7 @@ def _mask_frame(source: _Source) -> MaskFrame:
 
 def _sources(run: Path, *, corrections: bool) -> list[_Source]:
     """All masks of a run in the order of its clips."""
-    folder, entries = _clips(run)
+    folder, (_, entries) = run_of(run), complete_clips(run)
     is_one = len(entries) == 1
     found: list[_Source] = []
     for entry in entries:
@@ -218,8 +218,14 @@ def _sources(run: Path, *, corrections: bool) -> list[_Source]:
     return found
 
 
-def _clips(run: Path) -> tuple[Path, list[dict[str, Any]]]:
-    """The folder of the run that was meant, and its record's entries of the clips that were."""
+def complete_clips(run: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """The record of the complete run in `run`, or of that whose clip `run` is, and its entries of the clips meant.
+
+    Raises
+    ------
+    InputError
+        If there is no such run, or it is not complete.
+    """
     folder = run_of(run)
     record = read_record(folder / "run.json")
     remedy = "Give the folder that cuemask segment or cuemask predict wrote."
@@ -230,13 +236,13 @@ def _clips(run: Path) -> tuple[Path, list[dict[str, Any]]]:
     entries = [entry for entry in record.get("inputs", []) if folder == run or entry.get("clip") == run.name]
     if not entries:
         raise InputError(f"{run}: is no clip of the run in {folder}.", remedy)
-    return folder, entries
+    return record, entries
 
 
 def _corrections(folder: Path, masks: Mapping[str, Path]) -> dict[str, Path]:
     if not folder.parent.is_dir():
         raise InputError(f"{folder.parent}: absent; nothing was corrected.", "Leave --corrections out.")
-    drawn = {composed(path.stem): path for path in folder.glob("*.png")}
+    drawn = {composed(path.stem): path for path in folder.glob("*.png") if is_picture(path)}  # drafts are hidden
     unknown = sorted(drawn.keys() - masks.keys())
     if unknown:
         raise InputError(f"{drawn[unknown[0]]}: corrects no frame of the run.", "Name it after a frame, or remove it.")
