@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from benchmarks.machine import BROWSERS, browser_place
 from hypothesis import settings
 from jaxtyping import install_import_hook
 
@@ -29,14 +29,16 @@ def real_data() -> Path:
 
 
 @pytest.fixture(scope="session")
-def chromium() -> Iterator[Any]:
-    """A browser that playwright drives: CUEMASK_BROWSER, or a Chromium on the PATH; skips where there is none."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    names = ("chromium", "chromium-browser", "google-chrome", "chrome")
-    found = os.environ.get("CUEMASK_BROWSER") or next(filter(None, map(shutil.which, names)), None)
-    if found is None:
-        pytest.skip("no browser: neither CUEMASK_BROWSER nor a Chromium on the PATH")
-    with playwright.sync_playwright() as started:
-        opened = started.chromium.launch(executable_path=found, headless=True)
+def browser() -> Iterator[Any]:
+    """Chromium, driven by Playwright: one that is installed, or Playwright's own."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="no Playwright: pip install 'cuemask[dev]'")
+    with playwright.sync_playwright() as driver:
+        found = browser_place() or driver.chromium.executable_path
+        if not Path(found).is_file():
+            pytest.skip(
+                f"no browser: run `playwright install chromium`, install one of {', '.join(BROWSERS)}, "
+                "or name one in $CUEMASK_BROWSER"
+            )
+        opened = driver.chromium.launch(executable_path=found, headless=True, args=["--disable-gpu"])
         yield opened
         opened.close()

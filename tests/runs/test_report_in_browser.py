@@ -45,9 +45,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(params=[(1440, 900), (390, 844)], ids=["desk", "phone"])
-def page(request: pytest.FixtureRequest, chromium: Any, made: Path) -> Iterator[Any]:
+def page(request: pytest.FixtureRequest, browser: Any, made: Path) -> Iterator[Any]:
     width, height = request.param
-    shown = chromium.new_page(viewport={"width": width, "height": height})
+    shown = browser.new_page(viewport={"width": width, "height": height})
     said: list[str] = []
     shown.on("console", lambda message: said.append(message.text))
     shown.goto(made.as_uri())

@@ -52,7 +52,7 @@ def figures() -> dict[str, Any]:
 
 
 @pytest.fixture(params=SIZES)
-def page(request: pytest.FixtureRequest, chromium: Any, figures: dict[str, Any]) -> Iterator[Any]:
+def page(request: pytest.FixtureRequest, browser: Any, figures: dict[str, Any]) -> Iterator[Any]:
     """The page as it is once it has shown its figures; what the console complains of is a failure."""
     screen = Screen()
     rgb, mask = np.full((60, 80, 3), (200, 40, 40), np.uint8), np.zeros((60, 80), bool)
@@ -60,7 +60,7 @@ def page(request: pytest.FixtureRequest, chromium: Any, figures: dict[str, Any])
     width, height = SIZES[request.param]
     with Page(screen, lambda: figures, "127.0.0.1", 0) as served:
         screen.show(rgb, mask)
-        shown = chromium.new_page(viewport={"width": width, "height": height})
+        shown = browser.new_page(viewport={"width": width, "height": height})
         said: list[str] = []
         shown.on("console", lambda message: said.append(message.text))
         shown.on("pageerror", lambda error: said.append(str(error)))

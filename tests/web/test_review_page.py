@@ -13,7 +13,6 @@ from cuemask.runs.formats import export_masks
 from cuemask.runs.reviewing import opened
 from cuemask.web.review import ReviewPage
 
-from .browser import browser as browser
 from .reviewed import left_of, square, write_run
 
 FRAMES = 12
