@@ -134,8 +134,9 @@ class LossesRecipe:
     background_weight: float = 1.0
     # What the diffusion losses move: all pixels, or each as far as neither anchor has a say on it.
     diffuse_to: Literal["all", "open"] = "all"
-    # Which clips the diffusion losses count in: all, or those of which the shape cue knows something (`least_shape`).
-    diffuse_in: Literal["all", "shaped"] = "all"
+    # Which clips the diffusion losses count in: all, or those where both shape and contour know of an instrument, by
+    # `cues.least_shape` and `anchors.least_contour`.
+    diffuse_in: Literal["all", "known"] = "all"
     label_weight: float = 1.0  # of the pixels of labelled frames, beside those of anchors
 
     @property
@@ -360,7 +361,7 @@ DEFAULT = Recipe(
     anchors=AnchorsRecipe(sharpness=4.0, threshold="clip", least_contour=0.525, positive_power=0.5),
     network=_AS_DRAWN,
     features=FeaturesRecipe(extractor="drawn"),
-    losses=LossesRecipe(anchor_form="log", diffuse_in="shaped"),
+    losses=LossesRecipe(anchor_form="log", diffuse_in="known"),
     training=TrainingRecipe(
         steps=150,
         pairs_per_step=4,

@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cuemask.cues.clip import keep_clip
+from cuemask.cues.clip import KeptClip, keep_clip
+from cuemask.cues.fusion import Clipwide
 from cuemask.learning.features import Texture, extractor_for
 from cuemask.learning.kept import FILES, keep_for_training, remove_kept
 from cuemask.learning.pairs import frames_met, schedule
@@ -88,20 +89,38 @@ def without_tool(tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-    ("clip", "where", "diffused"),
-    [("kept", "shaped", True), ("without_tool", "shaped", False), ("without_tool", "all", True)],
+    ("clip", "settings", "diffused"),
+    [
+        ("kept", ("losses.diffuse_in=known",), True),
+        ("without_tool", ("losses.diffuse_in=known", "anchors.least_contour=0"), False),  # shape sees nothing
+        ("without_tool", ("losses.diffuse_in=all",), True),
+    ],
 )
-def test_diffusion_passes_over_clips_of_which_shape_knows_nothing(request, tmp_path, clip, where, diffused):
+def test_diffusion_passes_over_clips_of_which_shape_or_contour_knows_nothing(
+    request, tmp_path, clip, settings, diffused
+):
     source, nets = request.getfixturevalue(clip), []
     for weight in (0, 0.3):
         folder = tmp_path / str(weight)
         folder.mkdir()
-        recipe = diffusing(weight, f"losses.diffuse_in={where}")
+        recipe = diffusing(
+            weight, f"losses.diffuse_in={where}", f"anchors.least_contour={least_contour}", "cues.least_shape=0.001"
+        )
         training = keep_for_training(source, recipe, Texture(), folder, range(20))
         nets.append(train([training], recipe, folder / "c.pt", seed=3)[0].state_dict())
     assert np.any(training.features[7]) == diffused
     assert training.features[7].shape == Texture()(source.rgb[7]).shape
     assert all(np.array_equal(nets[0][name], nets[1][name]) for name in nets[0]) != diffused
+
+
+@pytest.mark.parametrize(
+    ("evidence", "say", "diffused"), [(1, 1, True), (0.1, 0.1, True), (0, 1, False), (1, 0, False)]
+)
+def test_both_shape_and_contour_have_to_know_something(kept, tmp_path, monkeypatch, evidence, say, diffused):
+    told = Clipwide(None, evidence, say)
+    monkeypatch.setattr(KeptClip, "clipwide", lambda self, recipe: told)
+    recipe = diffusing(1, "losses.diffuse_in=known", "anchors.threshold=frame")
+    assert np.any(keep_for_training(kept, recipe, Texture(), tmp_path, range(20)).features[7]) == diffused
 
 
 def test_what_was_kept_is_removed(kept, tmp_path):

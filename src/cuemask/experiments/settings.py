@@ -115,7 +115,7 @@ def _losses(terms: LossesRecipe) -> str:
     elif terms.diffuse_to != "all":
         parts.append("diffusing to open pixels only")
     if terms.diffuses and terms.diffuse_in != "all":
-        parts.append("no diffusion in clips where shape sees nothing")
+        parts.append("no diffusion in clips where shape or contour sees nothing")
     if terms.label_weight != 1:
         parts.append(f"true masks weigh {terms.label_weight:g}")
     return ", ".join(parts)

@@ -112,11 +112,12 @@ def _write(
         # The largest half is 65,504; scaling a frame's features changes no cosine.
         return anchors, features / max(float(np.abs(features).max()) / 1000, 1.0)
 
-    say = 1.0
+    is_known = True
     if len(supervision.labelled(kept)) < len(kept.names):
-        say = kept.clipwide(recipe).shape_say  # once, before the threads ask for it
+        clipwide = kept.clipwide(recipe)  # once, before the threads ask for it
+        is_known = clipwide.shape_say > 0 and clipwide.evidence > 0
     first = extract(kept.rgb[0])
-    passed_over = recipe.losses.diffuse_in == "shaped" and say == 0
+    passed_over = recipe.losses.diffuse_in == "known" and not is_known
     shape = (2, recipe.input.height_px, recipe.input.width_px)
     with (
         RecordWriter(features_path, first.shape, np.float16) as features_file,
