@@ -103,9 +103,7 @@ def test_diffusion_passes_over_clips_of_which_shape_or_contour_knows_nothing(
     for weight in (0, 0.3):
         folder = tmp_path / str(weight)
         folder.mkdir()
-        recipe = diffusing(
-            weight, f"losses.diffuse_in={where}", f"anchors.least_contour={least_contour}", "cues.least_shape=0.001"
-        )
+        recipe = diffusing(weight, *settings)
         training = keep_for_training(source, recipe, Texture(), folder, range(20))
         nets.append(train([training], recipe, folder / "c.pt", seed=3)[0].state_dict())
     assert np.any(training.features[7]) == diffused
@@ -114,7 +112,7 @@ def test_diffusion_passes_over_clips_of_which_shape_or_contour_knows_nothing(
 
 
 @pytest.mark.parametrize(
-    ("evidence", "say", "diffused"), [(1, 1, True), (0.1, 0.1, True), (0, 1, False), (1, 0, False)]
+    ("evidence", "say", "diffused"), [(1.0, 1.0, True), (0.1, 0.1, True), (0.0, 1.0, False), (1.0, 0.0, False)]
 )
 def test_both_shape_and_contour_have_to_know_something(kept, tmp_path, monkeypatch, evidence, say, diffused):
     told = Clipwide(None, evidence, say)
