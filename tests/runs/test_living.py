@@ -214,7 +214,8 @@ def test_what_goes_wrong_at_the_start_leaves_no_thread_and_no_file(model, clip, 
 
 
 def test_missing_libraries_of_the_page_are_named(model, clip, monkeypatch):
-    monkeypatch.delitem(sys.modules, "cuemask.web.live", raising=False)
+    for module in ("cuemask.web.live", "cuemask.web.guard"):
+        monkeypatch.delitem(sys.modules, module, raising=False)
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     with pytest.raises(InstallationError) as error:
         run(str(clip), port=0)

@@ -9,7 +9,15 @@ from pathlib import Path
 from cuemask.cues.anchors import SMOOTHING_ROWS, smoothing_factor
 from cuemask.cues.fusion import asks_shape, judged
 from cuemask.experiments.plan import Row
-from cuemask.recipe import FeaturesRecipe, LossesRecipe, MasksRecipe, NetworkRecipe, Recipe, TrainingRecipe
+from cuemask.recipe import (
+    FeaturesRecipe,
+    InputRecipe,
+    LossesRecipe,
+    MasksRecipe,
+    NetworkRecipe,
+    Recipe,
+    TrainingRecipe,
+)
 
 _EXTRACTORS = {
     "vgg16": "VGG16 relu5_3",
@@ -88,7 +96,8 @@ def settings_of(recipe: Recipe) -> dict[str, str]:
         if "objectness" in use
         else "",
         "location cue": f"{location}, scale {cues.location_scale}" if "location" in use else "",
-        "size": f"{recipe.input.height_px}x{recipe.input.width_px}, {_AREAS[recipe.input.area]}",
+        "size": f"{recipe.input.height_px}x{recipe.input.width_px}, {_AREAS[recipe.input.area]}"
+        + _left_out(recipe.input),
         "network": _network(recipe.network),
         "training": f"{training.steps:,} steps of {training.pairs_per_step} {training.pairing} pairs, frames "
         f"{training.frames}, learning rate {training.learning_rate:g}, {training.schedule}{_extras(training)}",
@@ -96,6 +105,12 @@ def settings_of(recipe: Recipe) -> dict[str, str]:
 
 
 _AREAS = {"auto": "the endoscope's picture", "full": "whole pictures"}
+
+
+def _left_out(pictures: InputRecipe) -> str:
+    """What is looked for and left out."""
+    outside = ", frames outside the body left out" if pictures.outside == "found" else ""
+    return outside + (", burnt-in text left out" if pictures.text == "found" else "")
 
 
 def _extras(training: TrainingRecipe) -> str:
