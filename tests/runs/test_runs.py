@@ -317,7 +317,7 @@ def killed_when(condition, *arguments: object) -> None:
 
 
 def test_kill_9_in_training_then_resume_gives_the_result_of_an_unbroken_run(phantom, quick, tmp_path):
-    flags = [*quick, "--set", "training.steps=300", "--set", "training.checkpoint_seconds=0.0", "--quiet"]
+    flags = [*quick, "--set", "training.steps=100", "--set", "training.checkpoint_seconds=0.0", "--quiet"]
     cuemask("segment", phantom.frames, "--out", tmp_path / "whole", *flags)
     cut = tmp_path / "cut"
     killed_when((cut / ".work" / "checkpoint.pt").is_file, "segment", phantom.frames, "--out", cut, *flags)
