@@ -113,7 +113,7 @@ def test_a_sheet_shows_few_frames_however_long_the_video(length):
 
 
 def test_every_frame_of_a_video_is_decoded_no_more_than_each_pass_needs(phantom, quick, tmp_path, monkeypatch):
-    """Finding the picture's area, counting and the sheets are no passes of their own."""
+    """Finding the picture's area and frames outside the body, counting and the sheets are no passes of their own."""
     from click.testing import CliRunner
 
     from cuemask.cli import main
@@ -126,5 +126,5 @@ def test_every_frame_of_a_video_is_decoded_no_more_than_each_pass_needs(phantom,
     source: Path = write_phantom(tmp_path / "v", 60, PhantomScene(seed=1, height_px=96, width_px=128)).video
     flags = ["--out", str(tmp_path / "out"), "--quiet", "--start", "0.2", *quick]
     assert CliRunner().invoke(main, ["segment", str(source), *flags]).exit_code == 0
-    passes, samples = 2 * 55, 1 + 16 + 16  # opening; the area, which may step through what it samples
+    passes, samples = 2 * 55, 1 + 16 + 16 + 24  # opening; the area, which may step through its samples; outside
     assert len(decoded) <= passes + 60 + samples

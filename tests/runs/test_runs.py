@@ -115,7 +115,7 @@ def test_anchors_writes_folders_of_the_cues_that_the_recipe_uses_and_no_others(p
 
 
 def test_evaluate_prints_a_table_and_json(phantom):
-    assert "100" in cuemask("evaluate", phantom.masks, phantom.masks).output
+    assert "IoU     1.0000 +- 0.0000" in cuemask("evaluate", phantom.masks, phantom.masks).output
     values = json.loads(cuemask("evaluate", phantom.masks, phantom.parts, "--positive", "10,20,30", "--json").output)
     assert values["iou"]["mean"] == pytest.approx(1)
 
