@@ -11,6 +11,7 @@ export class Strip {
     this.cells = [...Array(2 * BESIDE + 1).keys()].map((k) => {
       const button = element.appendChild(document.createElement("button"));
       button.setAttribute("role", "option");
+      button.setAttribute("aria-label", "no frame");
       button.tabIndex = -1;
       const cell = { step: k - BESIDE, button, canvas: button.appendChild(document.createElement("canvas")), words: button.appendChild(document.createElement("span")), frame: null };
       button.addEventListener("click", () => cell.frame !== null && app.open(cell.frame));
