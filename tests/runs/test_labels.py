@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from tests.tiny import TINY
 
 from cuemask.datasets.dataset import Dataset, GivenAnchors, Kind, Recording
 from cuemask.errors import InputError, OutputError
@@ -18,16 +19,6 @@ from cuemask.recipe import load_recipe
 from cuemask.runs.labels import every_so_many, supervisions, told_of_labels
 from cuemask.runs.learning import segment, train
 from cuemask.runs.options import Options
-
-TINY = [
-    "input.height_px=32",
-    "input.width_px=40",
-    "network.start=chance",
-    "network.width=2",
-    "network.depth=2",
-    "training.steps=2",
-    'cues.use=["color"]',
-]
 
 
 @dataclass(frozen=True)

@@ -7,20 +7,11 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from tests.tiny import TINY
 
 from cuemask.recipe import load_recipe, recipe_as_mapping
 
 HEIGHT_PX, WIDTH_PX, SIDE_PX = 96, 128, 30
-TINY = [
-    "input.height_px=32",
-    "input.width_px=40",
-    "network.start=chance",
-    "network.width=2",
-    "network.depth=2",
-    "training.steps=2",
-    "training.pairs_per_step=1",
-    'cues.use=["color"]',
-]
 
 
 def left_of(number: int) -> int:
@@ -68,7 +59,7 @@ def write_record(run: Path, clips: dict[str, Path], **other: object) -> None:
         "cuemask": "0",
         "status": "complete",
         "command": "segment",
-        "recipe": recipe_as_mapping(load_recipe("default", TINY)),
+        "recipe": recipe_as_mapping(load_recipe("default", [*TINY, "training.pairs_per_step=1"])),
         "seed": 0,
         "inputs": inputs,
         "crop": None,

@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Bool, Float32
 
 from cuemask import __version__
-from cuemask.errors import CuemaskError, InstallationError, VideoError
+from cuemask.errors import CuemaskError, VideoError
 from cuemask.inference.live import Latencies, LiveArea, Newest, Rate, Recent, live_mask, warm_up
 from cuemask.inference.prediction import Predictor
 from cuemask.media.area import PictureArea
@@ -28,6 +28,7 @@ from cuemask.media.stream import OPENING_SECONDS, Arrival, LiveSource, source_of
 from cuemask.media.upright import upright_rgb
 from cuemask.runs.confidences import told_of
 from cuemask.runs.models import open_model
+from cuemask.runs.pages import page_libraries
 
 if TYPE_CHECKING:
     from cuemask.web.live import Screen
@@ -37,7 +38,6 @@ log = logging.getLogger(__name__)
 _TICK_SECONDS = 0.1
 _TOLD_EVERY_SECONDS = 1.0
 STRAINED_SHARE = 0.2  # of the frames dropped, above which the page warns
-_PAGE_LIBRARIES = ("starlette", "uvicorn", "anyio", "h11")
 
 
 @dataclass(frozen=True)
@@ -264,15 +264,8 @@ class _LiveRun:
         if self._options.port is None:
             yield
             return
-        try:
+        with page_libraries("; or go without the page: --no-page"):
             from cuemask.web.live import Page, Screen, is_loopback
-        except ImportError as error:
-            if (error.name or "").partition(".")[0] not in _PAGE_LIBRARIES:
-                raise
-            raise InstallationError(
-                f"The page needs Starlette and uvicorn, which are not installed or do not load ({error}).",
-                "Run: pip install 'cuemask[runtime]'; or go without the page: --no-page",
-            ) from error
         screen = Screen()
         with Page(screen, self._shown, self._options.host, self._options.port) as page:
             if not is_loopback(self._options.host):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cuemask.errors import InputError, InstallationError
+from cuemask.errors import InputError
 from cuemask.media.clips import Clip, open_clips
 from cuemask.media.decoding import OpenVideo
 from cuemask.media.frames import Selection
@@ -21,6 +21,7 @@ from cuemask.runs.again import LearningAgain
 from cuemask.runs.confidences import FILE as CONFIDENCES
 from cuemask.runs.confidences import read_confidences
 from cuemask.runs.formats import CORRECTIONS, complete_clips
+from cuemask.runs.pages import page_libraries
 
 if TYPE_CHECKING:
     from cuemask.web.review_clips import ReviewClip
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_PAGE_LIBRARIES = ("starlette", "uvicorn", "anyio", "h11")
 _TICK_SECONDS = 0.2
 
 
@@ -72,16 +72,9 @@ def review(
     CuemaskError
         If the page cannot be served there.
     """
-    try:
+    with page_libraries():
         from cuemask.web.guard import is_loopback
         from cuemask.web.review import ReviewPage
-    except ImportError as error:
-        if (error.name or "").partition(".")[0] not in _PAGE_LIBRARIES:
-            raise
-        raise InstallationError(
-            f"The page needs Starlette and uvicorn, which are not installed or do not load ({error}).",
-            "Run: pip install 'cuemask[runtime]'",
-        ) from error
     stop = threading.Event() if stop is None else stop
     desk, again = opened(run, inputs, annotator)
     page = ReviewPage(desk, host, port)
