@@ -328,7 +328,14 @@ def test_kill_9_in_training_then_resume_gives_the_result_of_an_unbroken_run(phan
     assert contents(tmp_path / "whole" / "frames" / "masks") == contents(cut / "frames" / "masks")
 
 
-@pytest.mark.parametrize("begun", [".rgb.part.npy", "names.json", ".features.part.npy"])
+@pytest.mark.parametrize(
+    "begun",
+    [
+        ".rgb.part.npy",
+        pytest.param("names.json", marks=pytest.mark.slow),
+        pytest.param(".features.part.npy", marks=pytest.mark.slow),
+    ],
+)
 def test_kill_9_before_training_then_resume_gives_the_result_of_an_unbroken_run(phantom, quick, tmp_path, begun):
     cuemask("segment", phantom.frames, "--out", tmp_path / "whole", "--quiet", *quick)
     cut = tmp_path / "cut"
