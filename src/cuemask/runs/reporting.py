@@ -12,7 +12,7 @@ from typing import Any
 from cuemask import __version__
 from cuemask.errors import InputError
 from cuemask.media.files import write_bytes
-from cuemask.recipe import NAMED, recipe_as_mapping
+from cuemask.recipe import NAMED, differences, recipe_as_mapping
 from cuemask.report.charts import Bin, loss_chart
 from cuemask.report.page import ClipSummary, Look, chart_of, clip_section, page, section, table
 from cuemask.report.stretches import Stretches, evenly
@@ -304,21 +304,7 @@ def _labels(record: Mapping[str, Any]) -> str:
 
 def _changes(recipe: Mapping[str, Any]) -> tuple[str, list[list[str]]]:
     """The named recipe that differs least (the run's own name first), and where it differs."""
-    named = {name: _flat(recipe_as_mapping(one)) for name, one in NAMED.items()}
-    here = _flat(recipe)
-
-    def differing(name: str) -> list[list[str]]:
-        fields = [key for key in {**named[name], **here} if key != "name"]
-        told = [[key, str(named[name].get(key, "-")), str(here.get(key, "-"))] for key in fields]
-        return [row for row in told if row[1] != row[2]]
-
+    found = {name: differences(recipe_as_mapping(one), recipe) for name, one in NAMED.items()}
     own = str(recipe.get("name"))
-    base = own if own in named else min(named, key=lambda name: len(differing(name)))
-    return base, differing(base)
-
-
-def _flat(values: Mapping[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, value in values.items():
-        found |= {f"{key}.{k}": v for k, v in value.items()} if isinstance(value, dict) else {key: value}
-    return found
+    base = own if own in NAMED else min(found, key=lambda name: len(found[name]))
+    return base, [list(row) for row in found[base]]
