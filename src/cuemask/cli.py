@@ -898,7 +898,8 @@ def recipes(name: str | None, diff: str | None) -> None:
 def doctor(as_json: bool) -> None:
     """Tell what a bug report should say of this machine, and what is missing on it.
 
-    Versions, processors, bfloat16, OpenCV's contrib modules, video codecs, ONNX Runtime's providers, CUDA, disk. Sends nothing.
+    Versions, processors, bfloat16, OpenCV's contrib modules, video codecs, ONNX Runtime's providers, CUDA, disk.
+    Nothing is sent anywhere.
     """
     import dataclasses
 

@@ -1,4 +1,4 @@
-"""What `--help` looks like: commands and options in groups, summaries that are not cut, an example for every command."""
+"""What `--help` looks like: commands and options in groups, whole summaries, an example for each command."""
 
 from __future__ import annotations
 

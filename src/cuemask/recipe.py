@@ -511,7 +511,7 @@ def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[tuple[
 
     Returns
     -------
-    `section.key`, its value in `one`, its value in `other`, `-` where one of them has no such field; names are left out.
+    `section.key`, its value in `one`, its value in `other`, `-` where one has no such field; names are left out.
     """
     here, there = _flat(one), _flat(other)
     told = [(key, str(here.get(key, "-")), str(there.get(key, "-"))) for key in {**here, **there} if key != "name"]

@@ -114,10 +114,11 @@ def _ffmpeg() -> list[Finding]:
 
 def _has(codec: str, mode: Literal["r", "w"]) -> bool:
     import av
+    from av.error import FFmpegError
 
     try:
         av.Codec(codec, mode)
-    except av.error.FFmpegError:
+    except FFmpegError:
         return False
     return True
 
