@@ -78,22 +78,23 @@ def without_text(area: PictureArea, boxes: list[Box]) -> PictureArea:
     """The picture less what text covers: that has no cue, no anchor and no mask."""
     if not boxes:
         return area
-    shown = np.ones((area.height_px, area.width_px), np.bool_) if area.inside is None else area.inside.copy()
+    clear = np.ones((area.height_px, area.width_px), np.bool_)
     for top, left, height, width in boxes:
         row, column = top - area.top, left - area.left
-        shown[row : row + height, column : column + width] = False
-    return replace(area, inside=shown, text=tuple(boxes)) if shown.any() else area
+        clear[row : row + height, column : column + width] = False
+    outlines = tuple(outline & clear for outline in area.outlines)
+    shown = clear if area.inside is None else area.inside & clear
+    return replace(area, inside=shown, text=tuple(boxes), outlines=outlines) if shown.any() else area
 
 
 def text_blanked(rgb: UInt8[np.ndarray, "H W 3"], area: PictureArea) -> UInt8[np.ndarray, "H W 3"]:
     """The frame with all around the endoscope's picture, and what was found to be text, in plain dark grey."""
     blank = np.full_like(rgb, 40)
-    top, left, height, width = area.top, area.left, area.height_px, area.width_px
-    seen = np.s_[top : top + height, left : left + width]
-    if area.inside is None:
-        blank[seen] = rgb[seen]
+    inside = area.shown(area.crop(rgb)).inside
+    if inside is None:
+        area.crop(blank)[:] = area.crop(rgb)
     else:
-        cv2.copyTo(rgb[seen], area.inside.astype(np.uint8), blank[seen])
+        cv2.copyTo(area.crop(rgb), inside.astype(np.uint8), area.crop(blank))
     return blank
 
 
