@@ -73,6 +73,9 @@ def test_masks_of_an_image_of_several_frames_come_back_as_they_were(tmp_path, si
     np.testing.assert_array_equal(segmentation.pixel_array, np.stack(list(masks.values())))
     original = pydicom.dcmread(source)
     assert references(segmentation) == [(original.SOPInstanceUID, number) for number in (1, 2, 3, 4)]
+    contents = [item.FrameContentSequence[0] for item in segmentation.PerFrameFunctionalGroupsSequence]
+    assert [content.TemporalPositionIndex for content in contents] == [1, 2, 3, 4]
+    assert [list(content.DimensionIndexValues) for content in contents] == [[1, 1], [1, 2], [1, 3], [1, 4]]
     for keyword in ("PatientID", "PatientName", "StudyInstanceUID"):
         assert segmentation[keyword].value == original[keyword].value
     back = segmentation.get_pixels_by_source_frame(original.SOPInstanceUID, [3, 1], combine_segments=True)
