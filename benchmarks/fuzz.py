@@ -6,8 +6,9 @@
 
 A file is damaged in one to four places: bits, bytes, numbers, lengths, words, pieces cut out, repeated or exchanged.
 Cases run in child processes, many a child, whose memory may grow by 3 GB; seconds are of the processor. A child that
-dies or says nothing for two minutes is replaced. State of cuemask's own is read as a resumed run does: what comes of it has to be what was
-written, made again where it was damaged; anything else is `other`. Linux only: memory is read from /proc.
+dies or says nothing for two minutes is replaced. State of cuemask's own is read as a resumed run does: what comes of
+it has to be what was written, made again where it was damaged; anything else is `other`. Linux only: memory is read
+from /proc.
 """
 
 from __future__ import annotations
