@@ -536,15 +536,16 @@ def anchors(inputs: tuple[str, ...], quiet: bool, **flags: Any) -> None:
 @main.command()
 @click.argument("run", type=_Path(path_type=Path))
 @click.option("--blank-outside", is_flag=True, help="Blank the frames that the run found filmed outside the body.")
+@click.option("--blank-text", is_flag=True, help="Blank the text that the run found over the picture.")
 @click.option("--quiet", is_flag=True, help="No closing line.")
-def report(run: Path, blank_outside: bool, quiet: bool) -> None:
+def report(run: Path, blank_outside: bool, blank_text: bool, quiet: bool) -> None:
     """Write RUN/report.html, the page of a run in one file: again, or with figures that `evaluate` put into RUN.
 
     It tells of confidence over time, shows the frames to look at, and what was done with what. It loads nothing.
     """
     from cuemask.runs.reporting import report as run_report
 
-    page = run_report(run, blanks_outside=blank_outside)
+    page = run_report(run, blanks_outside=blank_outside, blanks_text=blank_text)
     if not quiet:
         click.echo(page)
 
