@@ -18,8 +18,10 @@ from cuemask.ending import Group
 
 if TYPE_CHECKING:
     from cuemask.datasets.dataset import Dataset
+    from cuemask.evaluation.grouped import What as Grouped
     from cuemask.evaluation.results import Evaluation
     from cuemask.evaluation.surfaces import Tolerance
+    from cuemask.evaluation.tables import Row
     from cuemask.experiments.benchmark import What
     from cuemask.media.clips import ClipFiles
     from cuemask.runs.options import Label, Options
@@ -572,7 +574,7 @@ def review(run: Path, inputs: tuple[str, ...], open_browser: bool, quiet: bool, 
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def evaluate(
     predicted: Path,
-    what: What | None,
+    what: Grouped | None,
     boxes: bool,
     against: Path | None,
     draw: Literal["frames", "videos"] | None,
@@ -624,7 +626,7 @@ def _write_frames(csv: Path, rows: list[Row]) -> None:
 
 
 def _evaluate_grouped(
-    what: What,
+    what: Grouped,
     predicted: Path,
     boxes: bool,
     csv: Path | None,
