@@ -62,3 +62,9 @@ def test_without_truth_there_are_no_figures_and_without_predictions_they_are_zer
     assert track_figures([[nothing]])["hota"] is None
     missed = Overlaps(np.zeros(0, np.int64), np.array([1]), np.zeros((0, 1)))
     assert [track_figures([[missed]])[name] for name in ("hota", "deta", "assa", "idf1")] == [0.0] * 4
+
+
+@pytest.mark.parametrize(("iou", "idf1"), [(0.49, 0.0), (0.5, 1.0)])
+def test_idf1_counts_overlaps_of_half_and_more(iou: float, idf1: float) -> None:
+    frame = Overlaps(np.array([1]), np.array([1]), np.array([[iou]]))
+    assert track_figures([[frame] * 2])["idf1"] == idf1
