@@ -45,7 +45,8 @@ def test_parts_and_types_are_numbered_alike_in_every_layout(tmp_path: Path, layo
     dataset = read(miniature(tmp_path, layout))
     truth = dataset.recordings[0].truth
     assert truth is not None
-    assert truth.kinds == tuple(dataset.classes) == ("binary", "parts", "type")
+    assert truth.kinds == tuple(dataset.classes)
+    assert truth.kinds[:3] == ("binary", "parts", "type")
     assert dataset.classes["parts"] == {1: "shaft", 2: "wrist", 3: "clasper"}
     parts = true_parts(0, 1)
     np.testing.assert_array_equal(truth.labels("frame001", "parts"), parts)
@@ -54,6 +55,26 @@ def test_parts_and_types_are_numbered_alike_in_every_layout(tmp_path: Path, layo
     np.testing.assert_array_equal(types[parts > 0], np.where(left, 1, 2)[np.where(parts)[1]])
     assert (types == 7).any()
     assert dataset.classes["type"][7] == "other"
+
+
+def test_each_folder_of_a_tool_is_one_instrument_and_the_probe_is_none(tmp_path: Path) -> None:
+    dataset = read(miniature(tmp_path, "endovis2017"))
+    for number, recording in enumerate(dataset.recordings):
+        assert recording.truth is not None
+        assert "instances" in recording.truth.kinds
+        for n, name in enumerate(recording.truth.names):
+            parts = true_parts(number, n)
+            left = np.arange(parts.shape[1]) < parts.shape[1] // 2
+            expected = np.where(parts > 0, np.where(left, 1, 2), 0)
+            np.testing.assert_array_equal(recording.truth.labels(name, "instances"), expected)
+    assert dataset.classes["instances"] == {}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS[1:])
+def test_layouts_without_folders_of_tools_tell_no_instances(tmp_path: Path, layout: str) -> None:
+    dataset = read(miniature(tmp_path, layout))
+    assert "instances" not in dataset.classes
+    assert all(it.truth is None or "instances" not in it.truth.kinds for it in dataset.recordings)
 
 
 def test_what_is_no_instrument_counts_only_as_a_type(tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ def test_each_operation_of_each_stage_is_a_recording(root: Path) -> None:
         ("Stage_1_Rectal_1", "Rectal_1", "test"),
         ("Stage_3_Sigmoid_10", "Sigmoid_10", "test"),
     ]
-    assert dataset.classes == {"binary": {1: "instrument"}}
+    assert dataset.classes == {"binary": {1: "instrument"}, "instances": {}}
     assert dataset.oddities == ()
 
 
@@ -51,9 +51,16 @@ def test_frames_are_named_after_their_folders_and_come_in_the_order_of_numbers(r
 def test_every_instance_is_instrument_and_an_all_zero_mask_an_empty_truth(root: Path) -> None:
     truth = read(root).recordings[0].truth
     assert truth is not None
-    assert truth.kinds == ("binary",)
+    assert truth.kinds == ("binary", "instances")
     assert truth.labels("100").tolist() == [[0, 0, 1, 1, 1, 1, 0, 0]] * 6
     assert truth.labels("20").tolist() == [[0] * 8] * 6
+
+
+def test_instances_keep_the_numbers_of_the_file(root: Path) -> None:
+    truth = read(root).recordings[0].truth
+    assert truth is not None
+    assert truth.labels("100", "instances").tolist() == [[0, 0, 1, 1, 2, 2, 0, 0]] * 6
+    assert truth.labels("20", "instances").tolist() == [[0] * 8] * 6
 
 
 def test_a_missing_mask_is_no_truth_and_told(root: Path) -> None:

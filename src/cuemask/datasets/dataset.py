@@ -12,7 +12,7 @@ from jaxtyping import UInt8
 
 from cuemask.media.clips import ClipFiles
 
-Kind = Literal["binary", "parts", "type"]
+Kind = Literal["binary", "parts", "type", "instances"]
 Split = Literal["train", "test"]
 
 
@@ -32,6 +32,8 @@ class Truth(Protocol):
 
     def labels(self, name: str, kind: Kind = "binary") -> UInt8[np.ndarray, "H W"]:
         """The class of each pixel of one frame: 0 background, else a number of `Dataset.classes[kind]`.
+
+        Of `instances` it is the number of the instrument, from 1, for which there are no names.
 
         Raises
         ------
@@ -92,7 +94,7 @@ class Dataset:
     recordings
         In natural order, one at least.
     classes
-        For each kind the names of the numbers in its label maps; 0 is background and not named.
+        For each kind the names of the numbers in its label maps; 0 is background and not named, nor are `instances`.
     folds
         Names of the recordings held out in each fold of the usual cross-validation; empty where there is none.
     crop

@@ -56,6 +56,7 @@ CLASSES: Mapping[Kind, Mapping[int, str]] = {
     "binary": {1: "instrument"},
     "parts": {1: "shaft", 2: "wrist", 3: "clasper"},
     "type": TOOLS,
+    "instances": {},
 }
 FOLDS = ((1, 3), (2, 5), (4, 8), (6, 7))
 CROP = (28, 320, 1024, 1280)
@@ -166,12 +167,15 @@ class _KindTruth:
 
 @dataclass(frozen=True)
 class _ToolTruth:
-    """Truth in one file a frame and tool, with part codes; where two tools meet, the later folder's is on top."""
+    """Truth in one file a frame and tool, with part codes; where two tools meet, the later folder's is on top.
+
+    Each folder is one instrument of the whole recording: its number among the instances is its place, from 1.
+    """
 
     frames: Mapping[str, Path]
     tools: tuple[tuple[int, Mapping[str, Path]], ...]
     names: tuple[str, ...]
-    kinds: tuple[Kind, ...] = ("binary", "parts", "type")
+    kinds: tuple[Kind, ...] = ("binary", "parts", "type", "instances")
 
     def labels(self, name: str, kind: Kind = "binary") -> UInt8[np.ndarray, "H W"]:
         """As `Truth.labels`."""
@@ -179,11 +183,14 @@ class _ToolTruth:
         refuse_unknown_frame(frame.parent, self.names, name, self.kinds, kind)
         shape = frame_size(frame)
         labels = np.zeros(shape, np.uint8)
+        number = 0
         for tool, files in self.tools:
             if tool == _OTHER and kind != "type":
                 continue
+            number += 1
             parts = _tool_parts(files[name], tool, shape)
-            np.copyto(labels, np.uint8(tool) if kind == "type" else parts, where=parts > 0)
+            shown = {"type": np.uint8(tool), "instances": np.uint8(number)}.get(kind, parts)
+            np.copyto(labels, shown, where=parts > 0)
         return labels if kind != "binary" else (labels > 0).view(np.uint8)
 
 
@@ -401,7 +408,7 @@ ABOUT = About(
         "cropped_train: instrument_dataset_1/images, binary_masks, parts_masks, instruments_masks",
         "with anchors: image, ground_truth, anchors/pos, anchors/neg, each with instrument_dataset_1_train ...",
     ),
-    kinds=("binary", "parts", "type"),
+    kinds=("binary", "parts", "type", "instances"),
     protocol=NAME,
     read=read,
 )

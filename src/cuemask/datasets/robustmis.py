@@ -16,7 +16,9 @@ LAYOUT = f"{{Training,Stage_1,Stage_2,Stage_3}}/<procedure>/<number>/<frame>/{{{
 EXPECTED = "Training, Stage_1, Stage_2 and Stage_3"
 TESTING = "Testing"  # a folder that some copies have around the stages
 STAGES: dict[str, Split] = {"Training": "train", "Stage_1": "test", "Stage_2": "test", "Stage_3": "test"}
-CODES: dict[Kind, Codes] = {"binary": ABOVE_ZERO}
+MOST_INSTANCES = 254  # the highest number that is read
+CODES: dict[Kind, Codes] = {"binary": ABOVE_ZERO, "instances": {code: code for code in range(MOST_INSTANCES + 1)}}
+CLASSES: dict[Kind, dict[int, str]] = {"binary": {1: "instrument"}, "instances": {}}
 
 
 def read(root: Path) -> Dataset:
@@ -36,9 +38,7 @@ def read(root: Path) -> Dataset:
             oddities += odd
     if found is None or not recordings:
         raise nothing_found(found or root, ABOUT.title, LAYOUT, f"Give the folder that holds {EXPECTED}.")
-    return Dataset(
-        "robustmis", found, LAYOUT, tuple(recordings), {"binary": {1: "instrument"}}, oddities=tuple(oddities)
-    )
+    return Dataset("robustmis", found, LAYOUT, tuple(recordings), CLASSES, oddities=tuple(oddities))
 
 
 ABOUT = About(
@@ -48,7 +48,7 @@ ABOUT = About(
     terms="CC BY-NC-SA 4.0, on request",
     access="https://www.synapse.org/Synapse:syn18779624",
     layouts=(LAYOUT,),
-    kinds=("binary",),
+    kinds=("binary", "instances"),
     protocol="endovis2017",
     read=read,
 )

@@ -242,10 +242,11 @@ class _Tally:
 
     def _classes(self, kind: Kind) -> tuple[ClassFound, ...]:
         names = {0: "background", **self.dataset.classes[kind]}
+        other = "instrument" if kind == "instances" else "?"
         pixels, frames = self.pixels[kind], self.frames[kind]
         codes = sorted(names.keys() | set(np.flatnonzero(pixels).tolist()))
         shares = pixels / max(1, pixels.sum())
-        return tuple(ClassFound(code, names.get(code, "?"), float(shares[code]), int(frames[code])) for code in codes)
+        return tuple(ClassFound(code, names.get(code, other), float(shares[code]), int(frames[code])) for code in codes)
 
 
 def _sources(recording: Recording) -> Iterator[Source]:
