@@ -17,22 +17,11 @@ from cuemask.evaluation.pairing import FRAME, FilePair, matched_files
 from cuemask.evaluation.protocols import DEFAULT, protocol_named
 from cuemask.evaluation.results import Evaluation
 from cuemask.evaluation.surfaces import TOLERANCE, Tolerance
-<<<<<<< HEAD
-from cuemask.media.mask_folders import is_run_folder, named_masks
 from cuemask.media.masks import JPEG_INSTRUMENT, instrument, read_mask
-from cuemask.media.pictures import composed
 from cuemask.media.tagged import is_jpeg
 from cuemask.media.threads import in_threads
 
 CODES_SHOWN = 12
-FRAME = "{frame}"
-=======
-from cuemask.media.masks import read_mask
-from cuemask.media.threads import in_threads
-
-CODES_SHOWN = 12
-LOSSY_ENDINGS = frozenset({".jpg", ".jpeg"})
->>>>>>> wt-D
 
 _log = logging.getLogger(__name__)
 
@@ -87,25 +76,17 @@ def evaluate_folders(
     protocol_named(protocol)  # a misspelt one is told before the work
     found = matched_files(predicted, truth, truth_name=truth_name, only_truth=only_truth, only_predicted=only_predicted)
     counting = _Counting(positive, frozenset(ignore), tolerance if surface else None)
-<<<<<<< HEAD
     seen = _Codes()
-=======
-    seen = _Codes(sum(_is_lossy(pair.truth) for pair in found.pairs))
->>>>>>> wt-D
 
     def compare(pair: FilePair) -> FrameScore:
         return _score(pair, counting, seen)
 
     with closing(in_threads(compare, found.pairs)) as scores:
         frames = tuple(scores)
-    seen.jpegs = sum(is_jpeg(truths[name]) for name in shared)
+    seen.jpegs = sum(is_jpeg(pair.truth) for pair in found.pairs)
     seen.warn(counting, predicted, truth)
-<<<<<<< HEAD
-    seen.refuse_dark_jpegs(counting, len(shared), truth)
-    return Evaluation(frames, protocol, counting.tolerance, *lonely)
-=======
+    seen.refuse_dark_jpegs(counting, len(found.pairs), truth)
     return Evaluation(frames, protocol, counting.tolerance, found.without_truth, found.unpredicted)
->>>>>>> wt-D
 
 
 @dataclass(frozen=True)
@@ -183,19 +164,9 @@ def _codes(codes: Collection[int]) -> str:
     return ", ".join(map(str, shown)) + (f" and {len(codes) - len(shown)} more" if len(codes) > len(shown) else "")
 
 
-<<<<<<< HEAD
-def _score(name: str, prediction: Path, truth: Path, counting: _Counting, seen: _Codes) -> FrameScore:
-    predicted_codes, true_codes = read_mask(prediction), read_mask(truth)
-    refuse_sizes(prediction, predicted_codes, truth, true_codes)
-=======
-def _is_lossy(path: Path) -> bool:
-    return path.suffix.lower() in LOSSY_ENDINGS
-
-
 def _score(pair: FilePair, counting: _Counting, seen: _Codes) -> FrameScore:
     predicted_codes, true_codes = read_mask(pair.prediction), read_mask(pair.truth)
     refuse_sizes(pair.prediction, predicted_codes, pair.truth, true_codes)
->>>>>>> wt-D
     seen.predicted[predicted_codes] = True
     seen.true[true_codes] = True
     found, true = predicted_codes > 0, _instrument(true_codes, counting.positive, pair.truth)
