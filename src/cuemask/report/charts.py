@@ -11,6 +11,9 @@ from cuemask.report.curves import terms_in_use
 
 _WIDTH, _LEFT, _RIGHT = 720, 44, 708
 _CONFIDENCE, _SHARE = (22, 112), (140, 210)  # top and bottom of the two panels
+_TARGET = (
+    16  # radius of what a finger may press at a mark: 24 px across where the page is narrowest, 544 px for `_WIDTH`
+)
 
 
 class Bin(NamedTuple):
@@ -152,6 +155,7 @@ def _mark(mark: Mark, x: float) -> str:
     return (
         f'<a href="#{escape(mark.target)}" aria-label="{escape(mark.told)}"><title>{escape(mark.told)}</title>'
         f'<line class="mark" x1="{x:.1f}" x2="{x:.1f}" y1="{_CONFIDENCE[0]}" y2="{_SHARE[1]}"/>'
+        f'<circle class="target" cx="{x:.1f}" cy="{y:.1f}" r="{_TARGET}"/>'
         f'<circle class="mark" cx="{x:.1f}" cy="{y:.1f}" r="5"/>'
         f'<text class="mark" x="{x:.1f}" y="{above:.1f}" text-anchor="middle">{escape(mark.label)}</text></a>'
     )
