@@ -89,6 +89,9 @@ class AnchorsRecipe:
     # Contour that the clearest frames of a clip must reach when only true grey counts as grey; where none does,
     # nothing is called instrument. 0 never asks.
     least_contour: float = 0.0
+    # What labels are of use for: their own frames, or also the frames beside these, as far as optical flow can be
+    # followed (`cues.carrying`), where they take the place of anchors and have their say in the masks.
+    labels: Literal["own", "carried"] = "own"
 
 
 @dataclass(frozen=True)
@@ -358,7 +361,7 @@ DEFAULT = Recipe(
         location_weight=0.3,
         least_shape=0.25,
     ),
-    anchors=AnchorsRecipe(sharpness=4.0, threshold="clip", least_contour=0.525, positive_power=0.5),
+    anchors=AnchorsRecipe(sharpness=4.0, threshold="clip", least_contour=0.525, positive_power=0.5, labels="carried"),
     network=_AS_DRAWN,
     features=FeaturesRecipe(extractor="drawn"),
     losses=LossesRecipe(anchor_form="log", diffuse_in="known"),

@@ -12,8 +12,9 @@ from tests.tiny import TINY
 from cuemask.datasets.dataset import Dataset, GivenAnchors, Kind, Recording
 from cuemask.errors import InputError, OutputError
 from cuemask.media.clips import ClipFiles, open_clips
+from cuemask.media.files import make_folder
 from cuemask.media.frames import Selection
-from cuemask.media.masks import read_mask
+from cuemask.media.masks import read_mask, write_mask
 from cuemask.phantom import PhantomFiles
 from cuemask.recipe import load_recipe
 from cuemask.runs.labels import every_so_many, supervisions, told_of_labels
@@ -209,3 +210,31 @@ def test_a_run_says_how_many_labels_there_are_and_records_those_that_training_me
     assert "labels: 2 of 10 frames; training meets 1 of them" in said
     assert record["labels"]["frames"] == {"clip": 2}
     assert record["labels_met"] == {"clip": 1}
+
+
+def moving_clip(folder: Path, frames: int = 4) -> dict[str, np.ndarray]:
+    """Pictures of a grained square that moves by two pixels a frame, and its masks by their names."""
+    rng, masks = np.random.default_rng(5), dict[str, np.ndarray]()
+    ground = cv2.GaussianBlur(rng.integers(60, 160, (64, 80, 3), np.uint8), (5, 5), 0)
+    grain = cv2.GaussianBlur(rng.integers(150, 255, (24, 24), np.uint8), (3, 3), 0)
+    folder.mkdir()
+    for t in range(frames):
+        mask, rgb = np.zeros((64, 80), np.bool_), ground.copy()
+        mask[20:44, 20 + 2 * t : 44 + 2 * t] = True
+        rgb[mask] = np.repeat(grain.reshape(-1, 1), 3, 1)
+        cv2.imwrite(str(folder / f"f{t}.png"), rgb)
+        masks[f"f{t}"] = mask
+    return masks
+
+
+@pytest.mark.parametrize(("labels", "follows"), [("carried", True), ("own", False)])
+def test_a_corrected_mask_follows_what_it_covers_into_the_frames_beside_it(tmp_path, labels, follows):
+    masks = moving_clip(tmp_path / "clip")
+    write_mask(make_folder(tmp_path / "labels") / "f1.png", masks["f1"])
+    settings = [*TINY, "input.height_px=64", "input.width_px=80", f"anchors.labels={labels}", "masks.refinement=none"]
+    recipe = load_recipe("default", settings)
+    segment([tmp_path / "clip"], Options(tmp_path / "out", recipe, labels=tmp_path / "labels", overlay=False))
+    for name in ("f0", "f2", "f3"):
+        found = read_mask(tmp_path / "out" / "clip" / "masks" / f"{name}.png") > 0
+        iou = (found & masks[name]).sum() / (found | masks[name]).sum()
+        assert (iou > 0.85) == follows, (name, iou)

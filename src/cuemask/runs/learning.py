@@ -70,9 +70,9 @@ def _segment(inputs: Sequence[str | Path | ClipFiles], options: Options) -> None
     with resumable(job.need, job.clips, options):
         kept = _trained(job, options, record)
         model = load_model(options.out, chosen_device(options.device))
-        for cues in kept:
+        for cues, known in zip(kept, job.known, strict=True):
             with record.stage("prediction"):
-                write_masks(model, cues.clip, cues.area, options, cues)
+                write_masks(model, cues.clip, cues.area, options, cues, known)
         record.note_lost(job.clips)
         finished(options, record)
 
