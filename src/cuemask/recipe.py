@@ -159,6 +159,7 @@ class TrainingRecipe:
     # for batch norms.
     frames: Literal["together", "apart"] = "together"
     labelled_share: float = 0.25  # of the pairs, at least, hold a labelled frame, where there are any
+    label_steps: int = 0  # more steps after the others, on labelled frames alone, where there are any
     learning_rate: float = 5e-4
     schedule: Literal["constant", "cosine"] = "constant"
     precision: Literal["auto", "float32", "bfloat16"] = "auto"  # auto: bfloat16 where the processor has it
@@ -257,6 +258,7 @@ def _check(recipe: Recipe) -> None:
         ("network.block_px", r.network.block_px, 1 <= r.network.block_px <= 8, "from 1 to 8"),
         ("training.steps", r.training.steps, r.training.steps >= 1, "at least 1"),
         ("training.pairs_per_step", r.training.pairs_per_step, r.training.pairs_per_step >= 1, "at least 1"),
+        ("training.label_steps", r.training.label_steps, r.training.label_steps >= 0, "at least 0"),
         ("losses.label_weight", r.losses.label_weight, r.losses.label_weight > 0, "above 0"),
         (
             "training.labelled_share",

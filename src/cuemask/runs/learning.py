@@ -180,7 +180,7 @@ def _trained(job: _Job, options: Options, record: RunRecord) -> list[KeptClip]:
     with record.stage("features"):
         labelled = [known.labelled(k) for known, k in zip(job.known, kept, strict=True)]
         order = schedule([len(k.names) for k in kept], recipe.training, options.seed, labelled)
-        met = frames_met(order, len(kept), recipe.training.steps)
+        met = frames_met(order, len(kept), order.all_steps)
         if (found := labels_met(kept, job.known, met)) is not None:
             options.say(found[0])
             record.note(labels_met=found[1])
