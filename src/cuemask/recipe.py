@@ -379,6 +379,7 @@ DEFAULT = Recipe(
         hue=0.03,
         pasted=0.5,
         averaging=0.97,
+        label_steps=150,
     ),
     masks=MasksRecipe(height_px=512, threshold=0.5, smallest_blob=0.002, refinement="guided"),
 )
@@ -387,7 +388,7 @@ DEFAULT = Recipe(
 FAST = dataclasses.replace(
     DEFAULT,
     name="fast",
-    training=dataclasses.replace(DEFAULT.training, steps=60, pairs_per_step=2),
+    training=dataclasses.replace(DEFAULT.training, steps=60, pairs_per_step=2, label_steps=60),
 )
 
 # Skin lesions (section 3.5): no colour cue, a fixed prior of the centre, pairs at random, pictures of any size.

@@ -28,11 +28,12 @@ class Halves:
 
     names: tuple[str, ...]
     kinds: tuple[Kind, ...] = ("binary",)
+    height_px: int = 64
 
     def labels(self, name: str, kind: Kind = "binary") -> np.ndarray:
         assert name in self.names
         assert kind == "binary"
-        return np.repeat(np.arange(80)[None] < 40, 64, 0).astype(np.uint8)
+        return np.repeat(np.arange(80)[None] < 40, self.height_px, 0).astype(np.uint8)
 
 
 def recording(folder: Path, name: str, frames: int, with_truth: bool = True) -> Recording:
@@ -120,6 +121,19 @@ def test_a_mask_of_a_frame_that_is_not_taken_is_refused_not_forgotten(tmp_path):
     cv2.imwrite(str(tmp_path / "corrected" / "video_1" / "f01.png"), np.zeros((64, 80), np.uint8))
     with pytest.raises(InputError, match="f01"):
         named(tmp_path, tmp_path / "corrected", every=2)
+
+
+@pytest.mark.parametrize("listed", [False, True])
+def test_true_masks_of_a_data_set_of_another_size_are_refused_before_any_cue(tmp_path, listed):
+    (tmp_path / "list.txt").write_text("video_2/f02\n")
+    clips, options = job(tmp_path, tmp_path / "list.txt" if listed else 50)
+    assert options.dataset is not None
+    first, second = options.dataset.recordings
+    assert second.truth is not None
+    other = replace(second, truth=Halves(second.truth.names, height_px=60))
+    dataset = replace(options.dataset, recordings=(first, other))
+    with pytest.raises(InputError, match=r"label of video_2, f0\d, is 80x60 pixels, its frame 80x64"):
+        supervisions(clips, replace(options, dataset=dataset))
 
 
 def test_anchors_that_the_recipe_wants_and_nobody_gave_are_asked_for(tmp_path):

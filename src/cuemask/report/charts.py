@@ -100,6 +100,28 @@ def loss_chart(epochs: Sequence[Mapping[str, float | int]], title: str) -> str:
     return _svg(234, title, parts)
 
 
+def coverage_chart(kept: Sequence[float], iou: Sequence[float], title: str) -> str:
+    """Mean IoU of the frames that are kept when the least sure are left out, from all of them on.
+
+    Parameters
+    ----------
+    kept
+        Shares of the frames, from 1 down.
+    """
+    panel = (22, 160)
+    points = [
+        (_RIGHT - (_RIGHT - _LEFT) * share, _up(value, 1.0, panel)) for share, value in zip(kept, iou, strict=True)
+    ]
+    parts = [
+        _panel(panel, "mean IoU of the frames kept", "1", "0"),
+        _line(points, "confidence"),
+        f'<text x="{_LEFT}" y="178">all frames</text>',
+        f'<text x="{(_LEFT + _RIGHT) / 2:g}" y="178" text-anchor="middle">the surer half</text>',
+        f'<text x="{_RIGHT}" y="178" text-anchor="end">the surest</text>',
+    ]
+    return _svg(184, title, parts)
+
+
 def _svg(height: int, title: str, parts: Sequence[str]) -> str:
     head = f'<svg viewBox="0 0 {_WIDTH} {height}" role="group" aria-label="{escape(title)}">'
     style = (files("cuemask.report") / "chart.css").read_text(encoding="utf-8")

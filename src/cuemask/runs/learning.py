@@ -145,7 +145,7 @@ def _missing(command: str, clips: Sequence[Clip], options: Options) -> Iterator[
 
 def _need(command: str, clips: Sequence[Clip], options: Options, model: int, every: int) -> Need:
     if command == "train":
-        return train_need(clips, options.recipe, model, every=every)
+        return train_need(clips, options, model, every=every)
     return segment_need(clips, options, model, every=every)
 
 
