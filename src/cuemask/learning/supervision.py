@@ -63,7 +63,7 @@ class Supervision:
         InputError
             If a mask or anchor has not the size of its frame.
         """
-        inside = kept.location >= 0 if kept.inside is None else kept.inside
+        inside = np.float32(1) if kept.inside is None else kept.inside.astype(np.float32)
         weight = recipe.losses.label_weight
         if kept.names[index] in self.labels.names:
             positive = self._label(kept, index, recipe)
@@ -85,7 +85,7 @@ class Supervision:
         InputError
             If a mask has not the size of its frame.
         """
-        if recipe.anchors.labels != "carried":
+        if recipe.anchors.labels != "carried" or not self.labels.names:
             return None
         numbers, there = self._in_order(kept), kept.rgb[index]
         before, after = bisect_left(numbers, index), bisect_right(numbers, index)
