@@ -3,9 +3,8 @@
     python -m benchmarks.corrections [--clips cholecseg8k_clip,...] [--seeds 0] [--counts 1,2,5] [--set FIELD=VALUE]
 
 The user corrects N frames of a finished run, the true mask being the correction, and starts `segment --labels` on them.
-Which frames: those of the queue (the lowest confidence, apart in time, as report and review page show them), every
-k-th, or frames at random. What counts is IoU on the frames nobody touched, against the run before on the same frames.
-Runs that are there are not run again.
+Which frames: those that the queue of the review page shows first, every k-th, or frames at random. What counts is IoU
+on the frames nobody touched, against the run before on the same frames. Runs that are there are not run again.
 """
 
 from __future__ import annotations
@@ -30,10 +29,10 @@ from cuemask.evaluation.metrics import Counts, iou
 from cuemask.media.clips import open_clips
 from cuemask.media.files import make_folder, write_bytes
 from cuemask.media.masks import write_mask
-from cuemask.recipe import DEFAULT, Recipe, load_recipe
-from cuemask.report.stretches import apart
+from cuemask.recipe import Recipe, load_recipe
 from cuemask.runs.learning import segment
 from cuemask.runs.options import Options
+from cuemask.web.review_queue import by_doubt
 
 CLIPS = "cholecseg8k_clip,endoscapes_seg50,cholecinstanceseg_vid03,endovis_together,phantom_smoke,phantom_glare"
 COUNTS = "1,2,5,10,20"
@@ -69,9 +68,12 @@ class Run:
 
 
 def from_queue(run: Run, count: int, seed: int) -> list[int]:
-    """The least sure frames, apart in time."""
-    places = range(len(run.frames))
-    return apart(places, run.confidence, count, len(run.frames))
+    """Those that the review page shows first."""
+    clips = dict.fromkeys(clip for clip, _ in run.frames)
+    of_clip = {clip: [k for k, (name, _) in enumerate(run.frames) if name == clip] for clip in clips}
+    places = [place for own in of_clip.values() for place in own]
+    order = by_doubt([np.array([run.confidence[k] for k in own], np.float32) for own in of_clip.values()])
+    return [places[number] for number in order[:count]]
 
 
 def every_kth(run: Run, count: int, seed: int) -> list[int]:
@@ -161,10 +163,16 @@ def _before(recipe: Recipe, case: Case, seed: int, truth: Mapping[Key, np.ndarra
 
 
 def _unlabelled(recipe: Recipe) -> Recipe:
-    """The recipe with those fields as `default` has them that say nothing where there are no labels."""
-    losses = dataclasses.replace(recipe.losses, label_weight=DEFAULT.losses.label_weight)
-    training = dataclasses.replace(recipe.training, labelled_share=DEFAULT.training.labelled_share)
-    return dataclasses.replace(recipe, losses=losses, training=training)
+    """The recipe with those fields as their types have them that say nothing where there are no labels."""
+    plain = Recipe()
+    anchors = dataclasses.replace(recipe.anchors, labels=plain.anchors.labels)
+    losses = dataclasses.replace(recipe.losses, label_weight=plain.losses.label_weight)
+    training = dataclasses.replace(
+        recipe.training,
+        labelled_share=plain.training.labelled_share,
+        label_steps=plain.training.label_steps,
+    )
+    return dataclasses.replace(recipe, anchors=anchors, losses=losses, training=training)
 
 
 def _scored(

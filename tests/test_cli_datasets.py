@@ -17,6 +17,7 @@ QUICK = (
     "input.height_px=48",
     "input.width_px=64",
     "training.steps=3",
+    "training.label_steps=0",
     "training.pairs_per_step=1",
     'cues.use=["color","location"]',
 )

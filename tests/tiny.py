@@ -9,5 +9,6 @@ TINY = [
     "network.width=2",
     "network.depth=2",
     "training.steps=2",
+    "training.label_steps=0",
     'cues.use=["color"]',
 ]

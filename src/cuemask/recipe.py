@@ -89,6 +89,9 @@ class AnchorsRecipe:
     # Contour that the clearest frames of a clip must reach when only true grey counts as grey; where none does,
     # nothing is called instrument. 0 never asks.
     least_contour: float = 0.0
+    # What labels are of use for: their own frames, or also the frames beside these, as far as optical flow can be
+    # followed (`cues.carrying`), where they take the place of anchors and have their say in the masks.
+    labels: Literal["own", "carried"] = "own"
 
 
 @dataclass(frozen=True)
@@ -156,6 +159,7 @@ class TrainingRecipe:
     # for batch norms.
     frames: Literal["together", "apart"] = "together"
     labelled_share: float = 0.25  # of the pairs, at least, hold a labelled frame, where there are any
+    label_steps: int = 0  # more steps after the others, on labelled frames alone, where there are any
     learning_rate: float = 5e-4
     schedule: Literal["constant", "cosine"] = "constant"
     precision: Literal["auto", "float32", "bfloat16"] = "auto"  # auto: bfloat16 where the processor has it
@@ -254,6 +258,7 @@ def _check(recipe: Recipe) -> None:
         ("network.block_px", r.network.block_px, 1 <= r.network.block_px <= 8, "from 1 to 8"),
         ("training.steps", r.training.steps, r.training.steps >= 1, "at least 1"),
         ("training.pairs_per_step", r.training.pairs_per_step, r.training.pairs_per_step >= 1, "at least 1"),
+        ("training.label_steps", r.training.label_steps, r.training.label_steps >= 0, "at least 0"),
         ("losses.label_weight", r.losses.label_weight, r.losses.label_weight > 0, "above 0"),
         (
             "training.labelled_share",
@@ -358,7 +363,7 @@ DEFAULT = Recipe(
         location_weight=0.3,
         least_shape=0.25,
     ),
-    anchors=AnchorsRecipe(sharpness=4.0, threshold="clip", least_contour=0.525, positive_power=0.5),
+    anchors=AnchorsRecipe(sharpness=4.0, threshold="clip", least_contour=0.525, positive_power=0.5, labels="carried"),
     network=_AS_DRAWN,
     features=FeaturesRecipe(extractor="drawn"),
     losses=LossesRecipe(anchor_form="log", diffuse_in="known"),
@@ -374,6 +379,7 @@ DEFAULT = Recipe(
         hue=0.03,
         pasted=0.5,
         averaging=0.97,
+        label_steps=150,
     ),
     masks=MasksRecipe(height_px=512, threshold=0.5, smallest_blob=0.002, refinement="guided"),
 )
@@ -382,7 +388,7 @@ DEFAULT = Recipe(
 FAST = dataclasses.replace(
     DEFAULT,
     name="fast",
-    training=dataclasses.replace(DEFAULT.training, steps=60, pairs_per_step=2),
+    training=dataclasses.replace(DEFAULT.training, steps=60, pairs_per_step=2, label_steps=60),
 )
 
 # Skin lesions (section 3.5): no colour cue, a fixed prior of the centre, pairs at random, pictures of any size.

@@ -123,7 +123,7 @@ def flow_of_a_patch(monkeypatch):
         forth[20:60, 10:20, 0] = px
         back[20:60, 10 + px : 20 + px, 0] = -px
         flows = iter([forth, back])
-        monkeypatch.setattr(motion, "_flow", lambda _now, _then: next(flows))
+        monkeypatch.setattr(motion, "flow", lambda _now, _then, _preset: next(flows))
 
     return moves_by
 

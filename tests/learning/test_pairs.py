@@ -156,3 +156,22 @@ def test_the_order_of_a_pass_is_drawn_from_seed_and_pass():
     pairs = [Pair(0, t, t + 1) for t in range(20)]
     order = np.random.default_rng([7, 1]).permutation(20)  # the second pass of a run with seed 7
     assert step_pairs(Schedule(pairs, [], 5, 0.0, 7), 4) == [pairs[k] for k in order[:5]]
+
+
+@given(st.integers(1, 5), st.integers(1, 4), st.integers(0, 9))
+def test_the_last_steps_meet_labelled_frames_alone_each_as_often(rounds, per_step, seed):
+    recipe = TrainingRecipe(steps=3, pairs_per_step=per_step, label_steps=4 * rounds)
+    order = schedule([9, 5, 5], recipe, seed, [frozenset({1, 4, 7}), frozenset(), frozenset({2})])
+    assert order.all_steps == 3 + 4 * rounds
+    drawn = [pair for step in range(3, order.all_steps) for pair in step_pairs(order, step)]
+    firsts = [(pair.clip, pair.first) for pair in drawn]
+    assert {(pair.clip, pair.first, pair.second) for pair in drawn} == {(0, 1, 4), (0, 4, 7), (0, 7, 1), (2, 2, 2)}
+    assert {firsts.count(frame) for frame in firsts} == {rounds * per_step}
+    first, _, third = frames_met(order, 3, order.all_steps)
+    assert set(first) >= {1, 4, 7}
+    assert 2 in third
+
+
+def test_without_labels_there_are_no_steps_on_them():
+    recipe = TrainingRecipe(steps=3, label_steps=4)
+    assert schedule([9], recipe, 0).all_steps == schedule([9], recipe, 0, [frozenset()]).all_steps == 3

@@ -112,3 +112,45 @@ def test_a_true_mask_goes_before_anchors_that_came_with_the_data(tmp_path):
     )
     both = Supervision(Labels(frozenset({"f0"}), left_half), given).anchors(kept, 0, recipe)
     assert both.positive.max() == 1
+
+
+@pytest.fixture(scope="module")
+def still(tmp_path_factory) -> KeptClip:
+    """Five frames of one picture."""
+    folder = tmp_path_factory.mktemp("still")
+    rgb = cv2.GaussianBlur(np.random.default_rng(1).integers(0, 255, (64, 80, 3), np.uint8), (9, 9), 0)
+    paths = [folder / f"f{t}.png" for t in range(5)]
+    for path in paths:
+        cv2.imwrite(str(path), rgb)
+    (clip,) = open_clips([ClipFiles("clip", tuple(paths))])
+    return keep_clip(clip, fixed_area(0, 0, 64, 80, 64, 80), SMALL, folder, 0, clip.frames())
+
+
+def test_labels_say_in_the_frames_beside_theirs_what_is_to_be_learnt(still):
+    heavy = dataclasses.replace(SMALL, losses=dataclasses.replace(SMALL.losses, label_weight=3.0))
+    both = Supervision(Labels(frozenset({"f1"}), left_half)).anchors(still, 3, heavy)
+    assert np.array_equal(both.positive, 3 * left_half("", 32, 40).astype(np.float32))
+    assert np.array_equal(both.negative, 3 - both.positive)
+
+
+def test_the_paper_s_labels_say_nothing_of_other_frames(still):
+    own = dataclasses.replace(SMALL, anchors=dataclasses.replace(SMALL.anchors, labels="own"))
+    known = Supervision(Labels(frozenset({"f1"}), left_half))
+    assert known.carried(still, 2, own) is None
+    for side, computed in zip(known.anchors(still, 2, own), still.anchors(2, own), strict=True):
+        assert np.array_equal(side, computed)
+
+
+def test_one_label_before_and_one_after_a_frame_are_asked_and_its_own_is_not(still):
+    asked = list[str]()
+
+    def read(name: str) -> np.ndarray:
+        asked.append(name)
+        return left_half(name)
+
+    known = Supervision(Labels(frozenset({"f0", "f1", "f2", "f4"}), read))
+    for index, expected in enumerate([["f1"], ["f0", "f2"], ["f1", "f4"], ["f2", "f4"], ["f2"]]):
+        asked.clear()
+        assert known.carried(still, index, SMALL) is not None
+        assert sorted(set(asked)) == expected
+    assert Supervision(Labels(frozenset({"f2"}), read)).carried(still, 2, SMALL) is None

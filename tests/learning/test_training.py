@@ -231,6 +231,27 @@ def test_schedules():
     assert learning_rate(constant, 99) == 0.5
 
 
+def test_steps_on_labelled_frames_alone_follow_the_others_and_diffuse_nothing(tmp_path, monkeypatch):
+    clip = dataclasses.replace(square_clip(tmp_path), labelled=frozenset({1, 3}))
+    taken, step_of = list[tuple[bool, float]](), training.training_step
+
+    def noted(net, optimiser, batch, recipe):
+        losses = step_of(net, optimiser, batch, recipe)
+        taken.append((bool(losses.background > 0), optimiser.param_groups[0]["lr"]))
+        return losses
+
+    monkeypatch.setattr(training, "training_step", noted)
+    recipe = dataclasses.replace(TINY, training=dataclasses.replace(TINY.training, label_steps=4))
+    _, progress = train([clip], recipe, tmp_path / "c.pt")
+    assert progress.step == len(taken) == 6 + 4
+    assert [diffuses for diffuses, _ in taken] == [True] * 6 + [False] * 4
+    rates = [rate for _, rate in taken]
+    assert rates[6] == rates[0] > rates[5]
+    assert rates[7:] == sorted(rates[7:], reverse=True)
+    _, without = train([square_clip(tmp_path)], recipe, tmp_path / "d.pt")
+    assert without.step == 6, "no labels, no such steps"
+
+
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_both_precisions_train(tmp_path, precision):
     recipe = load_recipe(

@@ -60,9 +60,16 @@ def test_a_timeline_shows_each_frame_where_it_is_and_as_high_as_it_is():
     chart = Page(timeline(bins(0.0, 1.0), [Mark(1, 1.0, "1", "x", "told")], ("a", "b"), "title"))
     confidence = next(line for line in chart.of("polyline") if line["class"] == "confidence")
     assert confidence["points"] == "210.0,112.0 542.0,22.0"
-    (circle,) = chart.of("circle")
-    assert (circle["cx"], circle["cy"]) == ("542.0", "22.0")
+    for circle in chart.of("circle"):
+        assert (circle["cx"], circle["cy"]) == ("542.0", "22.0")
     assert "10 %" in chart.text
+
+
+def test_a_mark_of_the_timeline_can_be_pressed_by_a_finger():
+    narrowest_px = 34 * 16  # `min-width` of charts in report.css
+    chart = Page(timeline(bins(0.0, 1.0), [Mark(1, 1.0, "1", "x", "told")], ("a", "b"), "title"))
+    radius = max(float(circle["r"] or 0) for circle in chart.of("circle"))
+    assert 2 * radius * narrowest_px / 720 >= 24
 
 
 def test_bins_taken_together_keep_means_and_extremes():

@@ -13,6 +13,7 @@ SETTINGS = (
     "input.height_px=48",
     "input.width_px=64",
     "training.steps=4",
+    "training.label_steps=0",
     "training.pairs_per_step=2",
     "losses.foreground_weight=0",
     "losses.background_weight=0",

@@ -12,8 +12,9 @@ from tests.tiny import TINY
 from cuemask.datasets.dataset import Dataset, GivenAnchors, Kind, Recording
 from cuemask.errors import InputError, OutputError
 from cuemask.media.clips import ClipFiles, open_clips
+from cuemask.media.files import make_folder
 from cuemask.media.frames import Selection
-from cuemask.media.masks import read_mask
+from cuemask.media.masks import read_mask, write_mask
 from cuemask.phantom import PhantomFiles
 from cuemask.recipe import load_recipe
 from cuemask.runs.labels import every_so_many, supervisions, told_of_labels
@@ -27,11 +28,12 @@ class Halves:
 
     names: tuple[str, ...]
     kinds: tuple[Kind, ...] = ("binary",)
+    height_px: int = 64
 
     def labels(self, name: str, kind: Kind = "binary") -> np.ndarray:
         assert name in self.names
         assert kind == "binary"
-        return np.repeat(np.arange(80)[None] < 40, 64, 0).astype(np.uint8)
+        return np.repeat(np.arange(80)[None] < 40, self.height_px, 0).astype(np.uint8)
 
 
 def recording(folder: Path, name: str, frames: int, with_truth: bool = True) -> Recording:
@@ -119,6 +121,19 @@ def test_a_mask_of_a_frame_that_is_not_taken_is_refused_not_forgotten(tmp_path):
     cv2.imwrite(str(tmp_path / "corrected" / "video_1" / "f01.png"), np.zeros((64, 80), np.uint8))
     with pytest.raises(InputError, match="f01"):
         named(tmp_path, tmp_path / "corrected", every=2)
+
+
+@pytest.mark.parametrize("listed", [False, True])
+def test_true_masks_of_a_data_set_of_another_size_are_refused_before_any_cue(tmp_path, listed):
+    (tmp_path / "list.txt").write_text("video_2/f02\n")
+    clips, options = job(tmp_path, tmp_path / "list.txt" if listed else 50)
+    assert options.dataset is not None
+    first, second = options.dataset.recordings
+    assert second.truth is not None
+    other = replace(second, truth=Halves(second.truth.names, height_px=60))
+    dataset = replace(options.dataset, recordings=(first, other))
+    with pytest.raises(InputError, match=r"label of video_2, f0\d, is 80x60 pixels, its frame 80x64"):
+        supervisions(clips, replace(options, dataset=dataset))
 
 
 def test_anchors_that_the_recipe_wants_and_nobody_gave_are_asked_for(tmp_path):
@@ -209,3 +224,31 @@ def test_a_run_says_how_many_labels_there_are_and_records_those_that_training_me
     assert "labels: 2 of 10 frames; training meets 1 of them" in said
     assert record["labels"]["frames"] == {"clip": 2}
     assert record["labels_met"] == {"clip": 1}
+
+
+def moving_clip(folder: Path, frames: int = 4) -> dict[str, np.ndarray]:
+    """Pictures of a grained square that moves by two pixels a frame, and its masks by their names."""
+    rng, masks = np.random.default_rng(5), dict[str, np.ndarray]()
+    ground = cv2.GaussianBlur(rng.integers(60, 160, (64, 80, 3), np.uint8), (5, 5), 0)
+    grain = cv2.GaussianBlur(rng.integers(150, 255, (24, 24), np.uint8), (3, 3), 0)
+    folder.mkdir()
+    for t in range(frames):
+        mask, rgb = np.zeros((64, 80), np.bool_), ground.copy()
+        mask[20:44, 20 + 2 * t : 44 + 2 * t] = True
+        rgb[mask] = np.repeat(grain.reshape(-1, 1), 3, 1)
+        cv2.imwrite(str(folder / f"f{t}.png"), rgb)
+        masks[f"f{t}"] = mask
+    return masks
+
+
+@pytest.mark.parametrize(("labels", "follows"), [("carried", True), ("own", False)])
+def test_a_corrected_mask_follows_what_it_covers_into_the_frames_beside_it(tmp_path, labels, follows):
+    masks = moving_clip(tmp_path / "clip")
+    write_mask(make_folder(tmp_path / "labels") / "f1.png", masks["f1"])
+    settings = [*TINY, "input.height_px=64", "input.width_px=80", f"anchors.labels={labels}", "masks.refinement=none"]
+    recipe = load_recipe("default", settings)
+    segment([tmp_path / "clip"], Options(tmp_path / "out", recipe, labels=tmp_path / "labels", overlay=False))
+    for name in ("f0", "f2", "f3"):
+        found = read_mask(tmp_path / "out" / "clip" / "masks" / f"{name}.png") > 0
+        iou = (found & masks[name]).sum() / (found | masks[name]).sum()
+        assert (iou > 0.85) == follows, (name, iou)

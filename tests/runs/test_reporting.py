@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 import shutil
@@ -202,6 +203,8 @@ def test_figures_of_evaluate_in_the_run_are_shown(learnt, phantom, tmp_path):
     text = (run / "report.html").read_text(encoding="utf-8")
     assert "Figures against truth" in text
     assert "clip/frames.csv" in text
+    rows = list(csv.DictReader((run / "clip" / "frames.csv").open(encoding="utf-8")))
+    assert f"left out: {np.mean([float(row['iou']) for row in rows]):.4f} of all 10 frames" in text
     assert len(re.findall(r"IoU [\d.]+</figcaption>", text)) == sum(one.look > 0 for one in read_shown(run / "clip"))
 
 

@@ -302,6 +302,22 @@ def test_all_is_within_the_page_and_named_for_who_does_not_see(new_page, width, 
     assert not tab.locator("#help").is_visible()
 
 
+def test_a_decided_frame_s_mark_on_the_timeline_is_reached_from_12_pixels_away(new_page):
+    tab = new_page(390, 844)
+    frame = Frame(tab)
+    frame.open(0)
+    tab.evaluate("() => { review.run.decided.clear(); review.run.decided.set(6, { decision: 'accepted' }); }")
+    box = tab.locator("#timeline").bounding_box()
+    at = box["x"] + 6.5 / FRAMES * box["width"]  # where frame 6 is marked; its neighbours begin less than 14 px away
+    half = box["width"] / FRAMES / 2
+    tab.mouse.click(at - half - 1, box["y"] + box["height"] / 2)
+    frame.until(5)
+    tab.mouse.click(at - 11, box["y"] + box["height"] - 20)
+    frame.until(6)
+    tab.mouse.click(at + 24, box["y"] + box["height"] - 4)
+    frame.until(7)
+
+
 def test_without_the_token_the_page_says_what_to_open(browser, address):
     tab = browser.new_page()
     tab.goto(address.partition("#")[0])

@@ -20,16 +20,28 @@ def test_the_queue_holds_every_frame_once():
     assert by_doubt([]) == []
 
 
-def test_the_least_sure_frame_is_first_and_neighbours_of_it_come_after_those_that_are_apart():
-    """Two doubtful stretches: each is looked at once before either is looked at again."""
-    confidences = np.full(160, 0.9, np.float32)
-    confidences[40:50] = np.linspace(0.1, 0.19, 10)
-    confidences[100:110] = np.linspace(0.2, 0.29, 10)
-    order = by_doubt([confidences])
-    assert order[:2] == [40, 100]
-    assert set(order[:20]) == {*range(40, 50), *range(100, 110)}, "the doubtful quarter before the others"
-    assert abs(order[2] - 40) > 1
-    assert abs(order[3] - order[2]) > 1
+def test_doubtful_stretches_come_first_each_once_before_either_is_looked_at_again():
+    confidences = np.full(120, 0.9, np.float32)
+    confidences[30:40] = np.linspace(0.1, 0.19, 10)
+    confidences[80:90] = np.linspace(0.2, 0.29, 10)
+    first, second, *later = by_doubt([confidences])
+    assert 30 <= first < 40
+    assert 80 <= second < 90
+    assert min(abs(other - taken) for other in later[:2] for taken in (first, second)) > 1
+
+
+def test_where_all_is_as_doubtful_the_queue_spreads_over_the_clip_whenever_one_stops():
+    order = by_doubt([np.full(80, 0.5, np.float32)])
+    for count in (1, 3, 7, 15):
+        ends = [-1, *sorted(order[:count]), 80]
+        assert max(np.diff(ends)) <= 1.7 * 80 / count, count
+
+
+def test_of_a_stretch_of_a_long_clip_the_least_sure_frame_is_shown():
+    confidences = np.random.default_rng(3).uniform(0.2, 0.9, 1280).astype(np.float32)
+    for number in by_doubt([confidences])[:128]:
+        stretch = confidences[number // 10 * 10 : number // 10 * 10 + 10]
+        assert confidences[number] == stretch.min()
 
 
 def test_the_doubt_of_all_clips_is_one_queue():

@@ -7,11 +7,12 @@ of the whole picture explains. Flow that does not lead back to where it came fro
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, cast
 
 import cv2
 import numpy as np
 from jaxtyping import Bool, Float32, UInt8
+
+from cuemask.cues.flow import FAST, flow, missed_px
 
 _UNKNOWN = 0.5  # the cue where the flow cannot be trusted
 _SAMPLES = 1500  # places at which the affine motion is fitted
@@ -68,8 +69,8 @@ def frame_gap(frame: Callable[[int], UInt8[np.ndarray, "H W 3"]], count: int) ->
     gap = 1
     for gap in (g for g in _GAPS if g < count):
         starts = np.unique(np.linspace(0, count - gap - 1, 5).astype(int)).tolist()
-        flows = [_flow(_evened(frame(i)), _evened(frame(i + gap))) for i in starts]
-        if np.median([np.percentile(np.linalg.norm(flow, axis=2), 90) for flow in flows]) >= _NEAR_PX:
+        flows = [flow(_evened(frame(i)), _evened(frame(i + gap)), FAST) for i in starts]
+        if np.median([np.percentile(np.linalg.norm(moved, axis=2), 90) for moved in flows]) >= _NEAR_PX:
             break
     return gap
 
@@ -87,12 +88,10 @@ def agreement(
 def _against(
     now: UInt8[np.ndarray, "H W"], then: UInt8[np.ndarray, "H W"], inside: np.ndarray | None
 ) -> Float32[np.ndarray, "H W"]:
-    forth, back = _flow(now, then), _flow(then, now)
+    forth, back = flow(now, then, FAST), flow(then, now, FAST)
     height, width = now.shape
     y, x = np.mgrid[:height, :width].astype(np.float32)
-    place = (x + forth[..., 0], y + forth[..., 1])
-    returned = forth + cv2.remap(back, *place, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    trusted = np.linalg.norm(returned, axis=2) < 1 + 0.1 * np.linalg.norm(forth, axis=2)
+    trusted = missed_px(forth, back) < 1 + 0.1 * np.linalg.norm(forth, axis=2)
     if inside is not None:
         trusted &= inside
     affine = _affine(forth, trusted)
@@ -104,7 +103,7 @@ def _against(
     return np.where(trusted, own / (own + 2 * usual), _UNKNOWN).astype(np.float32)
 
 
-def _affine(flow: Float32[np.ndarray, "H W 2"], trusted: Bool[np.ndarray, "H W"]) -> np.ndarray | None:
+def _affine(forth: Float32[np.ndarray, "H W 2"], trusted: Bool[np.ndarray, "H W"]) -> np.ndarray | None:
     """The affine motion that most trusted places follow, (2, 3)."""
     rows, columns = np.nonzero(trusted)
     if len(rows) < _FEWEST:
@@ -113,15 +112,9 @@ def _affine(flow: Float32[np.ndarray, "H W 2"], trusted: Bool[np.ndarray, "H W"]
     rows, columns = rows[some], columns[some]
     start = np.stack([columns, rows], axis=1).astype(np.float32)
     found, _ = cv2.estimateAffine2D(
-        start, start + flow[rows, columns], method=cv2.RANSAC, ransacReprojThreshold=_ERROR_PX
+        start, start + forth[rows, columns], method=cv2.RANSAC, ransacReprojThreshold=_ERROR_PX
     )
     return found
-
-
-def _flow(now: UInt8[np.ndarray, "H W"], then: UInt8[np.ndarray, "H W"]) -> Float32[np.ndarray, "H W 2"]:
-    search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
-    # Not an array to write to: OpenCV would start the search from what is in it.
-    return search.calc(now, then, cast(Any, None))
 
 
 def _evened(rgb: UInt8[np.ndarray, "H W 3"]) -> UInt8[np.ndarray, "H W"]:

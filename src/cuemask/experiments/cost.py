@@ -137,8 +137,14 @@ def _hours(cells: Sequence[Cell], bench: Bench, device: str) -> float:
         for cell in group:
             frames = sum(clips[name].frame_count or 0 for name in {*cell.learn, *cell.score})
             passes = 2 if cell.anchors else 1  # anchors are scored after the network
-            seconds += cell.recipe.training.steps * step + frames * (passes * frame + forward)
+            seconds += _steps(cell) * step + frames * (passes * frame + forward)
     return seconds / 3600
+
+
+def _steps(cell: Cell) -> int:
+    """All that a cell's network takes, those on labelled frames alone included."""
+    training = cell.recipe.training
+    return training.steps + (training.label_steps if cell.labels else 0)
 
 
 def _features_seconds(recipe: Recipe, device: str) -> float:
@@ -183,7 +189,7 @@ def _counted(cells: Sequence[Cell]) -> str:
         f"{r.training.steps:,} steps of {r.training.pairs_per_step} pairs at {r.input.height_px}x{r.input.width_px}"
         for r in (cell.recipe for cell in cells)
     )
-    steps = sum(cell.recipe.training.steps for cell in cells)
+    steps = sum(_steps(cell) for cell in cells)
     return f"to train: {', '.join(f'{count} of {kind}' for kind, count in kinds.items())}, {steps:,} steps in all"
 
 

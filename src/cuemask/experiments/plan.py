@@ -280,7 +280,9 @@ def quick(recipe: Recipe) -> Recipe:
         cues=dataclasses.replace(recipe.cues, objectness_windows=50),
         network=dataclasses.replace(recipe.network, width=4, depth=2, start="chance", weights="random"),
         features=extractor,
-        training=dataclasses.replace(recipe.training, steps=6, pairs_per_step=2),
+        training=dataclasses.replace(
+            recipe.training, steps=6, label_steps=min(6, recipe.training.label_steps), pairs_per_step=2
+        ),
         masks=dataclasses.replace(recipe.masks, height_px=128),
     )
 

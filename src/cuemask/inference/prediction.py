@@ -10,6 +10,7 @@ from typing import Generic, NamedTuple, Protocol, TypeVar, runtime_checkable
 import numpy as np
 from jaxtyping import Bool, Float32, UInt8
 
+from cuemask.cues.carrying import Carried
 from cuemask.cues.clip import working_picture
 from cuemask.inference.thresholds import finished_probability, full_mask
 from cuemask.media.area import PictureArea
@@ -87,6 +88,7 @@ class _Job(NamedTuple):
     frame: Frame
     known: Bool[np.ndarray, "H W"] | None
     picture: UInt8[np.ndarray, "h w 3"] | None
+    carried: Carried | None = None
     outside: bool = False
 
 
@@ -98,6 +100,7 @@ def segmented(
     *,
     known: Callable[[Frame], np.ndarray | None] = lambda _: None,
     outside: Callable[[Frame, np.ndarray], bool] | None = None,
+    carried: Callable[[Frame], Carried | None] = lambda _: None,
     at_once: int = 4,
 ) -> Iterator[Segmented[T]]:
     """Masks of `frames` in order.
@@ -112,6 +115,9 @@ def segmented(
     outside
         Whether a frame, given with its picture at working size, was filmed outside the body: the network does not see
         it, and its mask is empty whatever was known. None asks of no frame.
+    carried
+        What the labels of other frames say of a frame, or None: as far as it can be believed, it takes the place of
+        what the network says, of the mirrored picture too.
     at_once
         Frames that go through the network together, unless the model takes them one by one on one core each.
     """
@@ -123,15 +129,17 @@ def segmented(
         picture = working_picture(frame.rgb, area, model.recipe)
         if outside is not None and outside(frame, picture):
             return _Job(frame, np.zeros(frame.rgb.shape[:2], np.bool_), None, outside=True)
-        return _Job(frame, mask, picture if mask is None else None)
+        return _Job(frame, mask, None) if mask is not None else _Job(frame, None, picture, carried(frame))
 
     def result(item: tuple[_Job, tuple[np.ndarray, np.ndarray] | None]) -> Segmented[T]:
-        (frame, mask, picture, is_outside), working = item
+        (frame, mask, picture, near, is_outside), working = item
         seen = None
         if working is not None:
             assert picture is not None
             height, width = frame.rgb.shape[:2]
             own = area.of(height, width).shown(picture)
+            if near is not None:
+                working = near.over(working[0]), near.over(working[1])
             seen = Seen(finished_probability(working[0], frame.rgb, own, model.recipe), working[1], own)
             mask = full_mask(seen.probability, own, height, width, model.recipe.masks)
         assert mask is not None

@@ -71,6 +71,12 @@ class Schedule(NamedTuple):
         Of the orders.
     lengths
         Of the clips, where each pass draws the second frames anew; None where pairs stay as they are.
+    steps
+        How many steps there are before those that draw from `alone`.
+    alone
+        Pairs of labelled frames.
+    alone_steps
+        How many steps draw from them.
     """
 
     pairs: list[Pair]
@@ -79,6 +85,14 @@ class Schedule(NamedTuple):
     share: float
     seed: int
     lengths: tuple[int, ...] | None = None
+    steps: int = 0
+    alone: Sequence[Pair] = ()
+    alone_steps: int = 0
+
+    @property
+    def all_steps(self) -> int:
+        """Of the whole training."""
+        return self.steps + self.alone_steps
 
 
 def schedule(
@@ -96,7 +110,18 @@ def schedule(
     if len(held) == len(pairs):
         held = []
     share = recipe.labelled_share if held else 0.0
-    return Schedule(pairs, held, recipe.pairs_per_step, share, seed, tuple(lengths) if is_random else None)
+    drawn_anew = tuple(lengths) if is_random else None
+    alone = _among(labelled)
+    after = recipe.label_steps if alone else 0
+    return Schedule(pairs, held, recipe.pairs_per_step, share, seed, drawn_anew, recipe.steps, alone, after)
+
+
+def _among(labelled: Sequence[AbstractSet[int]]) -> list[Pair]:
+    """Each labelled frame with the next one of its clip, the last with the first; one alone with itself."""
+    rings = [sorted(frames) for frames in labelled]
+    return [
+        Pair(clip, *pair) for clip, ring in enumerate(rings) for pair in zip(ring, [*ring[1:], *ring[:1]], strict=True)
+    ]
 
 
 def step_pairs(schedule: Schedule, step: int) -> list[Pair]:
@@ -105,9 +130,12 @@ def step_pairs(schedule: Schedule, step: int) -> list[Pair]:
     Random partners are drawn anew in each pass, so that over the passes a frame meets many others.
 
     Where few frames are labelled, every so many places are kept for pairs that hold one, in passes of their own.
-    A function of its arguments alone, so that a resumed run meets the same pairs.
+    The last steps draw from labelled frames alone, if so told. A function of its arguments alone, so that a resumed
+    run meets the same pairs.
     """
-    pairs, labelled, per_step, share, seed, lengths = schedule
+    pairs, labelled, per_step, share, seed, lengths = schedule[:6]
+    if schedule.alone_steps and step >= schedule.steps:
+        return _in_passes(schedule.alone, (step - schedule.steps) * per_step, per_step, seed)
     chosen: list[Pair] = []
     for position in range(step * per_step, (step + 1) * per_step):
         taken = math.floor(position * share)  # places before this one that were kept for labelled pairs
@@ -123,6 +151,12 @@ def step_pairs(schedule: Schedule, step: int) -> list[Pair]:
     return chosen
 
 
+def _in_passes(source: Sequence[Pair], position: int, count: int, seed: int) -> list[Pair]:
+    """So many pairs from a position on, of passes over all of `source`, each in its own order."""
+    places = [divmod(position + k, len(source)) for k in range(count)]
+    return [source[_order(len(source), turn, seed)[place]] for turn, place in places]
+
+
 def frames_met(schedule: Schedule, clips: int, steps: int) -> list[Int64[np.ndarray, " n"]]:
     """Of each of `clips` clips the frames that training reads in `steps` steps, in order.
 
@@ -130,7 +164,7 @@ def frames_met(schedule: Schedule, clips: int, steps: int) -> list[Int64[np.ndar
     """
     met: list[set[int]] = [set() for _ in range(clips)]
     passes = math.ceil(len(schedule.pairs) / schedule.per_step)  # after which there is nothing new
-    for step in range(steps if schedule.labelled else min(steps, passes)):
+    for step in range(steps if schedule.labelled or schedule.alone_steps else min(steps, passes)):
         for pair in step_pairs(schedule, step):
             met[pair.clip].update((pair.first, pair.second))
     return [np.array(sorted(frames), np.int64) for frames in met]

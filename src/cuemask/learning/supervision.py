@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Float32
 
 from cuemask.cues.anchors import Anchors, smooth, smoothing_factor
+from cuemask.cues.carrying import Carried, carried, together
 from cuemask.cues.clip import KeptClip, resized
 from cuemask.datasets.dataset import GivenAnchors
 from cuemask.errors import InputError
@@ -47,10 +49,11 @@ class Supervision:
 
     labels: Labels = Labels()
     given: GivenAnchors | None = None
+    _numbers: dict[str, list[int]] = field(default_factory=dict[str, list[int]], repr=False, compare=False)
 
     def labelled(self, kept: KeptClip) -> frozenset[int]:
         """The numbers of the clip's labelled frames."""
-        return frozenset(i for i, name in enumerate(kept.names) if name in self.labels.names)
+        return frozenset(self._in_order(kept))
 
     def anchors(self, kept: KeptClip, index: int, recipe: Recipe) -> Anchors:
         """Both anchors of a frame at working size: from its mask times `losses.label_weight`, given, or computed.
@@ -60,15 +63,52 @@ class Supervision:
         InputError
             If a mask or anchor has not the size of its frame.
         """
+        own = kept.inside_of(index)
+        inside = np.float32(1) if own is None else own.astype(np.float32)
+        weight = recipe.losses.label_weight
+        if kept.names[index] in self.labels.names:
+            positive = self._label(kept, index, recipe)
+            return Anchors(np.float32(weight) * positive, np.float32(weight) * (inside - positive))
+        computed = self._other(kept, index, recipe)
+        near = self.carried(kept, index, recipe)
+        if near is None:
+            return computed
+        background = near._replace(mask=inside - near.mask)
+        return Anchors(near.over(computed.positive, weight), background.over(computed.negative, weight))
+
+    def carried(self, kept: KeptClip, index: int, recipe: Recipe) -> Carried | None:
+        """What the labels of the nearest labelled frames, one before and one after, say of a frame; None if nothing.
+
+        A frame's own label is not asked.
+
+        Raises
+        ------
+        InputError
+            If a mask has not the size of its frame.
+        """
+        if recipe.anchors.labels != "carried" or not self.labels.names:
+            return None
+        numbers, there = self._in_order(kept), kept.rgb[index]
+        before, after = bisect_left(numbers, index), bisect_right(numbers, index)
+        near = numbers[max(before - 1, 0) : before] + numbers[after : after + 1]
+        some = [carried(self._label(kept, n, recipe), kept.rgb[n], there, kept.inside_of(index)) for n in near]
+        return together(some, [abs(n - index) for n in near])
+
+    def _in_order(self, kept: KeptClip) -> list[int]:
+        """Looked up once: a video may have many frames."""
+        if kept.clip.name not in self._numbers:
+            self._numbers[kept.clip.name] = [i for i, name in enumerate(kept.names) if name in self.labels.names]
+        return self._numbers[kept.clip.name]
+
+    def _label(self, kept: KeptClip, index: int, recipe: Recipe) -> Float32[np.ndarray, "h w"]:
         name = kept.names[index]
-        if name in self.labels.names:
-            mask = self.labels.read(name).astype(np.float32)
-            own = kept.inside_of(index)
-            positive = _working(_cut_out(mask, kept, f"the label of frame {name}"), own, recipe)
-            inside = np.ones_like(positive) if own is None else own.astype(np.float32)
-            weight = np.float32(recipe.losses.label_weight)
-            return Anchors(weight * positive, weight * (inside - positive))
+        mask = self.labels.read(name).astype(np.float32)
+        return _working(_cut_out(mask, kept, f"the label of frame {name}"), kept.inside_of(index), recipe)
+
+    def _other(self, kept: KeptClip, index: int, recipe: Recipe) -> Anchors:
+        """Without labels: given or computed."""
         if self.given is not None and recipe.anchors.source == "given":
+            name = kept.names[index]
             return Anchors(*(_given(getattr(self.given, side)[name], kept, index, recipe) for side in Anchors._fields))
         return kept.anchors(index, recipe)
 

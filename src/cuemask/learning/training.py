@@ -8,7 +8,7 @@ import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -111,19 +111,18 @@ def train(
             _log.warning("%s Training begins anew.", error.what)
             net, average, optimiser = _begun(recipe, device, seed)  # some of it may have been read
     epoch_steps = math.ceil(len(order.pairs) / recipe.training.pairs_per_step)
+    alone = _undiffused(recipe)  # where all pixels are known there is nothing to diffuse to
     started, saved = time.monotonic() - progress.seconds, time.monotonic()
-    remaining = range(progress.step, recipe.training.steps)
-    for step, batch in zip(
-        steps(remaining, recipe.training.steps), batches(clips, order, recipe, remaining), strict=True
-    ):
+    remaining = range(progress.step, order.all_steps)
+    for step, batch in zip(steps(remaining, order.all_steps), batches(clips, order, recipe, remaining), strict=True):
         if recipe.network.dropout:
             torch.manual_seed(int(np.random.default_rng([seed, 2, step]).integers(2**63)))  # as in an unbroken run
         for group in optimiser.param_groups:
             group["lr"] = learning_rate(recipe, step)
-        losses = training_step(net, optimiser, moved(batch, device), recipe)
+        losses = training_step(net, optimiser, moved(batch, device), recipe if step < order.steps else alone)
         if average is not None:
             move_average(average, net, recipe.training.averaging, step)
-        _note(progress, losses, step, epoch_steps, last=step + 1 == recipe.training.steps)
+        _note(progress, losses, step, epoch_steps, last=step + 1 == order.all_steps)
         progress.seconds = time.monotonic() - started
         if time.monotonic() - saved > recipe.training.checkpoint_seconds:
             _save(checkpoint, net, optimiser, progress, average)
@@ -138,6 +137,10 @@ def _begun(recipe: Recipe, device: str, seed: int) -> tuple[nn.Module, nn.Module
     torch.manual_seed(seed)
     net = placed(untrained_network(recipe), device).train()
     return net, copy.deepcopy(net) if recipe.training.averaging else None, adam(net, recipe)
+
+
+def _undiffused(recipe: Recipe) -> Recipe:
+    return replace(recipe, losses=replace(recipe.losses, foreground_weight=0.0, background_weight=0.0))
 
 
 def adam(net: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
@@ -201,11 +204,16 @@ def full_loss(logits: Float[Tensor, "N 1 H W"], batch: Batch, recipe: Recipe) ->
 
 
 def learning_rate(recipe: Recipe, step: int) -> float:
-    """The learning rate of step `step`, from 0: constant, or half a cosine from full to zero."""
-    settings = recipe.training
+    """The learning rate of step `step`, from 0: constant, or half a cosine from full to zero.
+
+    The steps on labelled frames alone that follow have a half-cosine of their own.
+    """
+    settings, steps = recipe.training, recipe.training.steps
     if settings.schedule == "constant":
         return settings.learning_rate
-    return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * step / settings.steps))
+    if step >= steps:
+        step, steps = step - steps, settings.label_steps
+    return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * step / steps))
 
 
 def untrained_network(recipe: Recipe) -> nn.Module:

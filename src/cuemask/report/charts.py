@@ -11,6 +11,9 @@ from cuemask.report.curves import terms_in_use
 
 _WIDTH, _LEFT, _RIGHT = 720, 44, 708
 _CONFIDENCE, _SHARE = (22, 112), (140, 210)  # top and bottom of the two panels
+_TARGET = (
+    16  # radius of what a finger may press at a mark: 24 px across where the page is narrowest, 544 px for `_WIDTH`
+)
 
 
 class Bin(NamedTuple):
@@ -97,6 +100,28 @@ def loss_chart(epochs: Sequence[Mapping[str, float | int]], title: str) -> str:
     return _svg(234, title, parts)
 
 
+def coverage_chart(kept: Sequence[float], iou: Sequence[float], title: str) -> str:
+    """Mean IoU of the frames that are kept when the least sure are left out, from all of them on.
+
+    Parameters
+    ----------
+    kept
+        Shares of the frames, from 1 down.
+    """
+    panel = (22, 160)
+    points = [
+        (_RIGHT - (_RIGHT - _LEFT) * share, _up(value, 1.0, panel)) for share, value in zip(kept, iou, strict=True)
+    ]
+    parts = [
+        _panel(panel, "mean IoU of the frames kept", "1", "0"),
+        _line(points, "confidence"),
+        f'<text x="{_LEFT}" y="178">all frames</text>',
+        f'<text x="{(_LEFT + _RIGHT) / 2:g}" y="178" text-anchor="middle">the surer half</text>',
+        f'<text x="{_RIGHT}" y="178" text-anchor="end">the surest</text>',
+    ]
+    return _svg(184, title, parts)
+
+
 def _svg(height: int, title: str, parts: Sequence[str]) -> str:
     head = f'<svg viewBox="0 0 {_WIDTH} {height}" role="group" aria-label="{escape(title)}">'
     style = (files("cuemask.report") / "chart.css").read_text(encoding="utf-8")
@@ -152,6 +177,7 @@ def _mark(mark: Mark, x: float) -> str:
     return (
         f'<a href="#{escape(mark.target)}" aria-label="{escape(mark.told)}"><title>{escape(mark.told)}</title>'
         f'<line class="mark" x1="{x:.1f}" x2="{x:.1f}" y1="{_CONFIDENCE[0]}" y2="{_SHARE[1]}"/>'
+        f'<circle class="target" cx="{x:.1f}" cy="{y:.1f}" r="{_TARGET}"/>'
         f'<circle class="mark" cx="{x:.1f}" cy="{y:.1f}" r="5"/>'
         f'<text class="mark" x="{x:.1f}" y="{above:.1f}" text-anchor="middle">{escape(mark.label)}</text></a>'
     )

@@ -193,7 +193,10 @@ def _scrolled(svg: str, caption: str) -> str:
 
 def _looks(place: str, looks: Sequence[Look]) -> str:
     figures = "\n".join(_look(place, look) for look in looks)
-    words = "The least sure frames, chosen apart in time, in the clip's order; 1 is the least sure of all."
+    words = (
+        "The least sure frames, chosen apart in time, in the clip's order; 1 is the least sure of all. "
+        "Confidence orders frames roughly: a sure frame may be wrong, and in some clips it ranks nothing."
+    )
     return f'<h3>Frames to look at</h3>\n<p class="quiet">{words}</p>\n<div class="looks">\n{figures}\n</div>'
 
 

@@ -96,12 +96,13 @@ def _labels(clips: Sequence[Clip], recordings: Mapping[str, Recording], wanted: 
     if isinstance(wanted, int):
         truths = [_truth(clip, recordings, f"--labels {wanted}") for clip in clips]
         chosen = [every_so_many(_taken(c, t.names), wanted) for c, t in zip(clips, truths, strict=True)]
-        return [_from_truth(names, truth) for names, truth in zip(chosen, truths, strict=True)]
-    labels = _from_folder(clips, wanted) if wanted.is_dir() else _listed(clips, recordings, wanted)
-    for clip, of_clip in zip(clips, labels, strict=True):
-        _refuse_unknown(clip, of_clip.names, _among_frames(clip, of_clip.names), wanted, "are none of its frames taken")
-        if wanted.is_dir():
-            _refuse_sizes(clip, of_clip, wanted)
+        labels = [_from_truth(names, truth) for names, truth in zip(chosen, truths, strict=True)]
+    else:
+        labels = _from_folder(clips, wanted) if wanted.is_dir() else _listed(clips, recordings, wanted)
+        for clip, own in zip(clips, labels, strict=True):
+            _refuse_unknown(clip, own.names, _among_frames(clip, own.names), wanted, "are none of its frames taken")
+    for clip, own in zip(clips, labels, strict=True):
+        _refuse_sizes(clip, own, wanted)
     return labels
 
 
@@ -211,7 +212,7 @@ def _refuse_unknown(clip: Clip, names: Iterable[str], known: Iterable[str], plac
         )
 
 
-def _refuse_sizes(clip: Clip, labels: Labels, place: Path) -> None:
+def _refuse_sizes(clip: Clip, labels: Labels, place: int | Path) -> None:
     sizes = _sizes(clip, labels.names)
     for name in sorted(labels.names):
         height, width = labels.read(name).shape

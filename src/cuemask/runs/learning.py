@@ -70,9 +70,9 @@ def _segment(inputs: Sequence[str | Path | ClipFiles], options: Options) -> None
     with resumable(job.need, job.clips, options):
         kept = _trained(job, options, record)
         model = load_model(options.out, chosen_device(options.device))
-        for cues in kept:
+        for cues, known in zip(kept, job.known, strict=True):
             with record.stage("prediction"):
-                write_masks(model, cues.clip, cues.area, options, cues)
+                write_masks(model, cues.clip, cues.area, options, cues, known)
         record.note_lost(job.clips)
         finished(options, record)
 
@@ -145,7 +145,7 @@ def _missing(command: str, clips: Sequence[Clip], options: Options) -> Iterator[
 
 def _need(command: str, clips: Sequence[Clip], options: Options, model: int, every: int) -> Need:
     if command == "train":
-        return train_need(clips, options.recipe, model, every=every)
+        return train_need(clips, options, model, every=every)
     return segment_need(clips, options, model, every=every)
 
 
@@ -180,7 +180,7 @@ def _trained(job: _Job, options: Options, record: RunRecord) -> list[KeptClip]:
     with record.stage("features"):
         labelled = [known.labelled(k) for known, k in zip(job.known, kept, strict=True)]
         order = schedule([len(k.names) for k in kept], recipe.training, options.seed, labelled)
-        met = frames_met(order, len(kept), recipe.training.steps)
+        met = frames_met(order, len(kept), order.all_steps)
         if (found := labels_met(kept, job.known, met)) is not None:
             options.say(found[0])
             record.note(labels_met=found[1])

@@ -12,11 +12,13 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, UInt8
 
+from cuemask.cues.carrying import Carried
 from cuemask.cues.clip import KeptClip, working_inside, working_inside_of, working_picture
 from cuemask.cues.outside import Stretch
 from cuemask.errors import PictureError
 from cuemask.inference.prediction import Predictor, Seen, Segmented, segmented
 from cuemask.inference.thresholds import full_probability
+from cuemask.learning.supervision import Supervision
 from cuemask.media.area import PictureArea
 from cuemask.media.clips import Clip, ClipFiles, open_clips
 from cuemask.media.files import make_folder, sha256
@@ -94,9 +96,16 @@ def _predict(run: Path, inputs: Sequence[str | Path | ClipFiles], options: Optio
 
 
 def write_masks(
-    model: Predictor, clip: Clip, area: PictureArea, options: Options, kept: KeptClip | None
+    model: Predictor,
+    clip: Clip,
+    area: PictureArea,
+    options: Options,
+    kept: KeptClip | None,
+    supervision: Supervision = Supervision(),  # noqa: B008 (a constant)
 ) -> list[Stretch]:
     """Masks, overlay and sheets of one clip; frames whose files an interrupted run left are not computed again.
+
+    Where `kept` has the clip's pictures, labels of `supervision` have their say in the frames beside theirs.
 
     Returns
     -------
@@ -110,6 +119,7 @@ def write_masks(
     shown = Shown(clip.pixel_aspect, blanks_outside=options.blank_outside)
     finder = Finder(clip, area, options, kept)
     with_cues = {kept.names[index]: index for index in sheet_indices(len(kept.names))} if kept else {}
+    numbers = {name: n for n, name in enumerate(kept.names)} if kept and supervision.labels.names else {}
     rows: list[tuple[str, list[Cell]]] = []
     draws = options.overlay and not clip.sizes_vary  # a video has one size
 
@@ -120,6 +130,10 @@ def write_masks(
         if options.save_probability and _whole(probabilities / file, frame) is None:
             return None
         return _whole(masks / file, frame)
+
+    def carried(frame: Frame) -> Carried | None:
+        number = numbers.get(frame.name)
+        return None if kept is None or number is None else supervision.carried(kept, number, options.recipe)
 
     def finish(frame: Frame, mask: np.ndarray, seen: Seen | None) -> _Finished:
         is_outside = finder.has_found(frame)
@@ -139,7 +153,7 @@ def write_masks(
 
     frames = options.progress(f"{clip.name}: masks", clip.frames(), clip.frame_count)
     with OverlayWriter(folder / "overlay.mp4", clip.frame_rate, clip.pixel_aspect) if draws else nullcontext() as video:
-        for result in segmented(model, frames, area, finish, known=known, outside=finder.finds):
+        for result in segmented(model, frames, area, finish, known=known, outside=finder.finds, carried=carried):
             confidences.tell(result.frame.name, result.finished.told)
             if video is not None and result.finished.drawn is not None:
                 video.write(result.finished.drawn, result.frame.place)

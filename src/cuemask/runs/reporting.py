@@ -20,6 +20,7 @@ from cuemask.report.truth import HEAD, Truth, truths_in
 from cuemask.report.words import clock, counted, duration, percent
 from cuemask.runs.confidences import FILE as CONFIDENCES
 from cuemask.runs.confidences import read_confidences
+from cuemask.runs.coverage import coverage_chart_of
 from cuemask.runs.options import Options
 from cuemask.runs.outside import outside_rows
 from cuemask.runs.record import read_record, run_of
@@ -126,14 +127,15 @@ def write_report(out: Path, *, blanks_outside: bool = False, blanks_text: bool =
     """
     record = read_record(out / "run.json") or {}
     clips = _summaries(out, record)
-    truths = truths_in(out, [str(entry["clip"]) for entry in record.get("inputs", [])])
+    names = [str(entry["clip"]) for entry in record.get("inputs", [])]
+    truths = truths_in(out, names)
     shown = sorted(sorted(clips, key=lambda clip: clip.confidence)[:_MOST_SECTIONS], key=clips.index)
     blanks = Blanks(blanks_outside, record.get("text", {}) if blanks_text else {})
     sections = _sections(out, shown, truths, blanks)
     parts = {
         "nav": _nav(clips, shown),
         "clips": "\n".join(sections),
-        "figures": _figures(truths),
+        "figures": _figures(truths, coverage_chart_of(truths, out, names)),
         "learning": _learning(record),
         "made": _made(record),
     }
@@ -272,12 +274,13 @@ def _summary(record: Mapping[str, Any], clips: Sequence[ClipSummary]) -> str:
     return ", ".join(word for word in words if word) + "." + unfinished
 
 
-def _figures(truths: Sequence[Truth]) -> str:
+def _figures(truths: Sequence[Truth], coverage: str) -> str:
     if not truths:
         return ""
     rules = "".join(f"<li>{escape(f'{truth.file}: {truth.rule}')}</li>" for truth in truths)
     told = table("What cuemask evaluate found", HEAD, [truth.words() for truth in truths], len(HEAD) - 1)
-    return section("figures", "Figures against truth", f'<div class="wide">{told}</div>', f"<ul>{rules}</ul>")
+    wide = f'<div class="wide">{told}</div>'
+    return section("figures", "Figures against truth", wide, f"<ul>{rules}</ul>", coverage)
 
 
 def _learning(record: Mapping[str, Any]) -> str:

@@ -61,7 +61,7 @@ NeedOf = Callable[[int], Need]
 
 def segment_need(clips: Sequence[Clip], options: Options, model: int, *, every: int = 1) -> Need:
     """The need of `cuemask segment`; `model` is the size of its weights in bytes."""
-    kept, training = _kept(clips, options.recipe, every), _training(clips, options.recipe, every)
+    kept, training = _kept(clips, options.recipe, every), _training(clips, options, every)
     results = _results(clips, options, every) + SHEET * len(clips)  # and a sheet of cues
     checkpoint = _checkpoint(options.recipe, model)
 
@@ -72,9 +72,10 @@ def segment_need(clips: Sequence[Clip], options: Options, model: int, *, every: 
     return Need(peak(results), model + results + FILL, peak(results // PACKS_BETTER))
 
 
-def train_need(clips: Sequence[Clip], recipe: Recipe, model: int, *, every: int = 1) -> Need:
+def train_need(clips: Sequence[Clip], options: Options, model: int, *, every: int = 1) -> Need:
     """The need of `cuemask train`; `model` is the size of its weights in bytes."""
-    peak = _kept(clips, recipe, every) + _training(clips, recipe, every) + 2 * _checkpoint(recipe, model) + FILL
+    kept, checkpoint = _kept(clips, options.recipe, every), _checkpoint(options.recipe, model)
+    peak = kept + _training(clips, options, every) + 2 * checkpoint + FILL
     return Need(peak, model + SHEET * len(clips) + FILL, peak)
 
 
@@ -181,9 +182,11 @@ def _kept(clips: Sequence[Clip], recipe: Recipe, every: int) -> int:
     return sum(_frames(clip, every) for clip in clips) * 3 * recipe.input.height_px * recipe.input.width_px
 
 
-def _training(clips: Sequence[Clip], recipe: Recipe, every: int) -> int:
+def _training(clips: Sequence[Clip], options: Options, every: int) -> int:
     """Anchors and features of the frames that training can meet."""
-    met = min(sum(_frames(clip, every) for clip in clips), 2 * recipe.training.steps * recipe.training.pairs_per_step)
+    recipe, settings = options.recipe, options.recipe.training
+    steps = settings.steps + (settings.label_steps if options.labels else 0)
+    met = min(sum(_frames(clip, every) for clip in clips), 2 * steps * settings.pairs_per_step)
     return met * (4 * recipe.input.height_px * recipe.input.width_px + feature_bytes(recipe))
 
 

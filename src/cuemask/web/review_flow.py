@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import cv2
 import numpy as np
 from jaxtyping import Bool, Float32, UInt8, UInt16
+
+from cuemask.cues.flow import fetched, flow, missed_px
 
 _FLOW_PX, _SUPERPIXEL_PX = 480, 640  # the longer side of what is looked at
 _SUPERPIXELS = 40  # along the longer side
@@ -46,7 +47,7 @@ def carried(
     DIS optical flow (Kroeger et al., ECCV 2016) at 480 pixels.
     """
     small_here, small_there = _grey(here), _grey(there)
-    back, forth = _flow(small_there, small_here), _flow(small_here, small_there)
+    back, forth = flow(small_there, small_here), flow(small_here, small_there)
     moved = _along(mask, back)
     unsteady = _unsteady(back, forth, moved)
     return Carried(moved, agreement(moved, own), unsteady)
@@ -101,22 +102,12 @@ def _grey(rgb: UInt8[np.ndarray, "H W 3"]) -> UInt8[np.ndarray, "h w"]:
     return cv2.cvtColor(_small(rgb, _FLOW_PX), cv2.COLOR_RGB2GRAY)
 
 
-def _flow(here: UInt8[np.ndarray, "h w"], there: UInt8[np.ndarray, "h w"]) -> Float32[np.ndarray, "h w 2"]:
-    """By how much each pixel of `here` lies elsewhere in `there`, in pixels, x before y."""
-    if min(here.shape) < 16:  # less than a patch
-        return np.zeros((*here.shape, 2), np.float32)
-    dis: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-    return dis.calc(here, there, None)
-
-
 def _along(mask: Bool[np.ndarray, "H W"], back: Float32[np.ndarray, "h w 2"]) -> Bool[np.ndarray, "H W"]:
     height, width = mask.shape
     h, w = back.shape[:2]
     full = cv2.resize(back, (width, height), interpolation=cv2.INTER_LINEAR)
-    x = full[..., 0] * (width / w) + np.arange(width, dtype=np.float32)
-    y = full[..., 1] * (height / h) + np.arange(height, dtype=np.float32)[:, None]
-    levels = cv2.remap(mask.astype(np.uint8) * np.uint8(255), x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
-    return levels > 127
+    full *= np.array([width / w, height / h], np.float32)
+    return fetched(mask.astype(np.uint8) * np.uint8(255), full, cv2.BORDER_CONSTANT) > 127
 
 
 def _unsteady(
@@ -126,8 +117,4 @@ def _unsteady(
     inside = cv2.resize(moved.astype(np.uint8), (w, h), interpolation=cv2.INTER_NEAREST) > 0
     if not inside.any():
         return 0.0
-    x = back[..., 0] + np.arange(w, dtype=np.float32)
-    y = back[..., 1] + np.arange(h, dtype=np.float32)[:, None]
-    returned = cv2.remap(forth, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    miss = np.linalg.norm(back + returned, axis=2)
-    return float((miss[inside] > _RETURNS_PX).mean())
+    return float((missed_px(back, forth)[inside] > _RETURNS_PX).mean())

@@ -1,22 +1,23 @@
-"""In which order frames are shown for review: the doubtful first, and those far apart in time before neighbours."""
+"""In which order frames are shown for review: those first that tell most of the doubtful ones around them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import chain
 
 import numpy as np
 from jaxtyping import Float32
 
-_FIRST = 8  # frames of a clip that are apart at first
-_BANDS = 4  # of doubt
+_STRETCHES = 128  # of a clip, at most
+_REACH = 1 / 8  # of the clip: over so much of it, what a corrected frame tells falls to a third
 
 
 def by_doubt(confidences: Sequence[Float32[np.ndarray, " _"]]) -> list[int]:
-    """All frames of a run, the doubtful quarter first, within it as far apart as can be, then the next quarter.
+    """All frames of a run, those first whose correction tells most.
 
-    Neighbours show the same, so that two frames that follow each other here are at least a sixteenth of their clip
-    apart as long as there are such in the same quarter; then an ever smaller share.
+    A corrected frame tells of the frames around it, too, and of these the more the nearer they are. So each next one is
+    the least sure frame of that stretch of its clip from which most doubt comes into reach that no frame before it in
+    the queue reaches as well; doubt is (1 - c)^2 with c the confidence. When each stretch has had one, the second of
+    each follow, and so on.
 
     Parameters
     ----------
@@ -27,41 +28,25 @@ def by_doubt(confidences: Sequence[Float32[np.ndarray, " _"]]) -> list[int]:
     -------
     Numbers of frames, counted through all clips.
     """
-    every = np.concatenate(confidences) if confidences else np.zeros(0, np.float32)
-    if not len(every):
-        return []
-    bounds = np.quantile(every, np.arange(1, _BANDS) / _BANDS)
-    begins = np.cumsum([0, *(len(one) for one in confidences)])
-    ranked = chain.from_iterable(
-        ((*rank, float(values[index]), int(begin) + index) for index, rank in _ranks(values, bounds).items())
-        for values, begin in zip(confidences, begins, strict=False)
-    )
-    return [frame for *_, frame in sorted(ranked)]
+    ranked, begin = list[tuple[int, float, int]](), 0
+    for values in confidences:
+        stretches = np.array_split(np.arange(len(values)), min(len(values), _STRETCHES)) if len(values) else []
+        doubts = np.array([np.sum((1 - values[stretch]) ** 2) for stretch in stretches])
+        for stretch, gain in zip(stretches, _gains(doubts), strict=True):
+            least_sure = stretch[np.argsort(values[stretch], kind="stable")].tolist()
+            ranked += [(turn, -gain, begin + number) for turn, number in enumerate(least_sure)]
+        begin += len(values)
+    return [number for *_, number in sorted(ranked)]
 
 
-def _ranks(values: Float32[np.ndarray, " n"], bounds: np.ndarray) -> dict[int, tuple[int, int]]:
-    """Of each frame of a clip its band of doubt, and at which of ever smaller distances it was taken."""
-    bands = np.searchsorted(bounds, values, side="right")
-    order = np.lexsort((np.arange(len(values)), values))
-    ranks = dict[int, tuple[int, int]]()
-    for band in range(_BANDS):
-        waiting = order[bands[order] == band]
-        gap, turn = max(1, (len(values) // _FIRST + 1) // 2), 0
-        while len(waiting):
-            near = _near(list(ranks), gap, len(values))
-            for index in waiting[~near[waiting]].tolist():
-                if not near[index]:
-                    ranks[index] = (band, turn)
-                    near[max(0, index - gap + 1) : index + gap] = True
-            waiting = waiting[[index not in ranks for index in waiting.tolist()]]
-            gap, turn = max(1, gap // 2), turn + 1
-    return ranks
-
-
-def _near(taken: list[int], gap: int, count: int) -> np.ndarray:
-    """Which of `count` frames lie nearer than `gap` to one that was taken."""
-    changes = np.zeros(count + 1, np.int64)
-    places = np.array(taken, np.int64)
-    np.add.at(changes, np.maximum(0, places - gap + 1), 1)
-    np.add.at(changes, np.minimum(count, places + gap), -1)
-    return np.cumsum(changes[:-1]) > 0
+def _gains(doubts: np.ndarray) -> list[float]:
+    """How much doubt each stretch brought into reach when it was taken; each next one is that which brings most."""
+    places, gains = np.arange(len(doubts)), np.zeros(len(doubts))
+    told = np.exp(-np.abs(places[:, None] - places) / max(len(doubts) * _REACH, 1e-9))
+    known, waiting = np.zeros(len(doubts)), np.ones(len(doubts), bool)
+    for _ in places:
+        brought = np.where(waiting, np.maximum(told - known, 0) @ doubts, -1)
+        taken = int(brought.argmax())
+        gains[taken], waiting[taken] = brought[taken], False
+        known = np.maximum(known, told[taken])
+    return gains.tolist()

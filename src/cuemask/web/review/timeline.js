@@ -1,4 +1,5 @@
 // Confidence and share over a clip, with what was decided; a click goes there.
+const REACH = 12; // CSS pixels to each side of a mark, from which a finger still means it
 const COLORS = { accepted: "#00b4ff", corrected: "#ffb224", empty: "#ffb224", rejected: "#c39bff" };
 
 export class Timeline {
@@ -7,17 +8,28 @@ export class Timeline {
     this.app = app;
     canvas.addEventListener("pointerdown", (event) => {
       canvas.setPointerCapture(event.pointerId);
-      this.go(event);
+      this.go(event, this.markAt(event));
     });
     canvas.addEventListener("pointermove", (event) => event.buttons & 1 && this.go(event));
     new ResizeObserver(() => this.draw()).observe(canvas);
   }
 
-  go(event) {
+  go(event, mark = null) {
     const box = this.canvas.getBoundingClientRect();
     const { clip, count } = this.app.run.at(this.app.frame);
     const number = Math.min(count - 1, Math.max(0, Math.floor(((event.clientX - box.left) / box.width) * count)));
-    this.app.open(this.app.run.begins[clip] + number);
+    this.app.open(mark ?? this.app.run.begins[clip] + number);
+  }
+
+  // The decided frame whose mark a press at the foot means: the nearest within reach; null elsewhere.
+  markAt(event) {
+    const box = this.canvas.getBoundingClientRect();
+    if (event.clientY < box.bottom - 2 * REACH) return null;
+    const { run, frame } = this.app;
+    const { clip, count } = run.at(frame);
+    const away = (other) => Math.abs(box.left + ((other - run.begins[clip] + 0.5) / count) * box.width - event.clientX);
+    const within = [...run.decided.keys()].filter((other) => run.at(other).clip === clip && away(other) <= REACH);
+    return within.length ? within.reduce((best, other) => (away(other) < away(best) ? other : best)) : null;
   }
 
   draw() {
