@@ -33,11 +33,14 @@ else
 	@ls -d demo/phantom-run/clip/masks demo/phantom-run/model.safetensors
 endif
 
+# A process for each processor, each with files of its own: `python -m pytest tests/cues` runs a part in one.
+BESIDE := -n logical --maxprocesses 4 --dist loadfile
+
 test: .venv/dev
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest $(BESIDE)
 
 test-all: .venv/dev
-	@$(BIN)/python -m pytest -m "slow or not slow" --cov --cov-report=term:skip-covered
+	@$(BIN)/python -m pytest $(BESIDE) -m "slow or not slow" --cov --cov-report=term:skip-covered
 
 check: .venv/dev
 	@$(BIN)/ruff check

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import pkgutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+# Side by side on a few processors, every process keeps to one; said before torch and OpenCV count them.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# Hundreds of children find their modules compiled.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
+import cuemask
 import pytest
 from benchmarks.machine import BROWSERS, browser_place
 from hypothesis import settings
@@ -17,6 +29,11 @@ settings.register_profile("cuemask", deadline=None, derandomize="CI" in os.envir
 settings.load_profile("cuemask")
 
 install_import_hook("cuemask", "beartype.beartype")
+
+# All of them now: the hook takes modules apart into trees, which Python cannot do in two threads at once.
+for module in pkgutil.walk_packages(cuemask.__path__, "cuemask."):
+    if not module.name.endswith("__main__"):
+        importlib.import_module(module.name)
 
 
 @pytest.fixture(scope="session")
