@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from cuemask.library.results import Clip, Run
     from cuemask.recipe import Recipe, load_recipe
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "Clip",
