@@ -18,12 +18,11 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
+import cuemask
 import pytest
 from benchmarks.machine import BROWSERS, browser_place
 from hypothesis import settings
 from jaxtyping import install_import_hook
-
-import cuemask
 
 # Speed is measured in benchmarks, never asserted; the same examples everywhere in CI.
 settings.register_profile("cuemask", deadline=None, derandomize="CI" in os.environ)
