@@ -49,7 +49,7 @@ def contour_cue(
     >>> rgb = np.full((60, 80, 3), (180, 60, 50), np.uint8)  # tissue
     >>> rgb[20:40, :50] = 150  # and a grey tool
     >>> cue = cuemask.cues.contour(cuemask.cues.color(rgb))
-    >>> bool(cue[30, 10] > 0.5), float(cue[5, 5])
+    >>> bool(cue[30, 10] > 0.3), float(cue[5, 5])
     (True, 0.0)
     """
     height, width = cue.shape

@@ -60,7 +60,7 @@ def read_dataset(name: str, root: str | PathLike[str], videos: Sequence[str] = (
     >>> import cuemask
     >>> known = cuemask.read_dataset("folders", "set")
     >>> [recording.name for recording in known.recordings]
-    ['video1']
+    ['set']
     """
     if name not in DATASETS:
         nearest = difflib.get_close_matches(name.lower(), DATASETS, n=1)

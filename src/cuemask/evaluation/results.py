@@ -46,7 +46,7 @@ class Evaluation:
     >>> import cuemask
     >>> found = cuemask.evaluate("result", "masks")
     >>> 0 <= found.iou_mean <= found.dice_mean <= 1, found.frames[0].name
-    (True, 'op/000000')
+    (True, '000000')
     """
 
     frames: tuple[FrameScore, ...]

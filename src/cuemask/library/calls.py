@@ -75,8 +75,8 @@ def segment(
     Examples
     --------
     >>> import cuemask
-    >>> run = cuemask.segment("op.mp4", out="again", recipe="fast", training={"steps": 1}, overlay=False, report=False)
-    >>> run.clips[0].mask("000010").shape
+    >>> run = cuemask.segment("op.mp4", out="again", every=6, training={"steps": 1}, overlay=False, report=False)
+    >>> run.clips[0].mask("000006").shape
     (96, 128)
     """
     from cuemask.runs.learning import segment as run
@@ -110,7 +110,8 @@ def train(
     Examples
     --------
     >>> import cuemask
-    >>> cuemask.train("op.mp4", out="learnt", recipe="fast", training={"steps": 1}, report=False).model.recipe
+    >>> run = cuemask.train("op.mp4", out="learnt", recipe="fast", set=["training.steps=1"], every=6, report=False)
+    >>> run.model.recipe
     Recipe(fast: training.steps=1)
     """
     from cuemask.runs.learning import train as run

@@ -50,8 +50,8 @@ class Run:
     >>> run = cuemask.Run("result")
     >>> run
     Run('result': segment, recipe fast, 12 frames of op, complete)
-    >>> run.recipe.training.steps, sorted(run.losses[-1])[:2]
-    (25, ['anchors', 'background'])
+    >>> run.recipe.training.steps, run.losses[-1]["step"]
+    (25, 25)
     """
 
     def __init__(self, folder: Place) -> None:
@@ -83,7 +83,7 @@ class Run:
         return recipe_of_model(self.record["recipe"])
 
     @property
-    def losses(self) -> list[Mapping[str, float]]:
+    def losses(self) -> list[Mapping[str, float | int]]:
         """The mean of each term of the loss, weighted, for each pass of training; empty where nothing was learnt."""
         return self.record.get("losses", [])
 

@@ -15,7 +15,7 @@ from cuemask.media.frames import Selection
 from cuemask.media.overlay import Style
 from cuemask.media.stereo import Eye
 from cuemask.recipe import Recipe, load_recipe
-from cuemask.runs.options import Options, Progress
+from cuemask.runs.options import Options, Progress, refuse_other_words
 
 Place = str | PathLike[str]
 Inputs = Place | ClipFiles | Dataset | Sequence[Place | ClipFiles]
@@ -106,9 +106,10 @@ def options_of(
     RecipeError
         If a keyword, a section's key or a value is none.
     InputError
-        If the selection takes nothing.
+        If the selection takes nothing, or an option is none of its words.
     """
     _refuse_unknown(call, given, list(allowed.__annotations__))
+    refuse_other_words(given)
     selection = Selection(**{field: given[name] for name, field in _SELECTION.items() if name in given})
     left: dict[str, Any] = {
         name: value for name, value in given.items() if name not in {*_SECTIONS, *_SELECTION, "set"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
@@ -22,6 +22,7 @@ _WORDS: dict[str, tuple[str, ...]] = {
     "device": ("auto", "cpu", "cuda"),
     "provider": ("auto", "cpu", "cuda", "tensorrt", "openvino"),
     "overlay_style": get_args(Style),
+    "stereo": get_args(Eye),
 }
 
 # What is going on, or how to say so when so many items are done.
@@ -43,6 +44,22 @@ def silent(label: Label, items: Iterable[Any], total: int | None) -> Iterator[An
 def unsaid(line: str) -> None:
     """No line shown."""
     del line
+
+
+def refuse_other_words(given: Mapping[str, Any]) -> None:
+    """Refuse options that are none of their words; those that are not chosen from words pass, and None does.
+
+    Raises
+    ------
+    InputError
+        With the nearest word.
+    """
+    for name, value in given.items():
+        words = _WORDS.get(name)
+        if words is not None and value is not None and value not in words:
+            nearest = difflib.get_close_matches(str(value), words, n=1)
+            hint = f"Did you mean {nearest[0]}? " if nearest else ""
+            raise InputError(f"{name} {value!r} is none of {', '.join(words)}.", f"{hint}Give one of these.")
 
 
 class _Place:
@@ -128,12 +145,7 @@ class Options:
     say: Callable[[str], None] = unsaid
 
     def __post_init__(self) -> None:
-        for name, words in _WORDS.items():
-            value = getattr(self, name)
-            if value not in words:
-                nearest = difflib.get_close_matches(str(value), words, n=1)
-                hint = f"Did you mean {nearest[0]}? " if nearest else ""
-                raise InputError(f"{name} {value!r} is none of {', '.join(words)}.", f"{hint}Give one of these.")
+        refuse_other_words({"device": self.device, "provider": self.provider})
         if self.seed < 0:
             raise InputError(f"seed {self.seed} is below 0.", "Give a whole number from 0 on.")
 
