@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Bool, Float32
 
 from cuemask.errors import InputError
+from cuemask.library.models import Model, load
 from cuemask.library.settings import Place
 from cuemask.media.masks import read_mask
 from cuemask.media.pictures import read_picture
@@ -93,7 +94,7 @@ class Run:
         return tuple(Clip(self.folder / entry["clip"]) for entry in self.record["inputs"])
 
     @property
-    def model(self) -> Any:
+    def model(self) -> Model:
         """The trained network as a `cuemask.Model`.
 
         Raises
@@ -101,8 +102,6 @@ class Run:
         WeightsError
             If the run trained none.
         """
-        from cuemask.library.models import load
-
         return load(self.folder)
 
     @property
