@@ -70,7 +70,8 @@ def test_every_public_name_has_an_example() -> None:
 
 def test_masks_are_those_of_the_command_line(run: cuemask.Run, op: Path) -> None:
     out = op.parent / "by-command"
-    words = ["segment", str(op), "--out", str(out), "--quiet", "--set", "masks.threshold=otsu"]
+    words = ["segment", str(op), "--out", str(out), "--quiet", "--no-overlay", "--no-report"]
+    words += ["--set", "masks.threshold=otsu"]
     words += [word for setting in TINY for word in ("--set", setting)]
     assert CliRunner().invoke(main, words).exit_code == 0
     names = sorted(path.name for path in (out / "op" / "masks").iterdir())
