@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
 
-.PHONY: demo test test-all check bench accuracy setup
+.PHONY: demo test test-all check docs bench accuracy setup
 
 setup: .venv/dev
 
@@ -47,6 +47,12 @@ check: .venv/dev
 	@$(BIN)/ruff format --check
 	@$(BIN)/pyright --pythonpath $(BIN)/python
 	@$(BIN)/lint-imports --no-cache
+	@$(MAKE) --no-print-directory docs
+
+# Fails on any link or anchor that leads nowhere.
+docs: .venv/dev
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
+	@echo "documentation: build/site/index.html"
 
 # Each replaces its own table in benchmarks/results/<machine>.json and .md. The published size of the training step,
 # 512x640 and 6 pairs, takes minutes more and is a command of its own:

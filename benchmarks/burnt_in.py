@@ -1,9 +1,10 @@
-"""Burnt-in text: how much of drawn lines is found, and what is found in vain in phantoms and real clips.
+"""Burnt-in text and logos: how much of drawn ones is found, and what is found in vain in phantoms and real clips.
 
     python -m benchmarks.burnt_in
 
-A name, a caption in colour and a clock whose digits change are drawn over phantoms and the real videos, which are then
-encoded anew. Real frames: $CUEMASK_DATA.
+A name, a caption in colour, a clock whose digits change, a white caption that is half transparent, a logo in blue and
+white and one in grey are drawn over phantoms and the real videos, which are then encoded anew.
+Real frames: $CUEMASK_DATA.
 """
 
 from __future__ import annotations
@@ -29,17 +30,20 @@ RESULTS = Path(__file__).parent / "results" / "burnt_in.md"
 FRAMES = 64  # of a clip, at most, that are drawn on
 WHITE, GREEN = (255, 255, 255), (90, 235, 70)
 WORDS = {"name": ("DOE JOHN 1965", WHITE), "caption": ("CAM 2 REC", GREEN), "clock": ("", WHITE)}
+HALF = "half transparent"
+LOGOS = {"blue logo": ((30, 110, 240), (250, 250, 250)), "grey logo": ((150, 150, 155), (60, 60, 62))}
+KINDS = (*WORDS, HALF, *LOGOS)
 
 
 def main() -> None:
     """Measure, and write the tables."""
     argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     data = data_folder()
-    rows = ["| clip | name | caption | clock | of the picture besides |", "|---|---|---|---|---|"]
+    rows = [f"| clip | {' | '.join(KINDS)} | of the picture besides |", "|---" * (len(KINDS) + 2) + "|"]
     with tempfile.TemporaryDirectory() as folder:
         for name, frames in moving(data):
             found, more = found_in(frames, Path(folder) / "clip.mp4")
-            rows.append(f"| {name} | " + " | ".join(f"{found[key]:.0%}" for key in WORDS) + f" | {more:.2%} |")
+            rows.append(f"| {name} | " + " | ".join(f"{found[key]:.0%}" for key in KINDS) + f" | {more:.2%} |")
     vain = ["| clip | boxes | judged |", "|---|---|---|"]
     for clip, name in real_clips(data):
         area, ranges = area_of(clip, Options(Path(), DEFAULT)), Ranges()
@@ -48,8 +52,8 @@ def main() -> None:
         vain.append(f"| {name} | {len(area.text)} | {'yes' if can_tell(ranges, area) else 'no'} |")
     text = "\n\n".join(
         [
-            "# Burnt-in text",
-            "`python -m benchmarks.burnt_in`. Of each line, the share of its pixels that the boxes cover.",
+            "# Burnt-in text and logos",
+            "`python -m benchmarks.burnt_in`. Of each line and logo, the share of its pixels that the boxes cover.",
             "\n".join(rows),
             "## Real clips as they are, without text over the picture: boxes found in vain",
             "\n".join(vain),
@@ -81,15 +85,21 @@ def real_clips(data: Path) -> Iterator[tuple[Clip, str]]:
 def found_in(frames: Sequence[np.ndarray], path: Path) -> tuple[dict[str, float], float]:
     """Of each line the share that is found, and the share of the picture that is taken without need."""
     height, width = frames[0].shape[:2]
-    truth = {key: np.zeros((height, width), bool) for key in WORDS}
+    truth = {key: np.zeros((height, width), bool) for key in KINDS}
     with OverlayWriter(path, Fraction(25)) as video:
         for number, rgb in enumerate(frames):
             drawn = rgb.copy()
             for row, key in enumerate(WORDS):
                 signs = _signs(key, number, row, height, width)
                 truth[key] |= signs > 127
-                share = signs[..., None] / 255
-                drawn = (drawn * (1 - share) + np.array(WORDS[key][1]) * share).astype(np.uint8)
+                drawn = _over(drawn, signs / 255, WORDS[key][1])
+            signs = _written("ENDO VIEW", (0.5, 0.9), height, width)
+            truth[HALF] |= signs > 127
+            drawn = _over(drawn, 0.5 * signs / 255, WHITE)
+            for column, (key, colors) in zip((0.15, 0.75), LOGOS.items(), strict=True):
+                disc, ring = _logo(column, height, width)
+                truth[key] |= disc > 0
+                drawn = _over(_over(drawn, disc / 255, colors[0]), ring / 255, colors[1])
             video.write(drawn)
     (clip,) = open_clips([path])
     area, covered = area_of(clip, Options(path.parent, DEFAULT)), np.zeros((height, width), bool)
@@ -102,9 +112,26 @@ def found_in(frames: Sequence[np.ndarray], path: Path) -> tuple[dict[str, float]
 def _signs(key: str, number: int, row: int, height: int, width: int) -> np.ndarray:
     """A line as it stands in a frame: 0 to 255 where its strokes are."""
     words = WORDS[key][0] or f"10:{42 + number // 8:02d}:{number * 7 % 60:02d}"
+    return _written(words, (0.3, 0.2 + 0.25 * row), height, width)
+
+
+def _over(rgb: np.ndarray, share: np.ndarray, color: Sequence[int]) -> np.ndarray:
+    return (rgb * (1 - share[..., None]) + np.array(color) * share[..., None]).astype(np.uint8)
+
+
+def _logo(column: float, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """A disc and, on it, a ring: 0 to 255."""
+    disc, ring = np.zeros((2, height, width), np.uint8)
+    middle, radius = (round(column * width), round(0.5 * height)), round(0.05 * height)
+    cv2.circle(disc, middle, radius, 255, -1, cv2.LINE_AA)
+    cv2.circle(ring, middle, radius // 2, 255, max(1, radius // 5), cv2.LINE_AA)
+    return disc, ring
+
+
+def _written(words: str, where: tuple[float, float], height: int, width: int) -> np.ndarray:
     drawn = np.zeros((height, width), np.uint8)
     scale, weight = height / 520, max(1, round(height / 260))
-    place = (round(0.3 * width), round((0.2 + 0.25 * row) * height))
+    place = (round(where[0] * width), round(where[1] * height))
     cv2.putText(drawn, words, place, cv2.FONT_HERSHEY_SIMPLEX, scale, 255, weight, cv2.LINE_AA)
     return drawn
 

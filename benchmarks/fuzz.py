@@ -5,9 +5,10 @@
     python -m benchmarks.fuzz --reader pictures --first 123 --cases 1    # one case again, with what it says
 
 A file is damaged in one to four places: bits, bytes, numbers, lengths, words, pieces cut out, repeated or exchanged.
-Cases run in child processes, many a child, whose memory may grow by 3 GB; a child that dies or takes longer than 10 s
-over a case is replaced. State of cuemask's own is read as a resumed run does: what comes of it has to be what was
-written, made again where it was damaged; anything else is `other`. Linux only: memory is read from /proc.
+Cases run in child processes, many a child, whose memory may grow by 3 GB; seconds are of the processor. A child that
+dies or says nothing for two minutes is replaced. State of cuemask's own is read as a resumed run does: what comes of
+it has to be what was written, made again where it was damaged; anything else is `other`. Linux only: memory is read
+from /proc.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from typing import Any
 from benchmarks.fuzz_readers import READERS, make_seeds
 
 SECONDS, MEGABYTES = 10.0, 1024.0  # what no case should take
-PATIENCE = 60.0  # seconds that a child may take to begin
+PATIENCE = 120.0  # seconds by the clock in which a child has to tell something
 BLOCK = 100
 # Shares of the cases: most where files come from elsewhere.
 SHARES = {"pictures": 4, "masks": 2, "videos": 4, "models, safetensors": 3, "models, ONNX": 2, "weights": 2}
@@ -86,14 +87,14 @@ class Child:
             self.process.stdin.write(f"{numbers.start} {len(numbers)} {name}\n".encode())
             self.process.stdin.flush()
         begun: dict[str, Any] = {"begins": numbers.start, "file": "before the first case"}
-        patience, done = PATIENCE, 0
+        done = 0
         while done < len(numbers):
-            line = self._line(patience)
+            line = self._line(PATIENCE)
             if line is None or line == b"":
                 result = "slow" if line is None else "crash"
                 self.end()
                 error = f"exit {self.process.returncode}"
-                seconds = patience if line is None else 0.0
+                seconds = PATIENCE if line is None else 0.0
                 yield {
                     "number": begun["begins"],
                     "file": begun["file"],
@@ -104,7 +105,6 @@ class Child:
                 }
                 return
             told = json.loads(line)
-            patience = SECONDS
             if "begins" in told:
                 begun = told
             else:

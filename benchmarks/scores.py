@@ -121,7 +121,7 @@ def _scored(clip: Clip, source: Source, options: Options) -> Iterator[tuple[Fram
             true = truth[name]
             predicted = read_mask(options.out / clip.name / "masks" / f"{name}.png") > 0
             maps = kept.cues(index, options.recipe)
-            learnt = kept.anchors_from(maps, options.recipe)
+            learnt = kept.anchors_from(index, maps, options.recipe)
             masks = {**_under_otsu(kept, maps, learnt, options.recipe, true.shape), NETWORK: predicted}
             by_method = {method: figures(mask, true) for method, mask in masks.items()}
             score = FrameScore(clip.name, name, by_method, said.get(name), bool(true.any()))

@@ -10,6 +10,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
+from benchmarks.machine import BROWSERS, browser_place
+from hypothesis import settings
+from jaxtyping import install_import_hook
+
+import cuemask
+
 # Side by side on a few processors, every process keeps to one; said before torch and OpenCV count them.
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -17,12 +24,6 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 # Hundreds of children find their modules compiled.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
-
-import cuemask
-import pytest
-from benchmarks.machine import BROWSERS, browser_place
-from hypothesis import settings
-from jaxtyping import install_import_hook
 
 # Speed is measured in benchmarks, never asserted; the same examples everywhere in CI.
 settings.register_profile("cuemask", deadline=None, derandomize="CI" in os.environ)

@@ -15,6 +15,7 @@ import click
 
 from cuemask import __version__
 from cuemask.ending import Group
+from cuemask.helping import Sections
 
 if TYPE_CHECKING:
     from cuemask.datasets.dataset import Dataset
@@ -69,6 +70,22 @@ def _crop(context: click.Context, parameter: click.Parameter, value: str | None)
     return numbers
 
 
+def _completing(what: Literal["recipes", "datasets", "protocols"]) -> Callable[..., list[str]]:
+    """Names for the shell's completion."""
+
+    def complete(context: click.Context, parameter: click.Parameter, begun: str) -> list[str]:
+        del context, parameter
+        if what == "recipes":
+            from cuemask.recipe import NAMED as NAMES
+        elif what == "datasets":
+            from cuemask.datasets.catalogue import DATASETS as NAMES
+        else:
+            from cuemask.evaluation.protocols import PROTOCOLS as NAMES
+        return [name for name in NAMES if name.startswith(begun)]
+
+    return complete
+
+
 def _codes(context: click.Context, parameter: click.Parameter, value: str | None) -> list[int] | None:
     del context, parameter
     if value is None:
@@ -118,7 +135,12 @@ def _of_dataset(command: F) -> F:
     """Options that name a published data set, and some of its videos."""
     for option in reversed(
         [
-            click.option("--dataset", metavar="NAME", help="A published data set; `cuemask datasets` lists them."),
+            click.option(
+                "--dataset",
+                metavar="NAME",
+                shell_complete=_completing("datasets"),
+                help="A published data set; `cuemask datasets` lists them.",
+            ),
             click.option("--data", type=_Path(path_type=Path), metavar="ROOT", help="Where --dataset lies."),
             click.option("--videos", metavar="1,3", callback=_listed, help="Of --dataset, only these videos."),
         ]
@@ -151,7 +173,14 @@ def _common(command: F) -> F:
             click.option("--fps", type=float, metavar="R", help="Take R frames a second."),
             click.option("--start", type=float, default=0.0, metavar="S", help="Begin at S seconds."),
             click.option("--end", type=float, metavar="S", help="End before S seconds."),
-            click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True),
+            click.option(
+                "--seed",
+                type=click.IntRange(min=0),
+                default=0,
+                show_default=True,
+                metavar="N",
+                help="Another draw of chance: same seed, same masks.",
+            ),
             click.option("--resume", is_flag=True, help="Go on with the run in --out."),
             click.option("--quiet", is_flag=True, help="No progress, no closing lines."),
         ]
@@ -172,7 +201,8 @@ def _follows(usual: str) -> Callable[[F], F]:
             default=usual,
             show_default=True,
             metavar="NAME|FILE.toml",
-            help="default, fast, paper, released, isic, lesion or a file.",
+            shell_complete=_completing("recipes"),
+            help="How it learns: default, fast, paper, released, isic, lesion (`cuemask recipes`), or a file.",
         )(command)
 
     return decorated
@@ -186,7 +216,13 @@ _supervised = click.option(
     help="True masks in the place of anchors: on that percentage of --dataset's frames, from a folder of masks, or on "
     "the frames that a text file names [0].",
 )
-_device = click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+_device = click.option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    default="auto",
+    show_default=True,
+    help="Where the network runs; auto: the GPU if torch sees one.",
+)
 _provider = click.option(
     "--provider",
     type=click.Choice(["auto", "cpu", "cuda", "tensorrt", "openvino"]),
@@ -377,7 +413,7 @@ def live(
         raise error
 
 
-@main.group()
+@main.group(cls=Sections)
 def export() -> None:
     """Write a trained model, or what it found, in the formats of other programs."""
 
@@ -500,15 +536,16 @@ def anchors(inputs: tuple[str, ...], quiet: bool, **flags: Any) -> None:
 @main.command()
 @click.argument("run", type=_Path(path_type=Path))
 @click.option("--blank-outside", is_flag=True, help="Blank the frames that the run found filmed outside the body.")
+@click.option("--blank-text", is_flag=True, help="Blank the text that the run found over the picture.")
 @click.option("--quiet", is_flag=True, help="No closing line.")
-def report(run: Path, blank_outside: bool, quiet: bool) -> None:
+def report(run: Path, blank_outside: bool, blank_text: bool, quiet: bool) -> None:
     """Write RUN/report.html, the page of a run in one file: again, or with figures that `evaluate` put into RUN.
 
     It tells of confidence over time, shows the frames to look at, and what was done with what. It loads nothing.
     """
     from cuemask.runs.reporting import report as run_report
 
-    page = run_report(run, blanks_outside=blank_outside)
+    page = run_report(run, blanks_outside=blank_outside, blanks_text=blank_text)
     if not quiet:
         click.echo(page)
 
@@ -575,6 +612,7 @@ def review(run: Path, inputs: tuple[str, ...], open_browser: bool, quiet: bool, 
 @click.option(
     "--protocol",
     metavar="NAME",
+    shell_complete=_completing("protocols"),
     help="endovis2017, with-truth, skip-both-empty, per-video, global or isic2016 [what is usual for the data set].",
 )
 @click.option("--surface", is_flag=True, help="Also NSD and HD95, how far outlines are off.")
@@ -667,7 +705,7 @@ def _judge(
     return partial(evaluate_dataset, dataset=found, only_predicted=only_predicted, progress=bar, **rule)
 
 
-@main.group(invoke_without_command=True)
+@main.group(cls=Sections, invoke_without_command=True)
 @click.pass_context
 def datasets(context: click.Context) -> None:
     """List the published data sets that --dataset knows, with their terms and where to ask for them."""
@@ -678,7 +716,7 @@ def datasets(context: click.Context) -> None:
 
 
 @datasets.command("check")
-@click.argument("name")
+@click.argument("name", shell_complete=_completing("datasets"))
 @click.argument("root", type=_Path(path_type=Path))
 @click.option("--videos", metavar="1,3", callback=_listed, help="Only these videos.")
 @_reads_pictures
@@ -847,6 +885,49 @@ def _options(
         progress=silent if quiet else _progress,
         say=unsaid if quiet else partial(click.echo, err=True),
     )
+
+
+@main.command()
+@click.argument("name", required=False, shell_complete=_completing("recipes"))
+@click.option(
+    "--diff", metavar="OTHER", shell_complete=_completing("recipes"), help="Only where it differs from OTHER."
+)
+def recipes(name: str | None, diff: str | None) -> None:
+    """List the named recipes, print one as TOML, or tell where two differ.
+
+    NAME, OTHER: default, fast, paper, released, isic, lesion or a TOML file. What is printed can be kept as a file,
+    changed and given to --recipe.
+    """
+    from cuemask.recipe import MEANT_FOR, differences, load_recipe, recipe_as_mapping, recipe_as_toml
+
+    if diff is not None:
+        one, other = (recipe_as_mapping(load_recipe(which)) for which in (name or "default", diff))
+        rows = [("", name or "default", diff), *differences(one, other)]
+        wide = [max(len(row[column]) for row in rows) for column in range(2)]
+        for row in rows:
+            click.echo(f"{row[0]:{wide[0]}}  {row[1]:{wide[1]}}  {row[2]}")
+    elif name is not None:
+        click.echo(recipe_as_toml(load_recipe(name)), nl=False)
+    else:
+        for each, words in MEANT_FOR.items():
+            click.echo(f"{each:10} {words}")
+
+
+@main.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def doctor(as_json: bool) -> None:
+    """Tell what a bug report should say of this machine, and what is missing on it.
+
+    Versions, processors, bfloat16, OpenCV's contrib modules, video codecs, ONNX Runtime's providers, CUDA, disk.
+    Nothing is sent anywhere.
+    """
+    import dataclasses
+
+    from cuemask.runs.doctor import doctor as look
+    from cuemask.runs.doctor import table
+
+    found = look()
+    click.echo(json.dumps([dataclasses.asdict(one) for one in found], indent=2) if as_json else table(found))
 
 
 def _progress(label: Label, items: Iterable[Any], total: int | None) -> Iterator[Any]:

@@ -13,13 +13,14 @@ from typing import Any, NoReturn
 import click
 
 from cuemask.errors import CuemaskError, InstallationError
+from cuemask.helping import Sections
 
 
 class Stopped(KeyboardInterrupt):
     """SIGTERM or SIGHUP came. As after Ctrl-C, what is open is finished or removed on the way out."""
 
 
-class Group(click.Group):
+class Group(Sections):
     """Prints our own errors without a traceback and exits 2; after a signal exits 128 and its number, as shells do."""
 
     def invoke(self, ctx: click.Context) -> Any:

@@ -448,6 +448,14 @@ LESION = Recipe(
 )
 
 NAMED = {recipe.name: recipe for recipe in (DEFAULT, FAST, PAPER, RELEASED, ISIC, LESION)}
+MEANT_FOR = {
+    "default": "ours; minutes on 2 cores",
+    "fast": "default with a fifth of its pictures and without its slow cues",
+    "paper": "the paper's text to the letter; days without a GPU",
+    "released": "the settings of the authors' published code; hours without a GPU",
+    "isic": "skin lesions as in the paper",
+    "lesion": "skin lesions, ours: with a colour cue for lesions",
+}
 
 
 def load_recipe(
@@ -544,6 +552,25 @@ def recipe_as_mapping(recipe: Recipe) -> dict[str, Any]:
     mapping = dataclasses.asdict(recipe)
     mapping["cues"]["use"] = list(recipe.cues.use)
     return mapping
+
+
+def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """Where two recipes, as mappings, differ.
+
+    Returns
+    -------
+    `section.key`, its value in `one`, its value in `other`, `-` where one has no such field; names are left out.
+    """
+    here, there = _flat(one), _flat(other)
+    told = [(key, str(here.get(key, "-")), str(there.get(key, "-"))) for key in {**here, **there} if key != "name"]
+    return [row for row in told if row[1] != row[2]]
+
+
+def _flat(values: Mapping[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        found |= {f"{key}.{k}": v for k, v in value.items()} if isinstance(value, Mapping) else {key: value}
+    return found
 
 
 def recipe_as_toml(recipe: Recipe) -> str:

@@ -102,6 +102,30 @@ def test_the_blur_of_a_jpeg_truth_is_no_instrument(predicted: Path, truth: Path)
     assert evaluate_folders(predicted, truth).iou_mean == 1.0
 
 
+@pytest.mark.parametrize("settings", [("JPEG", {}), ("TIFF", {"compression": "jpeg"})], ids=["jpeg", "tiff"])
+def test_a_jpeg_is_told_by_its_content_not_by_its_name(
+    predicted: Path, truth: Path, caplog: pytest.LogCaptureFixture, settings: tuple[str, dict[str, str]]
+) -> None:
+    mask = np.zeros((64, 64), np.uint8)
+    mask[13:41, 21:50] = 255
+    write(predicted / "a.png", mask)
+    kind, options = settings
+    truth.mkdir()
+    Image.fromarray(mask).save(truth / "a.png", kind, **options)
+    with caplog.at_level(logging.WARNING):
+        assert evaluate_folders(predicted, truth).iou_mean == 1.0
+    assert "1 masks are JPEG" in caplog.text
+
+
+def test_codes_that_no_jpeg_can_hold_are_refused(predicted: Path, truth: Path) -> None:
+    mask = np.zeros((64, 64), np.uint8)
+    mask[13:41, 21:50] = 1
+    write(predicted / "a.png", 255 * mask)
+    write(truth / "a.jpg", mask)
+    with pytest.raises(EvaluationError, match=r"masks are JPEG.* none of them goes above \d+\."):
+        evaluate_folders(predicted, truth)
+
+
 def test_only_the_positive_codes_count_as_instrument(predicted: Path, truth: Path) -> None:
     write(predicted / "a.png", columns(255, 0, 0))
     write(truth / "a.png", columns(SHAFT, CLASPER, 0))

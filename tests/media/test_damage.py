@@ -17,6 +17,7 @@ from cuemask.media.overlay import OverlayWriter
 from cuemask.media.video import ranges
 
 from ..numbered import numbered
+from ..streams import mpegts
 
 Draw = Callable[..., Path]
 Damage = Callable[..., Path]
@@ -222,6 +223,24 @@ def test_time_goes_on_where_two_recordings_were_joined(
             assert [frame.index for frame in frames] == list(range(round(start * 25), 20))
             assert [read_number(frame.rgb) for frame in frames] == [frame.index for frame in frames]
             assert [frame.time_seconds for frame in frames] == pytest.approx([f.index / 25 for f in frames])
+
+
+@pytest.mark.parametrize("first_pts", [900_000, 60])
+def test_a_leap_in_time_is_another_recording_where_frames_follow_without_a_hole(
+    tmp_path: Path, read_number: ReadNumber, first_pts: int
+) -> None:
+    """Ten hours are no damage, and no 900,000 lost frames; two seconds may be one."""
+    path = tmp_path / "leap.ts"
+    path.write_bytes(mpegts(range(6)) + mpegts(range(6, 12), first_pts=first_pts))
+    after = 6 if first_pts > 1000 else first_pts
+    for start in (0.0, 0.2):
+        clip = open_one(path, start_seconds=start)
+        frames = list(clip.frames())
+        expected = [n for n in (*range(6), *range(after, after + 6)) if n >= start * 25]
+        assert [frame.index for frame in frames] == expected
+        assert [read_number(frame.rgb) for frame in frames] == list(range(12 - len(expected), 12))
+        assert len(clip.lost) == after - 6
+        assert [frame.time_seconds for frame in frames] == pytest.approx([number / 25 for number in expected])
 
 
 def test_a_picture_that_changes_its_size_is_refused_with_where_and_both_parts_can_be_had(

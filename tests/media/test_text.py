@@ -81,6 +81,69 @@ def test_text_that_moves_is_none() -> None:
     assert text_in(ranges_of(frames), AREA) == []
 
 
+def draw_logo(
+    rgb: np.ndarray, color: tuple[int, int, int] = (30, 110, 240), place: tuple[int, int] = (240, 120)
+) -> None:
+    cv2.circle(rgb, place, 14, color, -1)
+    cv2.circle(rgb, place, 7, (250, 250, 250), 3)
+
+
+def with_logo(color: tuple[int, int, int] = (30, 110, 240), place: tuple[int, int] = (240, 120)) -> list[np.ndarray]:
+    frames = [scene(number) for number in range(16)]
+    for rgb in frames:
+        draw_logo(rgb, color, place)
+    return frames
+
+
+def test_a_coloured_logo_is_found_where_it_stands() -> None:
+    (box,) = text_in(ranges_of(with_logo()), AREA)
+    assert box.top <= 120 - 14 < 120 + 14 < box.top + box.height
+    assert box.left <= 240 - 14 < 240 + 14 < box.left + box.width
+    assert box.height * box.width < 3 * 28 * 28
+
+
+def test_a_logo_is_found_beside_a_line() -> None:
+    frames = with_words(["DOE JOHN"] * 16)
+    for rgb in frames:
+        draw_logo(rgb)
+    assert len(text_in(ranges_of(frames), AREA)) == 2
+
+
+def test_what_comes_in_from_the_rim_or_is_grey_or_moves_is_no_logo() -> None:
+    assert text_in(ranges_of(with_logo((150, 150, 155))), AREA) == []
+    assert text_in(ranges_of(with_logo(place=(310, 120))), AREA) == []
+    assert text_in(ranges_of(with_logo()), PictureArea(0, 0, HEIGHT, 255, None)) == []
+    disc = cv2.circle(np.zeros((HEIGHT, WIDTH), np.uint8), (160, 120), 90, 1, -1).astype(bool)
+    assert text_in(ranges_of(with_logo()), PictureArea(0, 0, HEIGHT, WIDTH, disc)) == []
+    moving = [scene(number) for number in range(16)]
+    for number, rgb in enumerate(moving):
+        draw_logo(rgb, place=(60 + 10 * number, 120))
+    assert text_in(ranges_of(moving), AREA) == []
+
+
+def test_a_blue_thing_that_rests_with_what_is_around_it_is_no_logo() -> None:
+    frames = with_logo()
+    for rgb in frames:
+        rgb[80:160, 200:280] = np.where(
+            rgb[80:160, 200:280, 2:] > 200, rgb[80:160, 200:280], frames[0][80:160, 200:280]
+        )
+    assert text_in(ranges_of(frames), AREA) == []
+
+
+def test_a_half_transparent_line_is_found() -> None:
+    bare = [scene(number) for number in range(16)]
+    drawn = with_words(["ENDO VIEW"] * 16)
+    half = [np.rint((one.astype(float) + other) / 2).astype(np.uint8) for one, other in zip(bare, drawn, strict=True)]
+    (box,) = text_in(ranges_of(half), AREA)
+    strokes = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+    write(strokes, "ENDO VIEW", (80, 100))
+    rows, columns = np.nonzero(strokes.any(axis=2))
+    covered = np.zeros((HEIGHT, WIDTH), bool)
+    covered[box.top : box.top + box.height, box.left : box.left + box.width] = True
+    assert covered[rows, columns].mean() > 0.95
+    assert box.height * box.width < 2.5 * np.ptp(rows) * np.ptp(columns)
+
+
 def test_boxes_count_from_the_frames_corner_and_are_no_part_of_the_picture() -> None:
     area = PictureArea(20, 30, 200, 260, None)
     boxes = text_in(ranges_of(with_words(["DOE JOHN"] * 16)), area)

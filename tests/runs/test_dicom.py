@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
 from pathlib import Path
 
 import cv2
@@ -73,6 +75,10 @@ def test_masks_of_an_image_of_several_frames_come_back_as_they_were(tmp_path, si
     np.testing.assert_array_equal(segmentation.pixel_array, np.stack(list(masks.values())))
     original = pydicom.dcmread(source)
     assert references(segmentation) == [(original.SOPInstanceUID, number) for number in (1, 2, 3, 4)]
+    contents = [item.FrameContentSequence[0] for item in segmentation.PerFrameFunctionalGroupsSequence]
+    assert [content.TemporalPositionIndex for content in contents] == [1, 2, 3, 4]
+    assert [list(content.DimensionIndexValues) for content in contents] == [[1, 1], [1, 2], [1, 3], [1, 4]]
+    assert segmentation.PatientOrientation in ("", None)  # which viewers and validators ask for
     for keyword in ("PatientID", "PatientName", "StudyInstanceUID"):
         assert segmentation[keyword].value == original[keyword].value
     back = segmentation.get_pixels_by_source_frame(original.SOPInstanceUID, [3, 1], combine_segments=True)
@@ -105,6 +111,20 @@ def test_masks_of_a_video_reference_its_frames_where_its_header_knows_them(tmp_p
     uid = pydicom.dcmread(source).SOPInstanceUID
     assert references(segmentation) == [(uid, number) for number in range(1, 13)]
     np.testing.assert_array_equal(segmentation.pixel_array, np.stack(list(masks.values())))
+
+
+@pytest.mark.skipif(shutil.which("dciodvfy") is None, reason="dciodvfy, of dicom3tools, is not installed")
+def test_an_independent_validator_finds_no_error(tmp_path):
+    images(tmp_path / "image.dcm", FRAMES)
+    video(tmp_path / "video.dcm", stream())
+    for name in ("image", "video"):
+        run_of(tmp_path / f"{name}.dcm", tmp_path / "run" / name)
+        assert cuemask("export", "dicom-seg", tmp_path / "run" / name, "--out", tmp_path / "seg").exit_code == 0
+        told = subprocess.run(
+            ["dciodvfy", "-new", str(tmp_path / "seg" / f"{name}.dcm")], capture_output=True, text=True, check=False
+        )
+        assert "Segmentation" in told.stdout + told.stderr
+        assert [line for line in (told.stdout + told.stderr).splitlines() if line.startswith("Error")] == []
 
 
 @pytest.mark.parametrize(

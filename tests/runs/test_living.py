@@ -300,16 +300,18 @@ def test_an_exported_model_watches_a_pipe_without_torch(exported, tmp_path):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows sends no such signals")
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
-def test_ctrl_c_ends_a_run_with_its_files_whole(exported, clip, tmp_path, sent):
-    command = ["live", clip, "--model", exported, "--loop", "--port", "0", "--mask-video", tmp_path / "m.mp4"]
+@pytest.mark.parametrize("sent", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_ctrl_c_and_the_systems_signals_end_a_run_with_its_files_whole(exported, clip, tmp_path, sent):
+    files = ["--mask-video", tmp_path / "m.mp4", "--figures", tmp_path / "f.json"]
+    command = ["live", clip, "--model", exported, "--loop", "--port", "0", *files]
+    number = signal.Signals[sent]
     with subprocess.Popen(
         [sys.executable, "-m", "cuemask", *map(str, command)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        # A test run in the background of a script has Ctrl-C ignored, and hands that on.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        # A test run in the background of a script has Ctrl-C ignored, one under nohup SIGHUP, and hands that on.
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),
     ) as process:
         assert process.stdout is not None
         page = process.stdout.readline().removeprefix("page: ").strip()
@@ -319,7 +321,7 @@ def test_ctrl_c_ends_a_run_with_its_files_whole(exported, clip, tmp_path, sent):
                 return json.load(answer)["frames_masked"]
 
         wait_for(lambda: masked() >= 5)
-        os.kill(process.pid, sent)
+        os.kill(process.pid, number)
         try:
             out, err = process.communicate(timeout=60)
         finally:
@@ -328,3 +330,5 @@ def test_ctrl_c_ends_a_run_with_its_files_whole(exported, clip, tmp_path, sent):
     assert "stopped after" in out
     with av.open(str(tmp_path / "m.mp4")) as video:
         assert len(list(video.decode(video=0))) >= 5
+    assert json.loads((tmp_path / "f.json").read_text())["frames_masked"] >= 5
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import re
 from pathlib import Path
 
 import cv2
@@ -10,6 +12,7 @@ import numpy as np
 import pytest
 
 from cuemask.cues.clip import keep_clip
+from cuemask.errors import InputError
 from cuemask.media.area import PictureArea
 from cuemask.media.clips import open_clips
 from cuemask.phantom import PhantomScene
@@ -147,6 +150,35 @@ def captioned(tmp_path_factory: pytest.TempPathFactory) -> Path:
         cv2.putText(rgb, "DOE JOHN", (70, 100), cv2.FONT_HERSHEY_SIMPLEX, 0.6, (255, 255, 255), 2)
         cv2.imwrite(str(folder / f"{t:06d}.png"), rgb[..., ::-1])
     return folder
+
+
+def test_the_page_of_a_finished_run_is_blanked_of_text_on_demand(captioned: Path, tmp_path: Path) -> None:
+    out = predict(Path("drawn"), [captioned], Options(tmp_path / "out", overlay=False, report=False))
+    ((top, left, height, width),) = json.loads((out / "run.json").read_text())["text"]["op"]
+    inner = np.s_[top + 4 : top + height - 4, left + 4 : left + width - 4]
+
+    def brightest(page: str) -> list[int]:
+        """In the line, of all pictures of the page."""
+        found = re.findall(r"data:image/jpeg;base64,([A-Za-z0-9+/=]+)", page)
+        jpegs = [cv2.imdecode(np.frombuffer(base64.b64decode(text), np.uint8), cv2.IMREAD_COLOR) for text in found]
+        return [int(cv2.resize(jpeg, (256, 192))[inner].max()) for jpeg in jpegs]
+
+    bare = brightest(report(out).read_text())
+    assert min(bare) > 180
+    blank = brightest(report(out, blanks_text=True).read_text())
+    assert len(blank) == len(bare)
+    assert max(blank) < 90
+
+
+def test_the_page_is_not_blanked_of_what_the_run_did_not_look_for(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    record = {"command": "predict", "recipe": {"input": {"text": "kept", "outside": "kept"}}}
+    (out / "run.json").write_text(json.dumps(record))
+    with pytest.raises(InputError, match="did not look for what --blank-text blanks"):
+        report(out, blanks_text=True)
+    with pytest.raises(InputError, match="did not look for what --blank-outside blanks"):
+        report(out, blanks_outside=True)
 
 
 def test_text_over_the_picture_is_never_masked_and_blanked_on_demand(captioned: Path, tmp_path: Path) -> None:

@@ -68,7 +68,7 @@ class KeptClip:
     location
         Float32, (H, W).
     inside
-        Where the endoscope's picture is; None for everywhere.
+        Where the endoscope's picture is in any frame; None for everywhere.
     seed
         Of the windows that objectness draws.
     outside
@@ -86,27 +86,36 @@ class KeptClip:
     _clipwide: dict[Recipe, Clipwide] = field(default_factory=dict, repr=False, compare=False)
     _ranges: dict[str, list[Range]] = field(default_factory=dict, repr=False, compare=False)
 
+    def inside_of(self, index: int) -> Bool[np.ndarray, "H W"] | None:
+        """Where the endoscope's picture is in frame `index`; None for everywhere."""
+        return working_inside_of(self.rgb[index], self.area, self.inside)
+
+    @property
+    def _common(self) -> Bool[np.ndarray, "H W"] | None:
+        """Where the endoscope's picture is in every frame."""
+        return self.inside if not self.area.outlines else working_mask(self.area.common, *self.location.shape)
+
     def cues(self, index: int, recipe: Recipe) -> CueMaps:
         """The cues of frame `index` that the recipe uses, the others 0; computed anew each time."""
-        rgb, use = self.rgb[index], recipe.cues.use
-        color = frame_color(rgb, self.inside, recipe, self._color_ranges(recipe))
+        rgb, use, inside = self.rgb[index], recipe.cues.use, self.inside_of(index)
+        color = frame_color(rgb, inside, recipe, self._color_ranges(recipe))
         nothing = np.zeros_like(color)
         return CueMaps(
             color,
-            _objectness(rgb, self.inside, recipe, self.seed),
+            _objectness(rgb, inside, recipe, self.seed),
             self.location,
-            contour_cue(color, self.inside) if "contour" in use else nothing,
-            motion_cue(rgb, self._neighbours(index), self.inside) if "motion" in use else nothing,
-            shape_cue(rgb, self.inside) if "shape" in use else nothing,
+            contour_cue(color, inside) if "contour" in use else nothing,
+            motion_cue(rgb, self._neighbours(index), inside) if "motion" in use else nothing,
+            shape_cue(rgb, inside) if "shape" in use else nothing,
         )
 
     def anchors(self, index: int, recipe: Recipe) -> Anchors:
         """Both anchors of frame `index`, from the cues that the recipe uses."""
-        return self.anchors_from(self.cues(index, recipe), recipe)
+        return self.anchors_from(index, self.cues(index, recipe), recipe)
 
-    def anchors_from(self, maps: CueMaps, recipe: Recipe) -> Anchors:
-        """Both anchors of a frame of this clip whose cues are known."""
-        return anchors_of(maps, self.inside, recipe, self.clipwide(recipe))
+    def anchors_from(self, index: int, maps: CueMaps, recipe: Recipe) -> Anchors:
+        """Both anchors of frame `index`, whose cues are known."""
+        return anchors_of(maps, self.inside_of(index), recipe, self.clipwide(recipe))
 
     def clipwide(self, recipe: Recipe) -> Clipwide:
         """What the anchors of each frame need to know of the whole clip; computed once a recipe, from some frames."""
@@ -119,7 +128,7 @@ class KeptClip:
         if recipe.cues.color_scale != "clip" or channels == "lesion":
             return None
         if channels not in self._ranges:
-            self._ranges[channels] = color_ranges((self.rgb[i] for i in self._some()), self.inside, channels)
+            self._ranges[channels] = color_ranges((self.rgb[i] for i in self._some()), self._common, channels)
         return self._ranges[channels]
 
     def _some(self) -> list[int]:
@@ -140,12 +149,13 @@ class KeptClip:
                 recipe.cues, use=tuple(c for c in recipe.cues.use if c not in ("objectness", "shape"))
             ),
         )
-        inside = np.ones_like(self.location, np.bool_) if self.inside is None else self.inside
 
         def looked_at(index: int) -> tuple[np.ndarray, float, float]:
-            looks = fused(self.cues(index, lean), self.inside, lean.cues)
+            inside = self.inside_of(index)
+            looks = fused(self.cues(index, lean), inside, lean.cues)
             assert looks is not None
-            return looks[inside], self._clearest(index, recipe), self._clearest_shape(index, recipe)
+            within = looks.ravel() if inside is None else looks[inside]
+            return within, self._clearest(index, recipe), self._clearest_shape(index, recipe)
 
         looks, clearest, shapes = zip(*in_threads(looked_at, self._some()), strict=True)
         spread = spread_of(np.concatenate(looks))
@@ -157,10 +167,11 @@ class KeptClip:
             return 1.0
         rgb, channels = self.rgb[index], recipe.cues.color_channels
         assert channels != "lesion"  # `judged` refuses it
-        ranges = self._color_ranges(recipe) or color_ranges([rgb], self.inside, channels)
-        inside = slice(None) if self.inside is None else self.inside
+        own = self.inside_of(index)
+        ranges = self._color_ranges(recipe) or color_ranges([rgb], own, channels)
+        inside = slice(None) if own is None else own
         greatest = [
-            np.quantile(contour_cue(frame_color(rgb, self.inside, recipe, grey), self.inside)[inside], 0.995)
+            np.quantile(contour_cue(frame_color(rgb, own, recipe, grey), own)[inside], 0.995)
             for grey in true_grey(ranges)
         ]
         return float(max(greatest))
@@ -169,8 +180,9 @@ class KeptClip:
         """The greatest shape in a frame of what comes in from the picture's rim; 1 where nobody asks."""
         if not asks_shape(recipe):
             return 1.0
-        shape = entering(shape_cue(self.rgb[index], self.inside), self.inside)
-        return float(np.quantile(shape if self.inside is None else shape[self.inside], 0.995))
+        inside = self.inside_of(index)
+        shape = entering(shape_cue(self.rgb[index], inside), inside)
+        return float(np.quantile(shape if inside is None else shape[inside], 0.995))
 
     def _neighbours(self, index: int) -> list[UInt8[np.ndarray, "H W 3"]]:
         return [self.rgb[i] for i in (index - self._gap, index + self._gap) if 0 <= i < len(self.rgb)]
@@ -195,10 +207,22 @@ def resized(rgb: Shaped[np.ndarray, "H W ..."], width_px: int, height_px: int) -
 
 
 def working_inside(area: PictureArea, recipe: Recipe) -> Bool[np.ndarray, "h w"] | None:
-    """The picture's mask at working size."""
+    """The picture's mask at working size, all that any frame of the clip shows."""
+    return working_mask(area, recipe.input.height_px, recipe.input.width_px)
+
+
+def working_inside_of(
+    picture: UInt8[np.ndarray, "h w 3"], area: PictureArea, inside: Bool[np.ndarray, "h w"] | None
+) -> Bool[np.ndarray, "h w"] | None:
+    """The same of one frame, `picture` at working size; `inside` where the clip's picture never changes."""
+    return inside if not area.outlines else working_mask(area.shown(picture), *picture.shape[:2])
+
+
+def working_mask(area: PictureArea, height_px: int, width_px: int) -> Bool[np.ndarray, "h w"] | None:
+    """`area.inside` at another size."""
     if area.inside is None:
         return None
-    size = (recipe.input.width_px, recipe.input.height_px)
+    size = (width_px, height_px)
     return cv2.resize(area.inside.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST).astype(bool)
 
 
@@ -213,7 +237,7 @@ def outside_of_clip(clip: Clip, area: PictureArea, recipe: Recipe) -> Outside:
     if recipe.input.outside == "kept":
         return Outside()
     pictures = (working_picture(rgb, area, recipe) for rgb in clip.sample(SAMPLED))
-    return outside_of(pictures, working_inside(area, recipe))
+    return outside_of(pictures, working_inside(area.common, recipe))
 
 
 def keep_clip(
@@ -246,8 +270,9 @@ def keep_clip(
 
     def work(frame: Frame) -> tuple[Frame, np.ndarray, np.ndarray | None]:
         rgb = working_picture(frame.rgb, area, recipe)
-        is_outside = frame.name not in labelled and judge.holds(rgb, inside)
-        return frame, rgb, None if is_outside else frame_color(rgb, inside, recipe)
+        own = working_inside_of(rgb, area, inside)
+        is_outside = frame.name not in labelled and judge.holds(rgb, own)
+        return frame, rgb, None if is_outside else frame_color(rgb, own, recipe)
 
     with RecordWriter(folder / "rgb.npy", (*shape, 3), np.uint8) as kept_rgb:
         for frame, rgb, color in in_threads(work, frames):

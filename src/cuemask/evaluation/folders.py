@@ -17,13 +17,13 @@ from cuemask.evaluation.protocols import DEFAULT, protocol_named
 from cuemask.evaluation.results import Evaluation
 from cuemask.evaluation.surfaces import TOLERANCE, Tolerance
 from cuemask.media.mask_folders import is_run_folder, named_masks
-from cuemask.media.masks import read_mask
+from cuemask.media.masks import JPEG_INSTRUMENT, instrument, read_mask
 from cuemask.media.pictures import composed
+from cuemask.media.tagged import is_jpeg
 from cuemask.media.threads import in_threads
 
 CODES_SHOWN = 12
 FRAME = "{frame}"
-LOSSY_ENDINGS = frozenset({".jpg", ".jpeg"})
 
 _log = logging.getLogger(__name__)
 
@@ -84,14 +84,16 @@ def evaluate_folders(
     if not shared or (lonely[0] and not only_truth) or (lonely[1] and not only_predicted):
         raise _unmatched(predicted, predictions.keys() - truths.keys(), truth, truths.keys() - predictions.keys())
     counting = _Counting(positive, frozenset(ignore), tolerance if surface else None)
-    seen = _Codes(sum(_is_lossy(truths[name]) for name in shared))
+    seen = _Codes()
 
     def compare(name: str) -> FrameScore:
         return _score(name, predictions[name], truths[name], counting, seen)
 
     with closing(in_threads(compare, shared)) as scores:
         frames = tuple(scores)
+    seen.jpegs = sum(is_jpeg(truths[name]) for name in shared)
     seen.warn(counting, predicted, truth)
+    seen.refuse_dark_jpegs(counting, len(shared), truth)
     return Evaluation(frames, protocol, counting.tolerance, *lonely)
 
 
@@ -120,10 +122,10 @@ class _Counting:
 class _Codes:
     """Which codes occurred on the two sides: odd ones deserve a warning."""
 
-    def __init__(self, jpegs: int) -> None:
+    def __init__(self) -> None:
         self.predicted = np.zeros(256, np.bool_)
         self.true = np.zeros(256, np.bool_)
-        self.jpegs = jpegs
+        self.jpegs = 0
 
     def warn(self, counting: _Counting, predicted: Path, truth: Path) -> None:
         if np.count_nonzero(self.predicted[1:]) > 1:
@@ -146,6 +148,16 @@ class _Codes:
             what = "%s: codes %s count as background; leave out with --ignore what is neither."
             _log.warning(what, truth, _codes(unnamed))
 
+    def refuse_dark_jpegs(self, counting: _Counting, count: int, truth: Path) -> None:
+        """Codes such as 0 and 1 saved as JPEG would all pass for background."""
+        highest = int(np.flatnonzero(self.true).max())
+        if self.jpegs == count and counting.positive is None and 0 < highest < JPEG_INSTRUMENT:
+            raise EvaluationError(
+                f"{truth}: its masks are JPEG, instrument there from {JPEG_INSTRUMENT} on, and none of them goes above "
+                f"{highest}.",
+                "Take the masks as they were before they were saved as JPEG, or name the codes: --positive",
+            )
+
     def _warn_of_jpeg(self, counting: _Counting, truth: Path) -> None:
         if counting.positive is None and not counting.ignore:
             _log.warning("%s: %d masks are JPEG, which blurs them; instrument is from 128 on.", truth, self.jpegs)
@@ -158,10 +170,6 @@ class _Codes:
 def _codes(codes: Collection[int]) -> str:
     shown = list(codes)[:CODES_SHOWN]
     return ", ".join(map(str, shown)) + (f" and {len(codes) - len(shown)} more" if len(codes) > len(shown) else "")
-
-
-def _is_lossy(path: Path) -> bool:
-    return path.suffix.lower() in LOSSY_ENDINGS
 
 
 def _score(name: str, prediction: Path, truth: Path, counting: _Counting, seen: _Codes) -> FrameScore:
@@ -181,7 +189,7 @@ def _instrument(
     codes: UInt8[np.ndarray, "H W"], positive: Collection[int] | None, path: Path
 ) -> Bool[np.ndarray, "H W"]:
     if positive is None:
-        return codes >= 128 if _is_lossy(path) else codes > 0
+        return instrument(path, codes)
     return _among(codes, positive)
 
 

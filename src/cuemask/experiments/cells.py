@@ -203,7 +203,7 @@ def _anchors_of(recording: Recording, cell: Cell, bench: Bench) -> Iterator[tupl
             index, true = job
             name = kept.names[index]
             both = kept.anchors(index, cell.recipe)
-            shown = (both.positive, inverted(both.negative, kept.inside))
+            shown = (both.positive, inverted(both.negative, kept.inside_of(index)))
             masks = [mask_under_otsu(values, kept, *true.shape) for values in shown]
             refuse_sizes(f"{clip.name}/{name}", masks[0], "its truth", true)
             one, other = (score(clip.name, name, mask, true) for mask in masks)

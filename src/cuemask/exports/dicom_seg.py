@@ -119,7 +119,7 @@ def _of_one_frame(header: Any) -> Any:
         highdicom.seg.SegmentAlgorithmTypeValues.AUTOMATIC,
         learnt,
     )
-    return highdicom.seg.Segmentation(
+    segmentation = highdicom.seg.Segmentation(
         [source],
         np.zeros((1, int(header.Rows), int(header.Columns)), np.uint8),
         highdicom.seg.SegmentationTypeValues.BINARY,
@@ -135,6 +135,9 @@ def _of_one_frame(header: Any) -> Any:
         content_label="INSTRUMENTS",
         omit_empty_frames=False,
     )
+    # Asked of every image without a place in the patient; it may be empty, as it is in most sources of this kind.
+    segmentation.PatientOrientation = header.get("PatientOrientation") or ""
+    return segmentation
 
 
 def _reference(segmentation: Any, frames: Sequence[SourceFrame], headers: dict[Path, Any]) -> None:

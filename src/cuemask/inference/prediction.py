@@ -74,10 +74,13 @@ class Seen(NamedTuple):
         As `thresholds.finished_probability` gives it.
     mirrored
         Of the picture mirrored, mirrored back, at working size: what confidence is told by.
+    area
+        The endoscope's picture in this frame.
     """
 
     probability: Float32[np.ndarray, "h2 w2"]
     mirrored: Float32[np.ndarray, "h w"]
+    area: PictureArea
 
 
 class _Job(NamedTuple):
@@ -123,12 +126,13 @@ def segmented(
         return _Job(frame, mask, picture if mask is None else None)
 
     def result(item: tuple[_Job, tuple[np.ndarray, np.ndarray] | None]) -> Segmented[T]:
-        (frame, mask, _, is_outside), working = item
+        (frame, mask, picture, is_outside), working = item
         seen = None
         if working is not None:
+            assert picture is not None
             height, width = frame.rgb.shape[:2]
-            own = area.of(height, width)
-            seen = Seen(finished_probability(working[0], frame.rgb, own, model.recipe), working[1])
+            own = area.of(height, width).shown(picture)
+            seen = Seen(finished_probability(working[0], frame.rgb, own, model.recipe), working[1], own)
             mask = full_mask(seen.probability, own, height, width, model.recipe.masks)
         assert mask is not None
         return Segmented(frame, mask, seen and seen.probability, finish(frame, mask, seen), is_outside)

@@ -10,9 +10,10 @@ import numpy as np
 import torch
 from jaxtyping import Float32, Int64
 
-from cuemask.cues.clip import KeptClip
+from cuemask.cues.clip import KeptClip, working_mask
 from cuemask.learning.features import Extractor
 from cuemask.learning.supervision import Supervision
+from cuemask.media.area import PictureArea
 from cuemask.media.records import Records, RecordWriter, SomeRecords
 from cuemask.media.seals import is_sealed, seal
 from cuemask.media.threads import in_threads
@@ -33,7 +34,9 @@ class TrainingClip:
         float16, (D, h, w), on a grid that covers the whole picture; 0 in a clip that `losses.diffuse_in` leaves out,
         whose diffusion losses then are constants.
     inside
-        Float32, (H, W), 1 where the endoscope's picture is.
+        Float32, (H, W), 1 where the endoscope's picture is in any frame.
+    area
+        Tells where it is in each, of a clip whose picture changes.
     labelled
         Numbers of the frames whose anchors are true masks.
     """
@@ -44,6 +47,14 @@ class TrainingClip:
     features: Records | SomeRecords
     inside: Float32[np.ndarray, "H W"]
     labelled: frozenset[int] = frozenset()
+    area: PictureArea | None = None
+
+    def inside_of(self, index: int) -> Float32[np.ndarray, "H W"]:
+        """1 where the endoscope's picture is in frame `index`."""
+        if self.area is None:
+            return self.inside
+        own = working_mask(self.area.shown(self.rgb[index]), *self.inside.shape)
+        return np.ones_like(self.inside) if own is None else own.astype(np.float32)
 
 
 FILES = ("anchors.npy", "features.npy")
@@ -84,8 +95,9 @@ def keep_for_training(
         seal(folder, SEAL, FILES)
     shape = (recipe.input.height_px, recipe.input.width_px)
     inside = np.ones(shape, np.float32) if kept.inside is None else kept.inside.astype(np.float32)
+    changing = kept.area if kept.area.outlines else None
     anchors, features = (SomeRecords(Records(path), frames) for path in (anchors_path, features_path))
-    return TrainingClip(kept.clip.name, kept.rgb, anchors, features, inside, supervision.labelled(kept))
+    return TrainingClip(kept.clip.name, kept.rgb, anchors, features, inside, supervision.labelled(kept), changing)
 
 
 def remove_kept(folder: Path) -> None:

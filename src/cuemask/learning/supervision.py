@@ -63,19 +63,22 @@ class Supervision:
         name = kept.names[index]
         if name in self.labels.names:
             mask = self.labels.read(name).astype(np.float32)
-            positive = _working(_cut_out(mask, kept, f"the label of frame {name}"), kept, recipe)
-            inside = np.ones_like(positive) if kept.inside is None else kept.inside.astype(np.float32)
+            own = kept.inside_of(index)
+            positive = _working(_cut_out(mask, kept, f"the label of frame {name}"), own, recipe)
+            inside = np.ones_like(positive) if own is None else own.astype(np.float32)
             weight = np.float32(recipe.losses.label_weight)
             return Anchors(weight * positive, weight * (inside - positive))
         if self.given is not None and recipe.anchors.source == "given":
-            return Anchors(*(_given(getattr(self.given, side)[name], kept, recipe) for side in Anchors._fields))
+            return Anchors(*(_given(getattr(self.given, side)[name], kept, index, recipe) for side in Anchors._fields))
         return kept.anchors(index, recipe)
 
 
-def _given(path: Path, kept: KeptClip, recipe: Recipe) -> Float32[np.ndarray, "h w"]:
+def _given(path: Path, kept: KeptClip, index: int, recipe: Recipe) -> Float32[np.ndarray, "h w"]:
     """Smoothed at the picture's own size, as the authors do with the very files that they released."""
     anchor = _cut_out(read_mask(path).astype(np.float32) / 255, kept, str(path))
-    return _working(smooth(anchor, smoothing_factor(recipe.anchors.smoothing, len(anchor))), kept, recipe)
+    return _working(
+        smooth(anchor, smoothing_factor(recipe.anchors.smoothing, len(anchor))), kept.inside_of(index), recipe
+    )
 
 
 def _cut_out(values: Float32[np.ndarray, "H W"], kept: KeptClip, what: str) -> Float32[np.ndarray, "h w"]:
@@ -90,10 +93,12 @@ def _cut_out(values: Float32[np.ndarray, "H W"], kept: KeptClip, what: str) -> F
     return kept.area.of(*values.shape).crop(values)
 
 
-def _working(values: Float32[np.ndarray, "H W"], kept: KeptClip, recipe: Recipe) -> Float32[np.ndarray, "h w"]:
+def _working(
+    values: Float32[np.ndarray, "H W"], inside: Bool[np.ndarray, "h w"] | None, recipe: Recipe
+) -> Float32[np.ndarray, "h w"]:
     """Resized as the frames are; 0 outside the endoscope's picture."""
     small = resized(values, recipe.input.width_px, recipe.input.height_px)
-    return small if kept.inside is None else small * kept.inside
+    return small if inside is None else small * inside
 
 
 def _none(name: str) -> Bool[np.ndarray, "H W"]:

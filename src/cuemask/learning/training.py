@@ -297,7 +297,7 @@ def make_batch(
         source = clips[clip]
         picture = jitter(seen(source.rgb[index], view), recipe.training, rng)
         both = seen(source.anchors[index].astype(np.float32).transpose(1, 2, 0), view)
-        within = seen(source.inside, view)
+        within = seen(source.inside_of(index), view)
         if pieces.instruments and rng.random() < recipe.training.pasted:
             picture, instrument, other = pasted_at_random(picture, pieces, rng)
             clear = 1 - np.maximum(instrument, other)

@@ -263,7 +263,7 @@ def evaluate(
     return found
 
 
-def report(run: Place, *, blank_outside: bool = False) -> Path:
+def report(run: Place, *, blank_outside: bool = False, blank_text: bool = False) -> Path:
     """Write the page of a run again: one file that loads nothing.
 
     Parameters
@@ -272,6 +272,8 @@ def report(run: Place, *, blank_outside: bool = False) -> Path:
         A run of `segment`, `predict` or `train`, or its folder.
     blank_outside
         Whether frames that the run found to be filmed outside the body are blanked.
+    blank_text
+        Whether text that the run found over the picture is.
 
     Returns
     -------
@@ -292,7 +294,7 @@ def report(run: Place, *, blank_outside: bool = False) -> Path:
     """
     from cuemask.runs.reporting import report as run_report
 
-    return run_report(Path(run), blanks_outside=blank_outside)
+    return run_report(Path(run), blanks_outside=blank_outside, blanks_text=blank_text)
 
 
 def verify(run: Place) -> Verification:

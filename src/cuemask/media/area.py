@@ -30,6 +30,12 @@ STEP_SHARE = 0.4
 WHOLE = 0.995
 ERODED = 0.006
 
+# Where the picture changes: how far around a smaller one, by the picture's height, light may spread, and the share of
+# what lies beyond that may be lit (burnt-in text is).
+RIM = 0.02
+LIT_BEYOND = 0.04
+LOOKED_AT_PX = 100
+
 # What cameras and recorders put out, rows by columns, and how much of it, at most, a dark rim takes away.
 RASTERS = (
     (2160, 3840),
@@ -63,6 +69,9 @@ class PictureArea:
         Whether it is the whole of every frame, whatever its size: of clips whose pictures differ in size.
     text
         Top, left, height and width in the frame of what text covers (`media.text`); `inside` leaves it out.
+    outlines
+        Where the picture changes within the clip (`media.outlines`): the smaller ones that some frames show, as
+        `inside` has them, smallest first. Which one a frame shows, `shown` tells.
     """
 
     top: int
@@ -72,12 +81,40 @@ class PictureArea:
     inside: Bool[np.ndarray, "height width"] | None
     whole: bool = False
     text: tuple[tuple[int, int, int, int], ...] = ()
+    outlines: tuple[Bool[np.ndarray, "height width"], ...] = ()
 
     def of(self, height_px: int, width_px: int) -> PictureArea:
         """The area in a frame of this size: itself, unless it is the whole of frames that differ in size."""
         if not self.whole or (height_px, width_px) == (self.height_px, self.width_px):
             return self
         return replace(self, height_px=height_px, width_px=width_px)
+
+    def shown(self, picture: UInt8[np.ndarray, "h w 3"]) -> PictureArea:
+        """The area of one frame: with the smallest of `outlines` outside which it is dark, where there are any.
+
+        `picture` is what the rectangle shows of the frame, of any size.
+        """
+        if not self.outlines:
+            return self
+        step = max(1, min(picture.shape[:2]) // LOOKED_AT_PX)
+        lit = picture[::step, ::step].max(axis=2) > BRIGHTEST_BORDER + ABOVE_BORDER
+        for inside in self.outlines:
+            rim = np.ones((2 * max(1, round(RIM * lit.shape[0])) + 1,) * 2, np.uint8)
+            near = cv2.resize(inside.astype(np.uint8), lit.shape[::-1], interpolation=cv2.INTER_NEAREST)
+            beyond = cv2.dilate(near, rim) == 0
+            if self.inside is not None:
+                whole = cv2.resize(self.inside.astype(np.uint8), lit.shape[::-1], interpolation=cv2.INTER_NEAREST)
+                beyond &= whole > 0
+            if lit[beyond].sum() <= LIT_BEYOND * beyond.sum():
+                return replace(self, inside=inside, outlines=())
+        return replace(self, outlines=())
+
+    @property
+    def common(self) -> PictureArea:
+        """What every frame shows."""
+        if not self.outlines:
+            return self
+        return replace(self, inside=np.logical_and.reduce(self.outlines), outlines=())
 
     def crop(self, rgb: Shaped[np.ndarray, "H W ..."]) -> Shaped[np.ndarray, "h w ..."]:
         """Cut the rectangle out of a frame, mask or map; a view."""

@@ -316,6 +316,8 @@ class OpenVideo:
         told = _told_seconds(self._stream)
         if told is not None:
             return places.end_seconds < told - 2 / self.frame_rate
+        if places.is_broken:  # the container only knows its first and its last time
+            return False
         assert self.frame_count is not None
         return places.end_seconds < self.frame_count / self.frame_rate - SOUND_OVERHANG_SECONDS
 

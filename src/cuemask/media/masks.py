@@ -12,10 +12,12 @@ from jaxtyping import Bool, Float, UInt8
 from cuemask.errors import OutputError, PictureError
 from cuemask.media.files import write_bytes
 from cuemask.media.pictures import decoded_picture, read_picture_bytes
-from cuemask.media.tagged import orientation, palette_indices, turned
+from cuemask.media.tagged import is_jpeg, orientation, palette_indices, turned
 
 # Level 1 is several times as fast as the default and masks stay small: runs of equal bytes cost nothing.
 COMPRESSION = 1
+# JPEG blurs a mask of 0 and 255: what lies beside its edge is no longer 0.
+JPEG_INSTRUMENT = 128
 
 
 def write_mask(path: Path, mask: Bool[np.ndarray, "H W"]) -> None:
@@ -93,6 +95,11 @@ def read_mask(path: Path) -> UInt8[np.ndarray, "H W"]:
             f"{path}: a picture in colours, not a mask.", "Save it with one channel, one code for each class."
         )
     return np.ascontiguousarray(codes[..., 0])
+
+
+def instrument(path: Path, codes: UInt8[np.ndarray, "H W"]) -> Bool[np.ndarray, "H W"]:
+    """What is instrument of the codes read from `path` where none is named: all above 0; of a JPEG, from 128 on."""
+    return codes >= JPEG_INSTRUMENT if is_jpeg(path) else codes > 0
 
 
 def _mask_in_alpha(path: Path, codes: UInt8[np.ndarray, "H W 4"]) -> UInt8[np.ndarray, "H W"] | None:

@@ -17,6 +17,9 @@ from av.video.frame import VideoFrame
 LATEST = 16
 # In time stamps that begin anew, a step back by more than this; key frames tell of shorter ones.
 BREAK_SECONDS = 1
+# Where frames follow each other without a hole, another recording begins behind a step on by more than this (FFmpeg's
+# own measure).
+LEAP_SECONDS = 10
 # Fields of one frame follow each other by half its duration.
 SECOND_FIELD = Fraction(3, 4)
 _PRUNED = 4096
@@ -130,7 +133,10 @@ class Places:
     def begin_at(self, place: Place, number: int, first: int) -> None:
         """Number the frame at `place` with `number`, in a stream whose first time stamp is `first`."""
         self._passed = number - bisect_left(self._order, place)
+        earlier = (self._parts[0].first - first) * self._time_base
         self._parts[0].first = first
+        for part in self._parts[1:]:  # read already, while the first frame was waited for
+            part.begin += earlier
 
     def number(self, frame: VideoFrame) -> int:
         """The place in the stream, from 0, of a frame that has been decoded; each is asked for once."""
@@ -262,9 +268,11 @@ class Places:
             self._decoding_time = packet.dts
 
     def _is_break(self, packet: Packet, stamp: int) -> bool:
-        """Decoding time never steps back, and a key frame is shown after all that was read before it."""
+        """Decoding time never steps back nor leaps on, and a key frame is shown after all that was read before it."""
         before, now = self._decoding_time, packet.dts
         back = None if before is None or now is None else (before - now) * self._time_base
+        if self._steady and back is not None and -back > LEAP_SECONDS:
+            return True
         if packet.is_keyframe and stamp < self._parts[-1].last:
             return back is None or back > 0
         return back is not None and back > BREAK_SECONDS

@@ -1,15 +1,16 @@
-"""What OpenCV leaves aside of a picture's file where it reads codes: the palette's indices and the EXIF orientation."""
+"""What OpenCV leaves aside of a picture's file where it reads codes: palette, EXIF orientation, loss by JPEG."""
 
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Shaped, UInt8
 
 _PNG = b"\x89PNG"
 _TAGGED = ((_PNG, b"eXIf"), (b"\xff\xd8", b"Exif"), (b"RIFF", b"EXIF"))  # how files begin, and what marks their tags
-_MAY_HAVE_PALETTE = (b"BM", b"II*\0", b"MM\0*")
+_TIFF = (b"II*\0", b"MM\0*")
 _PNG_PALETTE = 3
 _ORIENTATION = 0x0112
 
@@ -19,7 +20,7 @@ def palette_indices(data: bytes) -> UInt8[np.ndarray, "H W"] | None:
     if data.startswith(_PNG):
         if len(data) < 26 or data[25] != _PNG_PALETTE:
             return None
-    elif not data.startswith(_MAY_HAVE_PALETTE):
+    elif not data.startswith((b"BM", *_TIFF)):
         return None
     from PIL import Image
 
@@ -30,6 +31,18 @@ def palette_indices(data: bytes) -> UInt8[np.ndarray, "H W"] | None:
         if (colors == colors[:, :1]).all():
             return None
         return np.asarray(image).astype(np.uint8)
+
+
+def is_jpeg(path: Path) -> bool:
+    """Whether a picture that can be read was saved as JPEG, whatever its file is called: a TIFF may hold one, too."""
+    with path.open("rb") as file:
+        begin = file.read(4)
+    if begin not in _TIFF:
+        return begin.startswith(b"\xff\xd8")
+    from PIL import Image
+
+    with Image.open(path) as image:
+        return "jpeg" in str(image.info.get("compression", ""))
 
 
 def orientation(data: bytes) -> int:

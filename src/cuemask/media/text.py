@@ -1,7 +1,9 @@
-"""Text burnt into a clip's pictures: lines of signs that never move while all around them does.
+"""Text and logos burnt into a clip's pictures: what never moves while all around it does.
 
 Sought with care: a sign is small, white or of a strong colour, stays as it is in every sampled frame, and stands in a
-line with two others. Where little moves, or few frames can be seen, nothing is called text, nor is a tool that rests.
+line with two others; or it is half transparent, so that it is always paler and changes less than what is around it, and
+stands in a line with three. A logo is small, of a strong green or blue that stays as it is in every frame, and what is
+around it moves. Where little moves, or few frames can be seen, nothing is called so, nor is a tool that rests.
 """
 
 from __future__ import annotations
@@ -28,6 +30,14 @@ _GAP = 1.5  # between signs, in their heights
 _FAR, _NEAR = 8.0, 3.5
 _SLACK = 0.2  # by which signs beside a line may be higher than it, in its height
 _MARGIN = 0.35  # around a line, in its height
+# Half transparent: signs in a line, and by how much it is paler, and how much less it changes, than what is around it.
+_PALE_SIGNS, _PALER, _CHANGES_LESS = 4, 45, 0.75
+_AROUND = 0.15  # how far that reaches, over the frame's height
+_SAME = 0.8  # share of a box that lies in another, which then is enough
+# A logo: its height and width over the frame's height, and the shares of its box that are coloured and that stay.
+_LOGO_LOW, _LOGO_HIGH, _LOGO_WIDE = 0.03, 0.2, 0.4
+_LOGO_COLORED, _LOGO_STEADY = 0.15, 0.6
+_LOGO_CLOSED = 0.008  # gaps between its parts, over the frame's height
 
 
 class Box(NamedTuple):
@@ -54,7 +64,7 @@ class Ranges:
 
 
 def text_in(ranges: Ranges, area: PictureArea) -> list[Box]:
-    """Lines of text over the endoscope's picture, as boxes of the frame; none where that cannot be told."""
+    """Lines of text and logos over the endoscope's picture, as boxes of the frame; none where that cannot be told."""
     if not can_tell(ranges, area):
         return []
     low, high = area.crop(ranges.low), area.crop(ranges.high)
@@ -62,8 +72,11 @@ def text_in(ranges: Ranges, area: PictureArea) -> list[Box]:
     white = low.min(axis=2) >= _WHITE
     vivid = (low.max(axis=2).astype(int) - high.min(axis=2) >= _VIVID) & (low[..., 1:].max(axis=2) >= _LIT)
     lines = [box for kind in (white, vivid) for box in _lines(kind & (change <= _STEADY))]
-    grown = [_grown(box, low, high) for box in lines]
-    return [Box(area.top + b.top, area.left + b.left, b.height, b.width) for b in grown]
+    found = [_grown(box, low, high) for box in lines]
+    found += [_with_margin(box, *change.shape) for box in _lines(_pale(low, change), _PALE_SIGNS)]
+    found += [_with_margin(box, *change.shape) for box in _logos(vivid & (change <= _STEADY), change, area.inside)]
+    found = [b for k, b in enumerate(found) if not any(_lies_in(b, other) for other in found[:k])]
+    return [Box(area.top + b.top, area.left + b.left, b.height, b.width) for b in found]
 
 
 def can_tell(ranges: Ranges, area: PictureArea) -> bool:
@@ -78,27 +91,75 @@ def without_text(area: PictureArea, boxes: list[Box]) -> PictureArea:
     """The picture less what text covers: that has no cue, no anchor and no mask."""
     if not boxes:
         return area
-    shown = np.ones((area.height_px, area.width_px), np.bool_) if area.inside is None else area.inside.copy()
+    clear = np.ones((area.height_px, area.width_px), np.bool_)
     for top, left, height, width in boxes:
         row, column = top - area.top, left - area.left
-        shown[row : row + height, column : column + width] = False
-    return replace(area, inside=shown, text=tuple(boxes)) if shown.any() else area
+        clear[row : row + height, column : column + width] = False
+    outlines = tuple(outline & clear for outline in area.outlines)
+    shown = clear if area.inside is None else area.inside & clear
+    return replace(area, inside=shown, text=tuple(boxes), outlines=outlines) if shown.any() else area
 
 
 def text_blanked(rgb: UInt8[np.ndarray, "H W 3"], area: PictureArea) -> UInt8[np.ndarray, "H W 3"]:
     """The frame with all around the endoscope's picture, and what was found to be text, in plain dark grey."""
     blank = np.full_like(rgb, 40)
-    top, left, height, width = area.top, area.left, area.height_px, area.width_px
-    seen = np.s_[top : top + height, left : left + width]
-    if area.inside is None:
-        blank[seen] = rgb[seen]
+    inside = area.shown(area.crop(rgb)).inside
+    if inside is None:
+        area.crop(blank)[:] = area.crop(rgb)
     else:
-        cv2.copyTo(rgb[seen], area.inside.astype(np.uint8), blank[seen])
+        cv2.copyTo(area.crop(rgb), inside.astype(np.uint8), area.crop(blank))
     return blank
 
 
-def _lines(signs: Bool[np.ndarray, "h w"]) -> list[Box]:
-    """Boxes around three or more signs of like height that stand side by side."""
+def _pale(low: UInt8[np.ndarray, "h w 3"], change: UInt8[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:
+    """What is always paler than its surroundings, and changes less, as half of white or of a pale colour over them."""
+    side = 2 * round(_AROUND * len(low) / 2) + 1
+    darkest = low.min(axis=2).astype(np.float32)
+    paler = darkest - cv2.blur(darkest, (side, side)) >= _PALER
+    calmer = change <= _CHANGES_LESS * cv2.blur(change.astype(np.float32), (side, side))
+    return np.asarray(paler & calmer)
+
+
+def _logos(
+    colored: Bool[np.ndarray, "h w"], change: UInt8[np.ndarray, "h w"], inside: Bool[np.ndarray, "h w"] | None
+) -> list[Box]:
+    """Boxes around coloured pixels that stay, none at the rim, where tools come in."""
+    height, width = colored.shape
+    gap = 2 * max(1, round(_LOGO_CLOSED * height)) + 1
+    closed = cv2.morphologyEx(colored.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((gap, gap), np.uint8))
+    _, _, stats, _ = cv2.connectedComponentsWithStats(closed)
+    found: list[Box] = []
+    for x, y, w, h, _ in stats[1:].tolist():
+        fits = _LOGO_LOW * height <= h <= _LOGO_HIGH * height and _LOGO_LOW * height <= w <= _LOGO_WIDE * height
+        if not fits or min(x, y, width - x - w, height - y - h) <= gap:
+            continue
+        box, margin = np.s_[y : y + h, x : x + w], max(2, round(_MARGIN * min(h, w)))
+        upper, begin = max(0, y - margin), max(0, x - margin)
+        near = np.s_[upper : y + h + margin, begin : x + w + margin]
+        around = np.ones_like(change[near], np.bool_)
+        around[y - upper : y - upper + h, x - begin : x - begin + w] = False
+        stays = colored[box].mean() >= _LOGO_COLORED and (change[box] <= _STEADY).mean() >= _LOGO_STEADY
+        if stays and np.median(change[near][around]) >= _MOVING and (inside is None or inside[near].all()):
+            found.append(Box(y, x, h, w))
+    return found
+
+
+def _with_margin(box: Box, height: int, width: int) -> Box:
+    margin = max(2, round(_MARGIN * min(box.height, 0.1 * height)))
+    upper, first = max(0, box.top - margin), max(0, box.left - margin)
+    lower, last = min(height, box.top + box.height + margin), min(width, box.left + box.width + margin)
+    return Box(upper, first, lower - upper, last - first)
+
+
+def _lies_in(box: Box, other: Box) -> bool:
+    """Whether most of `box` is in `other`."""
+    high = min(box.top + box.height, other.top + other.height) - max(box.top, other.top)
+    wide = min(box.left + box.width, other.left + other.width) - max(box.left, other.left)
+    return max(0, high) * max(0, wide) > _SAME * box.height * box.width
+
+
+def _lines(signs: Bool[np.ndarray, "h w"], fewest: int = _SIGNS) -> list[Box]:
+    """Boxes around `fewest` or more signs of like height that stand side by side."""
     _, _, stats, _ = cv2.connectedComponentsWithStats(signs.astype(np.uint8))
     height = signs.shape[0]
     found = [Box(int(y), int(x), int(h), int(w)) for x, y, w, h, _ in stats[1:]]
@@ -112,7 +173,7 @@ def _lines(signs: Bool[np.ndarray, "h w"]) -> list[Box]:
             lines.append([sign])
         else:
             line.append(sign)
-    return [_around(line) for line in lines if len(line) >= _SIGNS]
+    return [_around(line) for line in lines if len(line) >= fewest]
 
 
 def _goes_on(last: Box, sign: Box) -> bool:

@@ -18,7 +18,7 @@ from cuemask.media.threads import in_threads
 from cuemask.recipe import Recipe
 from cuemask.report.sheet import Cell, contact_sheet
 from cuemask.runs.options import Options, area_of
-from cuemask.runs.outside import told_of_outside, told_of_text
+from cuemask.runs.outside import told_of_outlines, told_of_outside, told_of_text
 from cuemask.runs.record import RunRecord, told
 from cuemask.runs.space import anchors_need, require_space, resumable
 from cuemask.runs.whole import missing_maps
@@ -82,6 +82,8 @@ def kept_cues(clip: Clip, area: PictureArea, options: Options, labelled: Abstrac
     folder = make_folder(options.out / WORK / clip.name)
     if area.text:
         options.say(told_of_text(clip.name, area))
+    if area.outlines:
+        options.say(told_of_outlines(clip.name, area))
     kept = kept_before(folder, clip, area, options.recipe, options.seed)
     if kept is None:
         frames = options.progress(f"{clip.name}: cues", clip.frames(), clip.frame_count)
@@ -99,7 +101,7 @@ def sheet_indices(count: int) -> list[int]:
 def cue_cells(kept: KeptClip, index: int, options: Options) -> list[Cell]:
     """Input, cues and anchors of a frame; anchors brightened so that their dim products can be seen."""
     maps = kept.cues(index, options.recipe)
-    chosen = kept.anchors_from(maps, options.recipe)
+    chosen = kept.anchors_from(index, maps, options.recipe)
     cells = [Cell("input", kept.rgb[index])]
     cells += [Cell(name, getattr(maps, name)) for name in options.recipe.cues.use]
     for name, anchor in chosen._asdict().items():
@@ -127,7 +129,7 @@ def _write_pictures(kept: KeptClip, options: Options) -> None:
 
     def write(index: int) -> None:
         cues = kept.cues(index, options.recipe)
-        maps = {**cues._asdict(), **kept.anchors_from(cues, options.recipe)._asdict()}
+        maps = {**cues._asdict(), **kept.anchors_from(index, cues, options.recipe)._asdict()}
         for name in written:
             write_probability(folder / name / f"{kept.names[index]}.png", maps[name])
 

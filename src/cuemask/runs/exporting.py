@@ -120,7 +120,7 @@ def _frames(clips: Sequence[tuple[Clip, PictureArea]]) -> Generator[tuple[UInt8[
     """Frames spread over the clips, each with where its picture lies."""
     for clip, area in clips:
         for rgb in clip.sample(_FRAMES):
-            yield rgb, area
+            yield rgb, area.shown(area.crop(rgb))
 
 
 def _agreements(one: Predictor, other: Predictor, clips: Sequence[tuple[Clip, PictureArea]]) -> list[float]:

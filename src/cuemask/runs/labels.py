@@ -18,7 +18,7 @@ from cuemask.learning.supervision import Labels, Supervision
 from cuemask.media.clips import Clip
 from cuemask.media.frames import Selection, frame_name
 from cuemask.media.mask_folders import named_masks
-from cuemask.media.masks import read_mask
+from cuemask.media.masks import instrument, read_mask
 from cuemask.media.pictures import read_picture, selected_pictures
 from cuemask.runs.options import Options
 
@@ -178,7 +178,7 @@ def _from_folder(clips: Sequence[Clip], folder: Path) -> list[Labels]:
     found: list[Labels] = []
     for clip in clips:
         own = {name: files.get(f"{clip.name}/{name}") or files[name] for name in named[clip.name]}
-        found.append(Labels(frozenset(own), lambda name, own=own: read_mask(own[name]) > 0))
+        found.append(Labels(frozenset(own), lambda name, own=own: instrument(own[name], read_mask(own[name]))))
     return found
 
 

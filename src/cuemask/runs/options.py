@@ -9,10 +9,14 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
+import numpy as np
+from jaxtyping import UInt8
+
 from cuemask.datasets.dataset import Dataset
 from cuemask.errors import InputError
 from cuemask.media.area import PictureArea, eye_area, fixed_area, picture_area
 from cuemask.media.clips import Clip, Selection
+from cuemask.media.outlines import Small, with_outlines
 from cuemask.media.overlay import Style
 from cuemask.media.stereo import Eye
 from cuemask.media.text import Ranges, text_in, without_text
@@ -176,7 +180,14 @@ def area_of(clip: Clip, options: Options) -> PictureArea:
     elif options.recipe.input.area == "full":
         area = fixed_area(0, 0, clip.height_px, clip.width_px, clip.height_px, clip.width_px)
     else:
-        area = picture_area(clip, None if ranges is None else ranges.add)
+        small = Small()
+
+        def look(rgb: UInt8[np.ndarray, "H W 3"]) -> None:
+            small.add(rgb)
+            if ranges is not None:
+                ranges.add(rgb)
+
+        area = with_outlines(clip, picture_area(clip, look), small.frames)
     if ranges is None:
         return area
     if ranges.count == 0:

@@ -9,7 +9,7 @@ from typing import Any, cast
 import numpy as np
 from jaxtyping import UInt8
 
-from cuemask.cues.clip import KeptClip, outside_of_clip, working_inside
+from cuemask.cues.clip import KeptClip, outside_of_clip, working_inside, working_inside_of
 from cuemask.cues.outside import Stretch, Stretches
 from cuemask.media.area import PictureArea
 from cuemask.media.clips import Clip
@@ -38,14 +38,14 @@ class Finder:
     def __init__(self, clip: Clip, area: PictureArea, options: Options, kept: KeptClip | None) -> None:
         self._kept = None if kept is None else kept.outside
         self._judge = outside_of_clip(clip, area, options.recipe) if kept is None else None
-        self._inside = working_inside(area, options.recipe)
+        self._area, self._inside = area, working_inside(area, options.recipe)
         self._pending = set[str]()
         self._found = Stretches()
 
     def finds(self, frame: Frame, picture: UInt8[np.ndarray, "h w 3"]) -> bool:
         """Whether `frame`, at working size `picture`, is outside; from any thread, in any order."""
         if self._judge is not None:
-            is_outside = self._judge.holds(picture, self._inside)
+            is_outside = self._judge.holds(picture, working_inside_of(picture, self._area, self._inside))
         else:
             is_outside = any(s.first_number <= frame.index <= s.last_number for s in self._kept or ())
         if is_outside:
@@ -94,6 +94,14 @@ def told_of_text(clip: str, area: PictureArea) -> str:
     return (
         f"{clip}: {counted(len(area.text), 'line')} of text found over the picture, taken as no part of it (top, left, "
         f"height, width: {boxes}); all are listed in run.json"
+    )
+
+
+def told_of_outlines(clip: str, area: PictureArea) -> str:
+    """A line on an endoscope's picture that changes within the clip."""
+    return (
+        f"{clip}: the endoscope's picture changes within the clip: {counted(len(area.outlines), 'smaller one')} "
+        "besides the whole; each frame counts within its own"
     )
 
 

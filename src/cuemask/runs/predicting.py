@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, UInt8
 
-from cuemask.cues.clip import KeptClip, working_inside, working_picture
+from cuemask.cues.clip import KeptClip, working_inside, working_inside_of, working_picture
 from cuemask.cues.outside import Stretch
 from cuemask.errors import PictureError
 from cuemask.inference.prediction import Predictor, Seen, Segmented, segmented
@@ -30,7 +30,7 @@ from cuemask.runs.confidences import FILE, NOTHING, Confidences, Told, told_of
 from cuemask.runs.cueing import CUES, cue_cells, sheet_indices
 from cuemask.runs.models import open_model
 from cuemask.runs.options import Options, area_of
-from cuemask.runs.outside import Finder, sought, told_of_outside, told_of_text
+from cuemask.runs.outside import Finder, sought, told_of_outlines, told_of_outside, told_of_text
 from cuemask.runs.record import RunRecord, told
 from cuemask.runs.reporting import reported_again, write_report
 from cuemask.runs.shown import OUTSIDE, SHEET, Shown, sheet_of
@@ -82,6 +82,8 @@ def _predict(run: Path, inputs: Sequence[str | Path | ClipFiles], options: Optio
             if area.text:
                 options.say(told_of_text(clip.name, area))
                 record.note_text(clip.name, area)
+            if area.outlines:
+                options.say(told_of_outlines(clip.name, area))
             with record.stage("prediction"):
                 outside = write_masks(model, clip, area, options, None)
             if outside:
@@ -125,12 +127,11 @@ def write_masks(
             told = confidences.before[frame.name]
         else:
             height, width = mask.shape
-            own = area.of(height, width)
-            told = NOTHING if seen is None else told_of(seen.mirrored, mask, own)
+            told = NOTHING if seen is None else told_of(seen.mirrored, mask, seen.area)
             if options.save_probability:
                 full = np.zeros(mask.shape, np.float32)
                 if seen is not None:
-                    full = full_probability(seen.probability, own, height, width)
+                    full = full_probability(seen.probability, seen.area, height, width)
                 write_probability(probabilities / f"{frame.name}.png", full)
             write_mask(masks / f"{frame.name}.png", mask)
         drawn = _drawn(frame, mask, told, area, clip, options, is_outside=is_outside) if draws else None
@@ -206,7 +207,7 @@ def _cue_row(
 ) -> tuple[str, list[Cell]]:
     picture = working_picture(result.frame.rgb, area, model.recipe)
     p = model.working_probability(picture[None])[0]
-    inside = working_inside(area, model.recipe)
+    inside = working_inside_of(picture, area, working_inside(area, model.recipe))
     p = p if inside is None else p * inside
     drawn = working_picture(overlay(result.frame.rgb, result.mask), area, model.recipe)
     cells = [*cue_cells(kept, number, options), Cell("probability", p), Cell("mask", drawn)]
@@ -217,4 +218,4 @@ def finished(options: Options, record: RunRecord) -> None:
     """Leave the folder of a complete run as its reader wants it."""
     record.complete()
     if options.report:
-        write_report(options.out, blanks_outside=options.blank_outside)
+        write_report(options.out, blanks_outside=options.blank_outside, blanks_text=options.blank_text)

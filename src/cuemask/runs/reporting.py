@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from html import escape
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import Any
 from cuemask import __version__
 from cuemask.errors import InputError
 from cuemask.media.files import write_bytes
-from cuemask.recipe import NAMED, recipe_as_mapping
+from cuemask.recipe import NAMED, differences, recipe_as_mapping
 from cuemask.report.charts import Bin, loss_chart
 from cuemask.report.page import ClipSummary, Look, chart_of, clip_section, page, section, table
 from cuemask.report.stretches import Stretches, evenly
@@ -56,7 +56,23 @@ _SIZES = (
 )
 
 
-def report(run: Path, *, blanks_outside: bool = False) -> Path:
+@dataclass(frozen=True)
+class Blanks:
+    """What is blanked in the page's pictures.
+
+    Attributes
+    ----------
+    outside
+        Frames that the run found to be filmed outside the body.
+    text
+        Of each clip, top, left, height and width in the frame of what the run found to be text.
+    """
+
+    outside: bool = False
+    text: Mapping[str, Sequence[Sequence[int]]] = field(default_factory=dict[str, Sequence[Sequence[int]]])
+
+
+def report(run: Path, *, blanks_outside: bool = False, blanks_text: bool = False) -> Path:
     """Write `report.html` of a run, also of one that was interrupted: a page in one file that loads nothing.
 
     Parameters
@@ -65,6 +81,8 @@ def report(run: Path, *, blanks_outside: bool = False) -> Path:
         The folder of a `segment`, `predict` or `train` run, or of one of its clips.
     blanks_outside
         Whether frames that the run found to be filmed outside the body are blanked on the page.
+    blanks_text
+        Whether text that the run found over the picture is.
 
     Returns
     -------
@@ -73,7 +91,7 @@ def report(run: Path, *, blanks_outside: bool = False) -> Path:
     Raises
     ------
     InputError
-        If `run` holds no such run.
+        If `run` holds no such run, or one that did not look for what is to be blanked.
     OutputError
         If its record is damaged, another process works in it, or the page cannot be written.
     """
@@ -83,17 +101,23 @@ def report(run: Path, *, blanks_outside: bool = False) -> Path:
         raise InputError(
             f"{run}: holds no run of segment, predict or train.", "Make one first: cuemask segment VIDEO --out DIR"
         )
+    for name, is_wanted in {"outside": blanks_outside, "text": blanks_text}.items():
+        if is_wanted and record.get("recipe", {}).get("input", {}).get(name) != "found":
+            raise InputError(
+                f"{run}: that run did not look for what --blank-{name} blanks.",
+                f"Make it anew with --blank-{name}, in a folder of its own.",
+            )
     with run_folder(folder):
-        return write_report(folder, blanks_outside=blanks_outside)
+        return write_report(folder, blanks_outside=blanks_outside, blanks_text=blanks_text)
 
 
 def reported_again(options: Options) -> None:
     """Make the page of a complete run where it is gone."""
     if options.report and not (options.out / REPORT).is_file():
-        write_report(options.out, blanks_outside=options.blank_outside)
+        write_report(options.out, blanks_outside=options.blank_outside, blanks_text=options.blank_text)
 
 
-def write_report(out: Path, *, blanks_outside: bool = False) -> Path:
+def write_report(out: Path, *, blanks_outside: bool = False, blanks_text: bool = False) -> Path:
     """Write the page of the run in `out`, which this process has taken.
 
     Raises
@@ -105,7 +129,8 @@ def write_report(out: Path, *, blanks_outside: bool = False) -> Path:
     clips = _summaries(out, record)
     truths = truths_in(out, [str(entry["clip"]) for entry in record.get("inputs", [])])
     shown = sorted(sorted(clips, key=lambda clip: clip.confidence)[:_MOST_SECTIONS], key=clips.index)
-    sections = _sections(out, shown, truths, blanks_outside)
+    blanks = Blanks(blanks_outside, record.get("text", {}) if blanks_text else {})
+    sections = _sections(out, shown, truths, blanks)
     parts = {
         "nav": _nav(clips, shown),
         "clips": "\n".join(sections),
@@ -141,21 +166,19 @@ def _binned(path: Path, most: int) -> list[tuple[Bin, int]]:
     return bins.items
 
 
-def _sections(out: Path, clips: Sequence[ClipSummary], truths: Sequence[Truth], blanks_outside: bool) -> Iterator[str]:
+def _sections(out: Path, clips: Sequence[ClipSummary], truths: Sequence[Truth], blanks: Blanks) -> Iterator[str]:
     iou = {key: value for truth in truths for key, value in truth.iou.items()}
     room = _FOR_CLIPS // max(len(clips), 1)
     for clip in clips:
-        yield _section(out, clip, iou, room, blanks_outside)
+        yield _section(out, clip, iou, room, blanks)
 
 
-def _section(
-    out: Path, clip: ClipSummary, iou: Mapping[tuple[str, str], float], room: int, blanks_outside: bool
-) -> str:
+def _section(out: Path, clip: ClipSummary, iou: Mapping[tuple[str, str], float], room: int, blanks: Blanks) -> str:
     """A clip's part of the page, with as many and as large pictures as fit into `room` bytes."""
     folder = out / clip.name
     bins = [one for one, _ in _binned(folder / CONFIDENCES, _COLUMNS if room > 50_000 else 100)]
     shown = read_shown(folder)
-    look = partial(_look, folder, clip, iou, blanks_outside)
+    look = partial(_look, folder, clip, iou, blanks)
     told = ""
     for size in _SIZES:
         looks = sorted((one for one in shown if 0 < one.look <= size.looks), key=lambda one: one.number)
@@ -178,13 +201,13 @@ def _look(
     folder: Path,
     clip: ClipSummary,
     iou: Mapping[tuple[str, str], float],
-    blanks_outside: bool,
+    blanks: Blanks,
     shown: ShownFrame,
     widest_px: int,
     *,
     in_strip: bool = False,
 ) -> Look:
-    picture = picture_of(folder, shown, widest_px, blanks_outside=blanks_outside)
+    picture = picture_of(folder, shown, widest_px, blanks_outside=blanks.outside, text=blanks.text.get(clip.name, ()))
     return Look(
         name=shown.frame,
         number=shown.number,
@@ -305,21 +328,7 @@ def _labels(record: Mapping[str, Any]) -> str:
 
 def _changes(recipe: Mapping[str, Any]) -> tuple[str, list[list[str]]]:
     """The named recipe that differs least (the run's own name first), and where it differs."""
-    named = {name: _flat(recipe_as_mapping(one)) for name, one in NAMED.items()}
-    here = _flat(recipe)
-
-    def differing(name: str) -> list[list[str]]:
-        fields = [key for key in {**named[name], **here} if key != "name"]
-        told = [[key, str(named[name].get(key, "-")), str(here.get(key, "-"))] for key in fields]
-        return [row for row in told if row[1] != row[2]]
-
+    found = {name: differences(recipe_as_mapping(one), recipe) for name, one in NAMED.items()}
     own = str(recipe.get("name"))
-    base = own if own in named else min(named, key=lambda name: len(differing(name)))
-    return base, differing(base)
-
-
-def _flat(values: Mapping[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, value in values.items():
-        found |= {f"{key}.{k}": v for k, v in value.items()} if isinstance(value, dict) else {key: value}
-    return found
+    base = own if own in NAMED else min(found, key=lambda name: len(found[name]))
+    return base, [list(row) for row in found[base]]

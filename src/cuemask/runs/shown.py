@@ -6,7 +6,8 @@ They are chosen as the frames stream by, from a clip of unknown length, in memor
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from fractions import Fraction
 from pathlib import Path
@@ -174,14 +175,34 @@ class Picture(NamedTuple):
     width_px: int
 
 
-def picture_of(folder: Path, shown: ShownFrame, widest_px: int, *, blanks_outside: bool = False) -> Picture:
-    """A shown frame of the clip in `folder`, at most `widest_px` wide and high."""
+def picture_of(
+    folder: Path,
+    shown: ShownFrame,
+    widest_px: int,
+    *,
+    blanks_outside: bool = False,
+    text: Sequence[Sequence[int]] = (),
+) -> Picture:
+    """A shown frame of the clip in `folder`, at most `widest_px` wide and high; the boxes of `text` are blanked."""
     rgb, drawn = _read(folder, shown, widest_px)
     if rgb is None:
         return Picture(b"", b"", 0, 0)
     if shown.outside and blanks_outside:
         rgb = drawn = blanked(rgb, OUTSIDE)
+    for picture in (rgb, *(() if drawn is None else (drawn,))):
+        _blank_boxes(picture, text, shown.area)
     return Picture(_encoded(rgb), b"" if drawn is None else _encoded(drawn), *rgb.shape[:2])
+
+
+def _blank_boxes(
+    rgb: UInt8[np.ndarray, "h w 3"], boxes: Sequence[Sequence[int]], area: tuple[int, int, int, int]
+) -> None:
+    """Paint over `boxes` of the frame, in place, in a picture of `area` of it."""
+    down, across = rgb.shape[0] / area[2], rgb.shape[1] / area[3]
+    for top, left, height, width in boxes:
+        first, last = math.floor((top - area[0]) * down), math.ceil((top + height - area[0]) * down)
+        begin, end = math.floor((left - area[1]) * across), math.ceil((left + width - area[1]) * across)
+        rgb[max(0, first) : max(0, last), max(0, begin) : max(0, end)] = 40
 
 
 def sheet_of(folder: Path) -> UInt8[np.ndarray, "H W 3"]:
