@@ -179,3 +179,23 @@ def test_the_commit_is_that_of_our_own_files_only(tmp_path: Path, monkeypatch: p
 
 def _absent(name: str) -> None:
     raise provenance.metadata.PackageNotFoundError(name)
+
+
+def test_libraries_are_told_by_whatever_notes_of_them_there_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for place in ("one.dist-info/METADATA", "two.egg-info/PKG-INFO"):
+        name = place[:3]
+        (tmp_path / place).parent.mkdir()
+        lines = (
+            f"Name: {name}",
+            "Version: 1.5",
+            "Requires-Dist: A_b.c>=2",
+            "Requires-Dist: x; extra == 'y'",
+            "",
+            "Version: 9",
+        )
+        (tmp_path / place).write_text("\n".join(lines))
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in ("one", "two"):
+        assert provenance._told.__wrapped__(name) == ("1.5", ("a-b-c",))

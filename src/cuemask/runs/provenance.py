@@ -62,9 +62,10 @@ class _Told(NamedTuple):
 @lru_cache
 def _told(name: str) -> _Told:
     try:
-        text = metadata.distribution(name).read_text("METADATA") or ""
+        found = metadata.distribution(name)
     except metadata.PackageNotFoundError:
         return _Told()
+    text = found.read_text("METADATA") or found.read_text("PKG-INFO") or ""  # the latter where only a build left it
     header = text.partition("\n\n")[0]
     lines = re.findall(r"^Requires-Dist: (.+)$", header, re.MULTILINE)
     # Of others' extras nobody knows whether they were asked for, of our own all but those of developers may be.
