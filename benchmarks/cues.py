@@ -15,6 +15,7 @@ import os
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from statistics import median
 
@@ -23,7 +24,6 @@ import numpy as np
 from tests.cues import objectness_reference
 
 from benchmarks.tables import Row, Table, alternated, keep
-from cuemask.cues import objectness
 from cuemask.cues.clip import KeptClip, frame_color, keep_clip
 from cuemask.media.area import PictureArea
 from cuemask.media.clips import Clip, open_clips
@@ -31,6 +31,8 @@ from cuemask.media.frames import Frame
 from cuemask.media.threads import in_threads
 from cuemask.phantom import PhantomScene
 from cuemask.recipe import Recipe, load_recipe
+
+objectness = import_module("cuemask.cues.objectness")  # the name in `cuemask.cues` is the function
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 WIDTH_PX, HEIGHT_PX = 640, 512

@@ -39,7 +39,7 @@ CHECKPOINTS = ["--set", "training.checkpoint_seconds=0"]
 SHARES = {"segment": 10, "predict": 6, "phantom": 2, "export": 1, "benchmark": 1}
 CHAIN, LONGEST = 1 / 3, 3
 _EVENTS = frozenset({"open", "os.rename", "os.remove", "os.rmdir", "os.mkdir", "shutil.rmtree"})
-_TIMES = frozenset({"seconds", "made", "started", "digest", "machine"})
+_TIMES = frozenset({"seconds", "made", "started", "ended", "digest", "machine"})
 # Imported once, not in every process.
 _PRELOADED = ["cuemask.runs.learning", "torch._dynamo", "matplotlib.backends.backend_agg", "cuemask.report.curves"]
 # What is under way when a file of such a name is touched; the first that fits.

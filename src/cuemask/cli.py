@@ -554,6 +554,25 @@ def report(run: Path, blank_outside: bool, blank_text: bool, quiet: bool) -> Non
 
 @main.command()
 @click.argument("run", type=_Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--quiet", is_flag=True, help="Print nothing.")
+def verify(run: Path, as_json: bool, quiet: bool) -> None:
+    """Tell which files of RUN are not as it wrote them: changed, missing or added.
+
+    Exits 0 where all are, 1 where any differs, 2 where nobody can tell. What `review` and `evaluate` put into RUN and
+    the page of `report` do not count.
+    """
+    from cuemask.runs.verifying import verify as run_verification
+
+    found = run_verification(run)
+    if not quiet:
+        click.echo(json.dumps(found.as_json(), indent=2) if as_json else found.table())
+    if not found.holds:
+        sys.exit(1)
+
+
+@main.command()
+@click.argument("run", type=_Path(path_type=Path))
 @click.argument("inputs", nargs=-1, metavar="[INPUT...]")
 @click.option("--annotator", default="", metavar="NAME", help="Who reviews, for reviews.csv [your name here].")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Where the page is served.")

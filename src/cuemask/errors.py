@@ -29,6 +29,15 @@ class CuemaskError(Exception):
         What happened and where, with the real values.
     remedy
         What to do about it: a command to type or an imperative.
+
+    Examples
+    --------
+    >>> import cuemask
+    >>> try:
+    ...     cuemask.load_recipe("fsat")
+    ... except cuemask.CuemaskError as error:
+    ...     print(error.remedy)
+    Did you mean fast? Give one of these names or the path of a TOML file: --recipe default
     """
 
     def __init__(self, what: str, remedy: str) -> None:

@@ -8,7 +8,7 @@ COMMANDS = {
     "Make masks": ("segment", "train", "predict", "live", "anchors"),
     "Look and correct": ("report", "review"),
     "Hand on": ("export", "import"),
-    "Judge": ("evaluate", "benchmark", "datasets"),
+    "Judge": ("evaluate", "benchmark", "datasets", "verify"),
     "Try": ("phantom", "recipes", "doctor"),
 }
 
@@ -52,6 +52,7 @@ EXAMPLES = {
     "review": "cuemask review result --annotator Ada --open",
     "segment": "cuemask segment op1.mp4 --out result",
     "train": "cuemask train day1/*.mp4 --out model",
+    "verify": "cuemask verify result",
 }
 
 

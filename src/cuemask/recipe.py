@@ -15,10 +15,12 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from os import PathLike
 from pathlib import Path
 from typing import Any, Literal, Union, cast, get_args, get_origin, get_type_hints
 
 from cuemask.errors import RecipeError
+from cuemask.notebook import facts_html
 
 Cue = Literal["color", "objectness", "location", "contour", "motion", "shape"]
 
@@ -191,7 +193,19 @@ class MasksRecipe:
 
 @dataclass(frozen=True)
 class Recipe:
-    """All choices of a run; see the sections."""
+    """All choices of a run; see the sections, and docs/deviations.md for what each is worth.
+
+    Raises
+    ------
+    RecipeError
+        If a value is out of its range.
+
+    Examples
+    --------
+    >>> import cuemask
+    >>> cuemask.load_recipe("fast", ["training.steps=25"])
+    Recipe(fast: training.steps=25)
+    """
 
     name: str = "paper"
     input: InputRecipe = field(default_factory=InputRecipe)
@@ -206,7 +220,17 @@ class Recipe:
     def __post_init__(self) -> None:
         _check(self)
 
+    def __repr__(self) -> str:
+        differs = changed_fields(self)
+        told = ", ".join(f"{place}={value!r}" for place, value in differs[:_SHOWN])
+        return f"Recipe({self.name}{': ' if told else ''}{told}{', ...' if len(differs) > _SHOWN else ''})"
 
+    def _repr_html_(self) -> str:
+        """What notebooks show: every field."""
+        return facts_html(f"Recipe {self.name}", dict(_fields(self)))
+
+
+_SHOWN = 4  # fields that `repr` tells of
 _LARGEST = 1_000_000_000  # of any number of a recipe
 _MOST_CHANNELS = 4096  # at a network's lowest level, whose convolutions have a square of them as weights
 
@@ -298,14 +322,23 @@ def _check(recipe: Recipe) -> None:
             raise RecipeError(f"recipe: {place} = {value!r} is out of range.", f"Set {place} to a value {wanted}.")
 
 
-def _numbers(recipe: Recipe) -> Iterator[tuple[str, float]]:
-    """All numbers of a recipe with their places; NaN and infinity are of no use in any of them."""
+def _fields(recipe: Recipe) -> Iterator[tuple[str, Any]]:
+    """All fields of the sections with their places, `section.key`."""
     for section in dataclasses.fields(recipe):
         values = getattr(recipe, section.name)
         for key in dataclasses.fields(values) if dataclasses.is_dataclass(values) else ():
-            value = getattr(values, key.name)
-            if isinstance(value, (int, float)):
-                yield f"{section.name}.{key.name}", value
+            yield f"{section.name}.{key.name}", getattr(values, key.name)
+
+
+def _numbers(recipe: Recipe) -> Iterator[tuple[str, float]]:
+    """All numbers of a recipe with their places; NaN and infinity are of no use in any of them."""
+    return ((place, value) for place, value in _fields(recipe) if isinstance(value, (int, float)))
+
+
+def changed_fields(recipe: Recipe) -> list[tuple[str, Any]]:
+    """What differs from the recipe of the same name, or from `default` where none has it: place and value."""
+    usual = dict(_fields(NAMED.get(recipe.name, DEFAULT)))
+    return [(place, value) for place, value in _fields(recipe) if value != usual[place]]
 
 
 def _as_drawn(network: NetworkRecipe) -> bool:
@@ -431,25 +464,40 @@ MEANT_FOR = {
 }
 
 
-def load_recipe(name_or_file: str, settings: Sequence[str] = ()) -> Recipe:
+def load_recipe(
+    name_or_file: str | PathLike[str] | Recipe,
+    settings: Sequence[str] = (),
+    sections: Mapping[str, Any] | None = None,
+) -> Recipe:
     """A named recipe or one from a TOML file, with single fields set.
 
     Parameters
     ----------
     name_or_file
         One of `NAMED`, or the path of a TOML file. A file starts from the recipe that its top-level key `base` names
-        (`default` without one).
+        (`default` without one). A recipe is taken as it is.
     settings
         `section.key=value` each; values are TOML, bare words are strings. They are applied together, so that only what
         comes of all of them must be a recipe; of two for one field the later counts.
+    sections
+        The same as values: `{"training": {"steps": 25}}`. `settings` come after them.
 
     Raises
     ------
     RecipeError
         For an unknown recipe, section or key (the nearest is suggested), a value of the wrong type or out of
         range, or a file that is not TOML.
+
+    Examples
+    --------
+    >>> import cuemask
+    >>> cuemask.load_recipe("fast", ["training.steps=25"], {"input": {"height_px": 96}}).training.steps
+    25
     """
-    recipe, changes = NAMED.get(name_or_file) or _from_file(name_or_file), dict[str, dict[str, Any]]()
+    recipe = name_or_file if isinstance(name_or_file, Recipe) else _named(str(Path(name_or_file)))
+    changes: dict[str, Any] = {
+        name: dict(section) if isinstance(section, Mapping) else section for name, section in (sections or {}).items()
+    }
     for setting in settings:
         section, key, value = _parsed(setting)
         changes.setdefault(section, {})[key] = value
@@ -538,8 +586,10 @@ def recipe_as_toml(recipe: Recipe) -> str:
     return tomli_w.dumps(recipe_as_mapping(recipe))
 
 
-def _from_file(name: str) -> Recipe:
+def _named(name: str) -> Recipe:
     path = Path(name)
+    if name in NAMED:
+        return NAMED[name]
     if not _is_file(path):
         nearest = difflib.get_close_matches(name, NAMED, n=1)
         hint = f"Did you mean {nearest[0]}? " if nearest else ""

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import sys
+
 import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cuemask.cues import motion
 from cuemask.cues.motion import agreement, frame_gap, motion_cue
 
 HEIGHT, WIDTH = 96, 128
@@ -123,7 +124,7 @@ def flow_of_a_patch(monkeypatch):
         forth[20:60, 10:20, 0] = px
         back[20:60, 10 + px : 20 + px, 0] = -px
         flows = iter([forth, back])
-        monkeypatch.setattr(motion, "flow", lambda _now, _then, _preset: next(flows))
+        monkeypatch.setattr(sys.modules["cuemask.cues.motion"], "flow", lambda _now, _then, _preset: next(flows))
 
     return moves_by
 

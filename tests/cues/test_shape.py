@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -11,7 +12,6 @@ import onnx
 import pytest
 import torch
 
-from cuemask.cues import shape
 from cuemask.cues.onnx_bytes import model, node
 from cuemask.cues.shape import HEIGHT_PX, RECORD, WEIGHTS, WIDTH_PX, entering, shape_cue, shape_model, shape_weights
 from cuemask.learning.unet import UNet
@@ -103,7 +103,7 @@ def test_the_shipped_weights_are_those_of_the_record_and_small():
 
 def test_the_network_is_read_once_a_thread(monkeypatch: pytest.MonkeyPatch):
     shape_cue(np.zeros((40, 40, 3), np.uint8))
-    monkeypatch.setattr(shape, "shape_weights", lambda: pytest.fail("read again"))
+    monkeypatch.setattr(sys.modules["cuemask.cues.shape"], "shape_weights", lambda: pytest.fail("read again"))
     shape_cue(np.zeros((40, 40, 3), np.uint8))
 
 

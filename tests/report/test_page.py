@@ -7,8 +7,7 @@ from tests.report.parsed import Page
 
 from cuemask.evaluation.folders import evaluate_folders
 from cuemask.evaluation.tables import json_of, write_rows
-from cuemask.report.charts import Bin, Mark, loss_chart, timeline
-from cuemask.report.curves import terms_in_use
+from cuemask.report.charts import Bin, Mark, loss_chart, terms_in_use, timeline
 from cuemask.report.page import ClipSummary, Look, clip_section, table
 from cuemask.report.truth import truths_in
 from cuemask.report.words import clock, counted, duration, percent

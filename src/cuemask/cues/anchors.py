@@ -49,6 +49,14 @@ def anchors(
     ------
     ValueError
         Without any cue.
+
+    Examples
+    --------
+    >>> import cuemask, numpy as np
+    >>> color, prior = np.full((4, 6), 0.8, np.float32), np.full((4, 6), 0.5, np.float32)
+    >>> both = cuemask.cues.anchors([color, prior])
+    >>> round(float(both.positive[0, 0]), 2), round(float(both.negative[0, 0]), 2)
+    (0.4, 0.1)
     """
     if not cues:
         raise ValueError("anchors need at least one cue")

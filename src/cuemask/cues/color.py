@@ -56,6 +56,15 @@ def color_cue(
     Returns
     -------
     Probability in [0, 1].
+
+    Examples
+    --------
+    >>> import cuemask, numpy as np
+    >>> rgb = np.full((60, 80, 3), (180, 60, 50), np.uint8)  # tissue
+    >>> rgb[20:40, :50] = 150  # and a grey tool
+    >>> cue = cuemask.cues.color(rgb)
+    >>> cue.shape, round(float(cue[30, 10]), 2), round(float(cue[5, 5]), 2)
+    ((60, 80), 0.5, 0.09)
     """
     lightness, chosen = _channels(rgb, channels)
     if scale == "channels":

@@ -42,6 +42,15 @@ def contour_cue(
     -------
     In [0, 1]: 1 for an outline at which the cue changes by 0.1 a pixel or more, in a picture 256 pixels high; 0
     everywhere for a constant cue.
+
+    Examples
+    --------
+    >>> import cuemask, numpy as np
+    >>> rgb = np.full((60, 80, 3), (180, 60, 50), np.uint8)  # tissue
+    >>> rgb[20:40, :50] = 150  # and a grey tool
+    >>> cue = cuemask.cues.contour(cuemask.cues.color(rgb))
+    >>> bool(cue[30, 10] > 0.3), float(cue[5, 5])
+    (True, 0.0)
     """
     height, width = cue.shape
     if height > _ROWS:

@@ -30,6 +30,15 @@ def lesion_cue(
     Returns
     -------
     In [0, 1]: the 1st and 99th percentile of the distance over the picture become 0 and 1.
+
+    Examples
+    --------
+    >>> import cuemask, numpy as np
+    >>> rgb = np.full((60, 80, 3), (220, 180, 160), np.uint8)  # skin
+    >>> rgb[20:40, 30:50] = (90, 60, 50)  # and a mole
+    >>> cue = cuemask.cues.lesion(rgb)
+    >>> float(cue[30, 40]), float(cue[5, 5])
+    (1.0, 0.0)
     """
     lab = cv2.cvtColor(np.divide(rgb, np.float32(255), dtype=np.float32), cv2.COLOR_RGB2LAB)
     lit = lab[..., 0] > _BLACK

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 from jaxtyping import Float32
 
@@ -26,6 +28,39 @@ class MeanMap:
         return (self._sum / max(self.count, 1)).astype(np.float32)
 
 
+def mean_location(colors: Iterable[Float32[np.ndarray, "H W"]]) -> Float32[np.ndarray, "H W"]:
+    """The mean of a clip's colour maps (paper, section 2.1), which may come one by one.
+
+    Parameters
+    ----------
+    colors
+        Maps of one size in [0, 1], one at least.
+
+    Returns
+    -------
+    In [0, 1].
+
+    Raises
+    ------
+    ValueError
+        Without any map.
+
+    Examples
+    --------
+    >>> import cuemask, numpy as np
+    >>> maps = [np.zeros((4, 6), np.float32), np.ones((4, 6), np.float32)]
+    >>> float(cuemask.cues.location(maps)[0, 0])
+    0.5
+    """
+    mean: MeanMap | None = None
+    for color in colors:
+        mean = mean or MeanMap(*color.shape)
+        mean.add(color)
+    if mean is None:
+        raise ValueError("a mean needs at least one map")
+    return mean.mean()
+
+
 def gaussian_location(height_px: int, width_px: int, sigma: float = 0.25) -> Float32[np.ndarray, "H W"]:
     """A fixed centre prior for pictures that are not video (paper, section 3.5).
 
@@ -39,6 +74,13 @@ def gaussian_location(height_px: int, width_px: int, sigma: float = 0.25) -> Flo
     Returns
     -------
     Two-dimensional Gaussian with 1 at the centre.
+
+    Examples
+    --------
+    >>> import cuemask
+    >>> prior = cuemask.cues.center(61, 81)
+    >>> prior.shape, float(prior[30, 40])
+    ((61, 81), 1.0)
     """
     y = (np.arange(height_px) + 0.5) / height_px - 0.5
     x = (np.arange(width_px) + 0.5) / width_px - 0.5

@@ -47,6 +47,14 @@ def motion_cue(
     -------
     In [0, 1); 0.5 where the flow forth and back disagree by more than 1 px and a tenth of its length, 0 outside the
     picture.
+
+    Examples
+    --------
+    >>> import cuemask, numpy as np
+    >>> rgb = np.full((60, 80, 3), (180, 60, 50), np.uint8)
+    >>> cue = cuemask.cues.motion(rgb, [])  # without another frame nothing is known
+    >>> cue.shape, float(cue[0, 0])
+    ((60, 80), 0.5)
     """
     cue = np.full(rgb.shape[:2], _UNKNOWN, np.float32)
     if others:

@@ -22,6 +22,13 @@ def otsu_threshold(values: Float32[np.ndarray, ...], *, own_range: bool = False)
     -------
     A threshold in [0, 1], halfway between two of the 256 levels, to be compared with `>`. No values at all,
     or values of one level only, give a threshold that leaves nothing above it.
+
+    Examples
+    --------
+    >>> import cuemask, numpy as np
+    >>> values = np.array([0.1, 0.12, 0.8, 0.82], np.float32)
+    >>> 0.12 < cuemask.cues.otsu(values) < 0.8
+    True
     """
     flat = np.clip(values, 0, 1).reshape(1, -1)
     low, high = (float(flat.min()), float(flat.max())) if own_range and flat.size else (0.0, 1.0)

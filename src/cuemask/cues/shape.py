@@ -46,6 +46,15 @@ def shape_cue(
     Returns
     -------
     Probability in [0, 1].
+
+    Examples
+    --------
+    >>> import cuemask, numpy as np
+    >>> rgb = np.full((60, 80, 3), (180, 60, 50), np.uint8)  # tissue
+    >>> rgb[20:40, :50] = 150  # and a grey tool
+    >>> cue = cuemask.cues.shape(rgb)
+    >>> cue.shape, cue.dtype, bool(0 <= cue.min() <= cue.max() <= 1)
+    ((60, 80), dtype('float32'), True)
     """
     height, width = rgb.shape[:2]
     shrinks = height >= HEIGHT_PX and width >= WIDTH_PX

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Sequence
 from dataclasses import replace
+from os import PathLike
 from pathlib import Path
 
 from cuemask.datasets import (
@@ -36,7 +37,7 @@ DATASETS: dict[str, About] = {
 SHOWN = 20
 
 
-def read_dataset(name: str, root: Path, videos: Sequence[str] = ()) -> Dataset:
+def read_dataset(name: str, root: str | PathLike[str], videos: Sequence[str] = ()) -> Dataset:
     """Look a data set on disk over; lists files, reads no picture.
 
     Parameters
@@ -53,6 +54,13 @@ def read_dataset(name: str, root: Path, videos: Sequence[str] = ()) -> Dataset:
     ------
     DatasetError
         If there is no data set of that name, no such folder, no such data in it, or no such video.
+
+    Examples
+    --------
+    >>> import cuemask
+    >>> known = cuemask.read_dataset("folders", "set")
+    >>> [recording.name for recording in known.recordings]
+    ['set']
     """
     if name not in DATASETS:
         nearest = difflib.get_close_matches(name.lower(), DATASETS, n=1)
@@ -60,7 +68,7 @@ def read_dataset(name: str, root: Path, videos: Sequence[str] = ()) -> Dataset:
         raise DatasetError(
             f"{name}: no data set of that name.", f"Did you mean {nearest[0]}? {known}" if nearest else known
         )
-    dataset = DATASETS[name].read(root)
+    dataset = DATASETS[name].read(Path(root))
     return replace(dataset, recordings=_chosen(dataset, videos)) if videos else dataset
 
 

@@ -11,6 +11,7 @@ from cuemask.evaluation.frames import OF_COUNTS, FigureName, FrameScore
 from cuemask.evaluation.protocols import DEFAULT, Figure, Pooled, pooled, protocol_named
 from cuemask.evaluation.surfaces import SURFACE_RULE, Tolerance
 from cuemask.evaluation.tables import Row
+from cuemask.notebook import facts_html
 
 LOWEST_SHOWN = 5
 LABELS: Mapping[FigureName, str] = {"iou": "IoU", "dice": "Dice", "nsd": "NSD", "hd95_px": "HD95"}
@@ -39,6 +40,13 @@ class Evaluation:
     ------
     EvaluationError
         If there is no such protocol, or it counts none of the frames.
+
+    Examples
+    --------
+    >>> import cuemask
+    >>> found = cuemask.evaluate("result", "masks")
+    >>> 0 <= found.iou_mean <= found.dice_mean <= 1, found.frames[0].name
+    (True, '000000')
     """
 
     frames: tuple[FrameScore, ...]
@@ -84,9 +92,23 @@ class Evaluation:
         """Population standard deviation of the Dice coefficient; None where the protocol has none."""
         return self.figure("dice").deviation
 
+    def __repr__(self) -> str:
+        figures = ", ".join(f"{LABELS.get(name, name)} {told}" for name, told in self._spreads().items())
+        return f"Evaluation({figures}; {len(self.pooled.frames)} frames, protocol {self.protocol_name})"
+
+    def _repr_html_(self) -> str:
+        """What notebooks show: the figures and the rule."""
+        figures = {LABELS.get(name, name): told for name, told in self._spreads().items()}
+        return facts_html(
+            f"{len(self.pooled.frames)} frames (figures from {UNITS})", figures | {"protocol": self.protocol}
+        )
+
+    def _spreads(self) -> dict[FigureName, str]:
+        return {name: _spread(name, figure) for name, figure in self.pooled.figures.items()}
+
     def table(self) -> str:
         """The figures, 0 to 1 and HD95 in pixels, and the frames that score lowest, as lines of text."""
-        figures = {LABELS.get(name, name): _spread(name, figure) for name, figure in self.pooled.figures.items()}
+        figures = {LABELS.get(name, name): told for name, told in self._spreads().items()}
         counted = {"frames": str(len(self.pooled.frames)), **figures}
         width = max(len(label) for label in counted)
         lines = [f"{label:<{width}}  {told}" for label, told in counted.items()]

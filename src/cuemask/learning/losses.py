@@ -13,6 +13,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+__all__ = ["Regions", "anchor_loss", "diffusion_loss", "region_means", "similarity"]
+
 
 class Regions(NamedTuple):
     """Features averaged over predicted instrument and background, f_fg and f_bg (eq. 2)."""
@@ -41,6 +43,20 @@ def anchor_loss(
         Network output before the sigmoid.
     positive, negative
         Anchors in [0, 1], or ground truth and its complement.
+
+    Returns
+    -------
+    A scalar; `linear` lies in [-1, 0] at weights of 1, `log` is 0 or more.
+
+    Examples
+    --------
+    >>> import cuemask, torch
+    >>> logits = torch.zeros(1, 1, 4, 6, requires_grad=True)
+    >>> positive = torch.ones(1, 1, 4, 6)
+    >>> loss = cuemask.losses.anchor_loss(logits, positive, 1 - positive)
+    >>> loss.backward()
+    >>> loss.item(), bool((logits.grad < 0).all())
+    (-0.5, True)
     """
     if form == "linear":
         p = torch.sigmoid(logits)
@@ -68,13 +84,29 @@ def region_means(
         A map of ones carried down in the same way; the background's share is the difference.
     features
         Frozen features on their own grid.
+
+    Examples
+    --------
+    >>> import cuemask, torch
+    >>> p, whole = torch.zeros(1, 2, 2), torch.ones(1, 2, 2)
+    >>> p[0, 0] = 1  # the upper row is instrument
+    >>> features = torch.tensor([[[[1.0, 1.0], [3.0, 5.0]]]])
+    >>> cuemask.losses.region_means(p, whole, features)
+    Regions(foreground=tensor([[1.]]), background=tensor([[4.]]))
     """
     background_grid = whole_grid - p_grid
     return Regions(_mean(p_grid, features), _mean(background_grid, features))
 
 
 def similarity(f: Float[Tensor, "B D"], g: Float[Tensor, "B D"]) -> Float[Tensor, " B"]:
-    """Cosine similarity phi(f, g); 0, with a zero gradient, where either vector is empty."""
+    """Cosine similarity phi(f, g), -1 to 1; 0, with a zero gradient, where either vector is empty.
+
+    Examples
+    --------
+    >>> import cuemask, torch
+    >>> cuemask.losses.similarity(torch.tensor([[1.0, 0.0]]), torch.tensor([[2.0, 0.0]]))
+    tensor([1.])
+    """
     length = (f.square().sum(-1) * g.square().sum(-1)).clamp_min(_EMPTY**4).sqrt()
     return torch.where(length > 2 * _EMPTY**2, (f * g).sum(-1) / length, torch.zeros_like(length))
 
@@ -86,6 +118,26 @@ def diffusion_loss(
 
     max(phi(f_fg, f_bg) in one frame + the same in the other - 2 phi(f, f between frames) + margin, 0),
     averaged over the pairs.
+
+    Parameters
+    ----------
+    now, then
+        Region means of the two frames of each pair.
+    of
+        Which region's likeness between the frames is compared with that of the two regions within a frame.
+    margin
+        0.2 and 0.8 in the paper.
+
+    Returns
+    -------
+    A scalar, 0 or more.
+
+    Examples
+    --------
+    >>> import cuemask, torch
+    >>> apart = cuemask.losses.Regions(torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 1.0]]))
+    >>> cuemask.losses.diffusion_loss(apart, apart, of="foreground", margin=0.2).item()  # as it should be
+    0.0
     """
     within = similarity(*now) + similarity(*then)
     between = similarity(getattr(now, of), getattr(then, of))

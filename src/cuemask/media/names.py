@@ -15,7 +15,9 @@ from cuemask.errors import InputError, PictureError
 
 MOST_BYTES = 255  # of a name, on all disks that are in use
 # What a run's own folder holds, which a clip's folder would stand in the way of.
-_OF_A_RUN = frozenset({"run.json", "model.safetensors", "losses.png", "report.html", "corrections"})
+_OF_A_RUN = frozenset(
+    {"run.json", "manifest.csv", "evaluation.json", "model.safetensors", "losses.png", "report.html", "corrections"}
+)
 _DEVICES = frozenset({"con", "prn", "aux", "nul", *(f"{kind}{n}" for kind in ("com", "lpt") for n in range(1, 10))})
 # Windows has none of the last group. Elsewhere they are common (12:30.mp4) and do no harm.
 _SEPARATORS = frozenset("/\\" + ('<>:"|?*' if os.name == "nt" else ""))

@@ -7,8 +7,6 @@ from html import escape
 from importlib.resources import files
 from typing import NamedTuple
 
-from cuemask.report.curves import terms_in_use
-
 _WIDTH, _LEFT, _RIGHT = 720, 44, 708
 _CONFIDENCE, _SHARE = (22, 112), (140, 210)  # top and bottom of the two panels
 _TARGET = (
@@ -75,6 +73,13 @@ def timeline(bins: Sequence[Bin], marks: Sequence[Mark], ends: tuple[str, str], 
         *(_mark(mark, _across(mark.number, total)) for mark in marks),
     ]
     return _svg(234, title, parts)
+
+
+def terms_in_use(epochs: Sequence[Mapping[str, float | int]]) -> list[str]:
+    """Names of the loss's terms that are not zero throughout; the sum only where it is one of several."""
+    used = [name for name in (epochs[0] if epochs else {}) if name != "step" and any(row[name] for row in epochs)]
+    terms = [name for name in used if name != "total"]
+    return used if len(terms) != 1 else terms
 
 
 def loss_chart(epochs: Sequence[Mapping[str, float | int]], title: str) -> str:

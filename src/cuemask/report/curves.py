@@ -7,13 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from cuemask.media.files import write_bytes
-
-
-def terms_in_use(epochs: Sequence[Mapping[str, float | int]]) -> list[str]:
-    """Names of the loss's terms that are not zero throughout; the sum only where it is one of several."""
-    used = [name for name in (epochs[0] if epochs else {}) if name != "step" and any(row[name] for row in epochs)]
-    terms = [name for name in used if name != "total"]
-    return used if len(terms) != 1 else terms
+from cuemask.report.charts import terms_in_use
 
 
 def write_loss_curves(path: Path, epochs: Sequence[Mapping[str, float | int]]) -> None:

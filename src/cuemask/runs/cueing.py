@@ -22,7 +22,7 @@ from cuemask.runs.outside import told_of_outlines, told_of_outside, told_of_text
 from cuemask.runs.record import RunRecord, told
 from cuemask.runs.space import anchors_need, require_space, resumable
 from cuemask.runs.whole import missing_maps
-from cuemask.runs.work import WORK, remove_work, run_folder
+from cuemask.runs.work import WORK, run_folder
 
 SHEET_ROWS = 4
 CUES = "cues.png"
@@ -66,8 +66,7 @@ def _anchors(inputs: Sequence[str | Path | ClipFiles], options: Options) -> None
             with record.stage("pictures"):
                 _write_pictures(kept, options)
         record.note_lost(clips)
-        remove_work(options.out)
-        record.note(status="complete")
+        record.complete()
 
 
 def kept_cues(clip: Clip, area: PictureArea, options: Options, labelled: AbstractSet[str] = frozenset()) -> KeptClip:

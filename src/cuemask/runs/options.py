@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import difflib
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 from jaxtyping import UInt8
@@ -19,6 +21,13 @@ from cuemask.media.overlay import Style
 from cuemask.media.stereo import Eye
 from cuemask.media.text import Ranges, text_in, without_text
 from cuemask.recipe import DEFAULT, Recipe
+
+_WORDS: dict[str, tuple[str, ...]] = {
+    "device": ("auto", "cpu", "cuda"),
+    "provider": ("auto", "cpu", "cuda", "tensorrt", "openvino"),
+    "overlay_style": get_args(Style),
+    "stereo": get_args(Eye),
+}
 
 # What is going on, or how to say so when so many items are done.
 Label = str | Callable[[int], str]
@@ -39,6 +48,37 @@ def silent(label: Label, items: Iterable[Any], total: int | None) -> Iterator[An
 def unsaid(line: str) -> None:
     """No line shown."""
     del line
+
+
+def refuse_other_words(given: Mapping[str, Any]) -> None:
+    """Refuse options that are none of their words; those that are not chosen from words pass, and None does.
+
+    Raises
+    ------
+    InputError
+        With the nearest word.
+    """
+    for name, value in given.items():
+        words = _WORDS.get(name)
+        if words is not None and value is not None and value not in words:
+            nearest = difflib.get_close_matches(str(value), words, n=1)
+            hint = f"Did you mean {nearest[0]}? " if nearest else ""
+            raise InputError(f"{name} {value!r} is none of {', '.join(words)}.", f"{hint}Give one of these.")
+
+
+class _Place:
+    """A field that is given as a string or a path, and is a path."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = f"_{name}"
+
+    def __get__(self, instance: object | None, owner: type | None = None) -> Path:
+        if instance is None:
+            raise AttributeError(self._name)  # a dataclass finds no default here
+        return vars(instance)[self._name]
+
+    def __set__(self, instance: object, value: str | PathLike[str]) -> None:
+        vars(instance)[self._name] = Path(value)
 
 
 @dataclass(frozen=True)
@@ -78,9 +118,17 @@ class Options:
         Wraps every long iteration: (label, items, total or None) gives the items.
     say
         Given a line before the run starts: the disk that it will need.
+
+    Raises
+    ------
+    InputError
+        If a word is none of those that there are, or the seed is below 0.
     """
 
-    out: Path
+    if TYPE_CHECKING:
+        out: _Place = _Place()  # which tells what is given from what is had
+    else:
+        out: str | PathLike[str] = _Place()
     recipe: Recipe = DEFAULT
     selection: Selection = field(default_factory=Selection)
     crop: tuple[int, int, int, int] | None = None
@@ -99,6 +147,11 @@ class Options:
     labels: int | Path | None = None
     progress: Progress = silent
     say: Callable[[str], None] = unsaid
+
+    def __post_init__(self) -> None:
+        refuse_other_words({"device": self.device, "provider": self.provider})
+        if self.seed < 0:
+            raise InputError(f"seed {self.seed} is below 0.", "Give a whole number from 0 on.")
 
 
 def area_of(clip: Clip, options: Options) -> PictureArea:

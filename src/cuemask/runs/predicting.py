@@ -38,7 +38,7 @@ from cuemask.runs.reporting import reported_again, write_report
 from cuemask.runs.shown import OUTSIDE, SHEET, Shown, sheet_of
 from cuemask.runs.space import predict_need, require_space, resumable
 from cuemask.runs.whole import missing_masks
-from cuemask.runs.work import WORK, remove_work, run_folder
+from cuemask.runs.work import WORK, run_folder
 
 _log = logging.getLogger(__name__)
 
@@ -230,7 +230,6 @@ def _cue_row(
 
 def finished(options: Options, record: RunRecord) -> None:
     """Leave the folder of a complete run as its reader wants it."""
-    remove_work(options.out)
-    record.note(status="complete")
+    record.complete()
     if options.report:
         write_report(options.out, blanks_outside=options.blank_outside, blanks_text=options.blank_text)

@@ -9,7 +9,6 @@ import platform
 import time
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
-from importlib import metadata
 from itertools import islice
 from pathlib import Path
 from typing import Any, cast
@@ -23,9 +22,10 @@ from cuemask.media.files import make_folder, write_bytes
 from cuemask.media.folders import files_in
 from cuemask.media.video import ranges
 from cuemask.recipe import Recipe, recipe_as_mapping
+from cuemask.runs.manifest import write_manifest
+from cuemask.runs.provenance import source, versions
 from cuemask.runs.work import WORK, remove_work
 
-_PACKAGES = ("torch", "numpy", "opencv-contrib-python-headless", "av", "safetensors")
 _MUST_AGREE = ("command", "recipe", "seed", "inputs", "crop", "stereo", "labels", "model_sha256")  # for a run to go on
 
 _log = logging.getLogger(__name__)
@@ -69,8 +69,9 @@ class RunRecord:
             "cuemask": __version__,
             "status": "running",
             **told,
-            "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-            "versions": _versions(),
+            "started": before.get("started", _now()) if before else _now(),
+            "versions": versions(),
+            **({"source": made_of} if (made_of := source()) else {}),
             "machine": {
                 "processor": platform.machine(),
                 "system": platform.platform(),
@@ -78,7 +79,7 @@ class RunRecord:
             },
             "seconds": dict(before.get("seconds", {})) if before else {},
         }
-        for name in ("losses", "weights", "clips", "lost", "outside", "text", "labels_met"):
+        for name in ("losses", "weights", "clips", "lost", "outside", "text", "labels_met", "manifest"):
             if before and name in before:
                 self.values[name] = before[name]
         self.write()
@@ -99,6 +100,18 @@ class RunRecord:
         self.values.update(values)
         self.write()
 
+    def complete(self) -> None:
+        """Take stock of what the run wrote, and call it complete.
+
+        Raises
+        ------
+        OutputError
+            If that cannot be written.
+        """
+        remove_work(self.path.parent)
+        self.values["manifest"] = write_manifest(self.path.parent, self.values.get("manifest"))
+        self.note(status="complete", ended=_now())
+
     def note_lost(self, clips: Sequence[Clip]) -> None:
         """Name the frames that could not be decoded, of clips that have been streamed."""
         lost = {clip.name: ranges(clip.lost) for clip in clips if clip.lost}
@@ -118,6 +131,10 @@ class RunRecord:
     def write(self) -> None:
         """Write the file, whole or not at all."""
         write_bytes(self.path, (json.dumps(self.values, indent=2) + "\n").encode())
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S%z")
 
 
 def is_complete(out: Path) -> bool:
@@ -233,13 +250,3 @@ def _difference(before: Any, now: Any) -> str:
 
 def _short(status: object) -> str:
     return status if status in ("running", "complete") else json.dumps(status)[:80]
-
-
-def _versions() -> dict[str, str]:
-    found = {"python": platform.python_version()}
-    for package in _PACKAGES:
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            found[package] = "absent"
-    return found

@@ -23,6 +23,7 @@ from cuemask.runs.confidences import read_confidences
 from cuemask.runs.coverage import coverage_chart_of
 from cuemask.runs.options import Options
 from cuemask.runs.outside import outside_rows
+from cuemask.runs.provenance import OF_NOTE
 from cuemask.runs.record import read_record, run_of
 from cuemask.runs.shown import ShownFrame, picture_of, read_shown
 from cuemask.runs.work import run_folder
@@ -303,7 +304,7 @@ def _made(record: Mapping[str, Any]) -> str:
         "model": str(record.get("model_sha256", "")),
         "machine": ", ".join(str(value) for value in record.get("machine", {}).values()),
     }
-    facts |= {name: str(version) for name, version in record.get("versions", {}).items()}
+    facts |= {name: str(version) for name, version in record.get("versions", {}).items() if name in OF_NOTE}
     facts |= {f"time of {stage}": duration(float(seconds)) for stage, seconds in record.get("seconds", {}).items()}
     differing = table(f"What differs from the recipe {base}", ["field", base, "here"], changes) if changes else ""
     lost = [[clip, ", ".join(map(str, names))[:500]] for clip, names in record.get("lost", {}).items()]

@@ -1,0 +1,151 @@
+"""From keywords to `Options`: the command line's options of the same names, and a recipe's sections."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Any, Literal, TypedDict, cast
+
+from cuemask.datasets.dataset import Dataset
+from cuemask.errors import RecipeError
+from cuemask.media.clips import ClipFiles
+from cuemask.media.frames import Selection
+from cuemask.media.overlay import Style
+from cuemask.media.stereo import Eye
+from cuemask.recipe import Recipe, load_recipe
+from cuemask.runs.options import Options, Progress, refuse_other_words
+
+Place = str | PathLike[str]
+Inputs = Place | ClipFiles | Dataset | Sequence[Place | ClipFiles]
+Section = Mapping[str, Any]
+
+
+class ReadingSettings(TypedDict, total=False):
+    """What is read and how: keywords of every call that makes a run."""
+
+    every: int
+    fps: float | None
+    start: float
+    end: float | None
+    crop: tuple[int, int, int, int] | None
+    stereo: Eye | None
+    seed: int
+    resume: bool
+    progress: Progress
+    say: Callable[[str], None]
+
+
+class RecipeSettings(TypedDict, total=False):
+    """Single fields of the recipe: a mapping a section, or `section.key=value` each."""
+
+    set: Sequence[str]
+    input: Section
+    cues: Section
+    anchors: Section
+    network: Section
+    features: Section
+    losses: Section
+    training: Section
+    masks: Section
+
+
+class MaskSettings(TypedDict, total=False):
+    """What is made beside masks."""
+
+    save_probability: bool
+    overlay: bool
+    overlay_style: Style
+    blank_outside: bool
+    blank_text: bool
+
+
+class AnchorsSettings(ReadingSettings, RecipeSettings, total=False):
+    """Keywords of `anchors`."""
+
+
+class TrainSettings(ReadingSettings, RecipeSettings, total=False):
+    """Keywords of `train`."""
+
+    device: Literal["auto", "cpu", "cuda"]
+    labels: int | Place | None
+    report: bool
+
+
+class SegmentSettings(TrainSettings, MaskSettings, total=False):
+    """Keywords of `segment`."""
+
+
+class PredictSettings(ReadingSettings, MaskSettings, total=False):
+    """Keywords of `predict`."""
+
+    device: Literal["auto", "cpu", "cuda"]
+    provider: Literal["auto", "cpu", "cuda", "tensorrt", "openvino"]
+    report: bool
+
+
+_SECTIONS = frozenset(RecipeSettings.__annotations__) - {"set"}
+_SELECTION = {"every": "every", "fps": "frames_per_second", "start": "start_seconds", "end": "end_seconds"}
+
+
+def options_of(
+    call: str, allowed: type, inputs: Inputs, out: Place, recipe: str | PathLike[str] | Recipe, given: Mapping[str, Any]
+) -> tuple[list[str | Path | ClipFiles], Options]:
+    """What a call of ours works on, and its options.
+
+    Parameters
+    ----------
+    call
+        Its name, for messages.
+    allowed
+        One of the classes above.
+
+    Raises
+    ------
+    RecipeError
+        If a keyword, a section's key or a value is none.
+    InputError
+        If the selection takes nothing, or an option is none of its words.
+    """
+    _refuse_unknown(call, given, list(allowed.__annotations__))
+    refuse_other_words(given)
+    selection = Selection(**{field: given[name] for name, field in _SELECTION.items() if name in given})
+    left: dict[str, Any] = {
+        name: value for name, value in given.items() if name not in {*_SECTIONS, *_SELECTION, "set"}
+    }
+    if not isinstance(labels := left.get("labels"), (int, type(None))):
+        left["labels"] = Path(labels)
+    chosen = recipe_of(recipe, given)
+    if isinstance(inputs, Dataset):
+        left = {"crop": inputs.crop, **left, "dataset": inputs}
+    return listed_inputs(inputs), Options(out, chosen, selection, **left)
+
+
+def recipe_of(recipe: str | PathLike[str] | Recipe, given: Mapping[str, Any]) -> Recipe:
+    """The recipe that is named, with the fields that `given` sets in sections and by `set`; the latter counts.
+
+    Raises
+    ------
+    RecipeError
+        As `load_recipe`.
+    """
+    settings = given.get("set", ())
+    sections = {name: given[name] for name in _SECTIONS if name in given}
+    return load_recipe(recipe, [settings] if isinstance(settings, str) else settings, sections)
+
+
+def listed_inputs(inputs: Inputs) -> list[str | Path | ClipFiles]:
+    """One input or several, as `runs` take them."""
+    if isinstance(inputs, Dataset):
+        return [recording.files for recording in inputs.recordings]
+    several = [inputs] if isinstance(inputs, (str, PathLike, ClipFiles)) else cast("Sequence[Any]", inputs)
+    return [one if isinstance(one, (str, ClipFiles)) else Path(one) for one in several]
+
+
+def _refuse_unknown(call: str, given: Mapping[str, Any], known: Sequence[str]) -> None:
+    for name in given:
+        if name not in known:
+            nearest = difflib.get_close_matches(name, known, n=1)
+            hint = f"Did you mean {nearest[0]}? " if nearest else ""
+            raise RecipeError(f"{call}: unknown setting {name!r}.", f"{hint}Known here: {', '.join(sorted(known))}.")
