@@ -687,18 +687,30 @@ def datasets_check(name: str, root: Path, videos: tuple[str, ...], as_json: bool
 @click.option("--out", required=True, type=_Path(path_type=Path), help="Folder of the results.")
 @click.option("--frames", type=int, metavar="N", help="[40; with --layout 4 of each recording]")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option("--scene", metavar="NAME", help="What is hard in it: crossing, touching, leaving, twins, four, round.")
 @click.option("--layout", metavar="NAME", help="Write a miniature in the layout of a published data set instead.")
 @click.option("--recordings", type=click.IntRange(min=1), metavar="N", help="Of --layout [2].")
 @click.option("--full-size", is_flag=True, help="Write --layout at the size that the set is published at.")
 @click.option("--quiet", is_flag=True)
 def phantom(
-    out: Path, frames: int | None, seed: int, layout: str | None, recordings: int | None, full_size: bool, quiet: bool
+    out: Path,
+    frames: int | None,
+    seed: int,
+    scene: str | None,
+    layout: str | None,
+    recordings: int | None,
+    full_size: bool,
+    quiet: bool,
 ) -> None:
-    """Write a synthetic clip with exact masks: video, frames, masks and parts; or a miniature of a data set.
+    """Write a synthetic clip with exact truth: video, frames, masks, parts, instances, classes and tips.
+
+    Or a miniature of a data set.
 
     Layouts: endovis2017, endovis2017-test, endovis2017-cropped, endovis2017-authors, endovis2018, endovis2015,
     isic2016, cholecseg8k, robustmis, kvasir, folders.
     """
+    if layout is not None and scene is not None:
+        raise click.UsageError("Give --scene or --layout, not both.")
     if layout is not None:
         from cuemask.phantom.layouts import write_layout
 
@@ -708,10 +720,13 @@ def phantom(
         return
     if recordings is not None or full_size:
         raise click.UsageError("--recordings and --full-size are for --layout NAME.")
-    from cuemask.phantom import write_phantom
+    from cuemask.phantom import named_scene, write_phantom
 
     files = write_phantom(
-        out, frames or 40, seed, lambda numbers, total: numbers if quiet else _progress("phantom", numbers, total)
+        out,
+        frames or 40,
+        named_scene(scene or "usual", seed),
+        lambda numbers, total: numbers if quiet else _progress("phantom", numbers, total),
     )
     if not quiet:
         click.echo(f"video: {files.video}\nmasks: {files.masks}")

@@ -224,7 +224,7 @@ def test_the_color_cue_alone_is_neither_perfect_nor_hopeless() -> None:
         ("seed", -1),
         ("height_px", 0),
         ("width_px", 31),
-        ("tools", 4),
+        ("tools", 5),
         ("tool_width", 0.0),
         ("glare", 1.5),
         ("smoke", float("nan")),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Bool, Float, UInt8, UInt16
 
 from cuemask.errors import OutputError, PictureError
 from cuemask.media.files import write_bytes
@@ -39,6 +39,32 @@ def write_codes(path: Path, codes: UInt8[np.ndarray, "H W"]) -> None:
         If the file cannot be written.
     """
     _write_png(path, codes)
+
+
+def write_numbers(path: Path, numbers: UInt16[np.ndarray, "H W"]) -> None:
+    """Write the numbers of instruments, 0 to 65535, as they are: a 16-bit PNG of one channel.
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be written.
+    """
+    _write_png(path, numbers)
+
+
+def read_numbers(path: Path) -> UInt16[np.ndarray, "H W"]:
+    """Read the numbers of instruments from a picture of one channel, of 16 bits or of 8 as `read_mask` reads it.
+
+    Raises
+    ------
+    PictureError
+        If the file cannot be read or has several channels that differ.
+    """
+    data = read_picture_bytes(path)
+    numbers = decoded_picture(path, data, cv2.IMREAD_UNCHANGED)
+    if numbers.dtype == np.uint16 and numbers.ndim == 2:
+        return turned(numbers, orientation(data))
+    return read_mask(path).astype(np.uint16)
 
 
 def write_probability(path: Path, p: Float[np.ndarray, "H W"]) -> None:

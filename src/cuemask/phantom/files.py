@@ -9,18 +9,22 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from cuemask.errors import RecipeError
 from cuemask.media.files import make_folder, output_errors, write_bytes
 from cuemask.media.folders import own_folder
-from cuemask.media.masks import write_codes, write_mask, write_rgb
+from cuemask.media.masks import write_codes, write_mask, write_numbers, write_rgb
 from cuemask.media.overlay import OverlayWriter
 from cuemask.media.threads import in_threads
+from cuemask.phantom.heads import KINDS
 from cuemask.phantom.scene import PhantomFrame, PhantomScene
 from cuemask.phantom.tools import FPS
 
 Progress = Callable[[Iterable[int], int], Iterable[int]]
 
 MAX_FRAMES = 1_000_000  # six digits name them
+_YOUNGER = ("kinds", "meeting")  # fields that older descriptions lack
 
 
 @dataclass(frozen=True)
@@ -31,11 +35,14 @@ class PhantomFiles:
     ----------
     video
         H.264 video at 25 frames a second.
-    frames, masks, parts
-        Folders of `000000.png`, `000001.png` ...: the pictures, masks of 0 and 255, and part codes
-        (0 background, 10 shaft, 20 wrist, 30 clasper).
+    frames, masks, parts, instances, classes
+        Folders of `000000.png`, `000001.png` ...: the pictures, masks of 0 and 255, part codes
+        (0 background, 10 shaft, 20 wrist, 30 clasper), numbers of the instruments (16-bit, 0 background) and codes of
+        their kinds (0 background).
+    tips
+        CSV with a line for each end of an instrument that is seen: `frame,instrument,x,y`, in px.
     scene
-        JSON with the seed and all other fields of the scene, and the number of frames.
+        JSON with the seed and all other fields of the scene, the number of frames, and the names of the `classes`.
     frame_count
         Number of frames.
     """
@@ -44,6 +51,9 @@ class PhantomFiles:
     frames: Path
     masks: Path
     parts: Path
+    instances: Path
+    classes: Path
+    tips: Path
     scene: Path
     frame_count: int
 
@@ -80,13 +90,17 @@ def write_phantom(
 
 def _written(out: Path, frames: int, scene: PhantomScene, progress: Progress | None) -> PhantomFiles:
     # First of all what the folder is: the same command takes it again, should this one be broken off.
-    description = {**asdict(scene), "frames": frames, "frames_per_second": FPS}
+    names = {name: code for code, name in enumerate(KINDS, start=1)}
+    description = {**asdict(scene), "frames": frames, "frames_per_second": FPS, "classes": names}
     write_bytes(out / "scene.json", (json.dumps(description, indent=2) + "\n").encode())
     files = PhantomFiles(
         video=out / "clip.mp4",
         frames=_emptied(out / "frames"),
         masks=_emptied(out / "masks"),
         parts=_emptied(out / "parts"),
+        instances=_emptied(out / "instances"),
+        classes=_emptied(out / "classes"),
+        tips=out / "tips.csv",
         scene=out / "scene.json",
         frame_count=frames,
     )
@@ -97,9 +111,12 @@ def _written(out: Path, frames: int, scene: PhantomScene, progress: Progress | N
         return frame
 
     numbers = range(frames)
+    tips: list[str] = ["frame,instrument,x,y"]
     with OverlayWriter(files.video, Fraction(FPS)) as video:
-        for frame in in_threads(drawn, numbers if progress is None else progress(numbers, frames)):
+        for t, frame in enumerate(in_threads(drawn, numbers if progress is None else progress(numbers, frames))):
             video.write(frame.rgb)
+            tips += [f"{t:06},{tip.instance},{tip.x_px:.2f},{tip.y_px:.2f}" for tip in frame.tips]
+    write_bytes(files.tips, ("\n".join(tips) + "\n").encode())
     return files
 
 
@@ -122,7 +139,13 @@ def read_scene(path: Path) -> PhantomScene:
     """
     try:
         found: dict[str, Any] = json.loads(path.read_text())
-        return PhantomScene(**{field.name: found[field.name] for field in fields(PhantomScene)})
+        told: dict[str, Any] = {
+            field.name: found[field.name] for field in fields(PhantomScene) if field.name not in _YOUNGER
+        }
+        told |= {name: found[name] for name in _YOUNGER if name in found}
+        if "kinds" in told:
+            told["kinds"] = tuple(told["kinds"])
+        return PhantomScene(**told)
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise RecipeError(f"{path}: no description of a phantom scene ({error}).", "Give a scene.json.") from error
 
@@ -154,3 +177,5 @@ def _write_frame(files: PhantomFiles, t: int, frame: PhantomFrame) -> None:
     write_rgb(files.frames / name, frame.rgb)
     write_mask(files.masks / name, frame.mask)
     write_codes(files.parts / name, frame.parts)
+    write_numbers(files.instances / name, frame.instances.astype(np.uint16))
+    write_codes(files.classes / name, frame.classes)

@@ -12,9 +12,11 @@ from jaxtyping import Bool, Float32, UInt8
 from cuemask.errors import RecipeError
 from cuemask.phantom.cover import PLACES, Patch, cover
 from cuemask.phantom.fields import Field, smooth_field, step
+from cuemask.phantom.heads import KINDS
 from cuemask.phantom.surfaces import Surface
 from cuemask.phantom.tissue import Tissue, grow_tissue
-from cuemask.phantom.tools import CLASPER, SHAFT, WRIST, Tool, Wave, draw_tools, draw_wave
+from cuemask.phantom.tools import MEETINGS, Tool, Wave, draw_tools, draw_wave
+from cuemask.phantom.truth import Tip, covered_places, most_shown, visible_tips
 
 CANVAS = 1.4  # the tissue's size over the picture's: room for the camera to move
 
@@ -31,11 +33,21 @@ class PhantomFrame:
         Where instruments cover at least half of the pixel and the endoscope sees it.
     parts
         EndoVis 2017 codes: 0 background, 10 shaft, 20 wrist, 30 clasper; above 0 where `mask` is true.
+    instances
+        0 background, else the number of the instrument that covers most of the pixel, from 1: the same in every frame
+        of the scene. Above 0 where `mask` is true.
+    classes
+        0 background, else the code of its kind: the place in `cuemask.phantom.heads.KINDS`, from 1.
+    tips
+        The ends of the instruments that are seen: neither outside the picture nor hidden by another instrument.
     """
 
     rgb: UInt8[np.ndarray, "H W 3"]
     mask: Bool[np.ndarray, "H W"]
     parts: UInt8[np.ndarray, "H W"]
+    instances: UInt8[np.ndarray, "H W"]
+    classes: UInt8[np.ndarray, "H W"]
+    tips: list[Tip]
 
 
 @dataclass(frozen=True)
@@ -49,11 +61,17 @@ class PhantomScene:
     height_px, width_px
         Size of the picture, at least 32 each. The scene is the same at every size of one shape.
     tools
-        Number of instruments, 0 to 3. Nothing else in the scene depends on it.
+        Number of instruments, 0 to 4; a later one lies above an earlier one. Nothing else in the scene depends on it.
     tool_width
         Width of a shaft in picture heights, 0.02 to 0.4.
     leaving
         Whether one instrument leaves for about 3 s of every 16 s.
+    kinds
+        Kinds of the first instrument, the second ..., begun anew after the last: "grasper", "hook", "scissors",
+        "suction", "clip_applier".
+    meeting
+        What the first two instruments do with each other once in 8 s: "apart" (nothing), "crossing" (each goes to the
+        other's side and back, their shafts cross) or "touching" (they bring their tips together).
     camera_motion
         How far the camera moves and the patient breathes: 0 holds both still, 1 is usual, at most 2.
     glare, smoke, shadow
@@ -89,8 +107,12 @@ class PhantomScene:
     vignette: float = 0.6
     noise: float = 2.0
     round_picture: bool = False
+    kinds: tuple[str, ...] = ("grasper",)
+    meeting: str = "apart"
 
     def __post_init__(self) -> None:
+        _refuse_names("kinds", self.kinds, KINDS)
+        _refuse_names("meeting", (self.meeting,), MEETINGS)
         for name, (low, high) in _RANGES.items():
             value = getattr(self, name)
             if not low <= value <= high:
@@ -110,13 +132,20 @@ class PhantomScene:
         if t < 0:
             raise RecipeError(f"phantom scene: there is no frame {t}.", "Ask for frames from 0 on.")
         shape = (self.height_px, self.width_px)
-        surfaces = [surface for tool in self._tools for surface in tool.surfaces(t, self.height_px)]
+        tools = [list(tool.surfaces(t, self.height_px)) for tool in self._tools]
+        surfaces = [surface for tool in tools for surface in tool]
         patches = cover([surface.outline for surface in surfaces], shape)
-        covered = _covered(patches, shape)
+        covered = covered_places(patches, shape)
         rgb = self._with_shadow(self._tissue_seen(t), covered)
         rgb = _with_tools(rgb, surfaces, patches, covered)
-        parts = _parts(surfaces, patches, covered, self._opening >= 0.5)
-        return PhantomFrame(self._sensed(rgb, t), parts > 0, parts)
+        seen = self._opening >= 0.5
+        parts = most_shown([surface.part for surface in surfaces], patches, covered, seen)
+        numbers = [n for n, tool in enumerate(tools, start=1) for _ in tool]
+        instances = most_shown(numbers, patches, covered, seen)
+        kinds = np.array([0, *(KINDS.index(tool.kind) + 1 for tool in self._tools)], np.uint8)
+        return PhantomFrame(
+            self._sensed(rgb, t), parts > 0, parts, instances, kinds[instances], visible_tips(tools, seen)
+        )
 
     def _tissue_seen(self, t: int) -> Float32[np.ndarray, "H W 3"]:
         """The tissue as the camera sees it at frame `t`, with its glare."""
@@ -189,7 +218,7 @@ class PhantomScene:
     @cached_property
     def _tools(self) -> list[Tool]:
         aspect = self.width_px / self.height_px
-        return draw_tools(self.seed, self.tools, aspect, self.tool_width, self.leaving)
+        return draw_tools(self.seed, self.tools, aspect, self.tool_width, self.leaving, self.kinds, self.meeting)
 
     @cached_property
     def _waves(self) -> list[Wave]:
@@ -249,7 +278,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "seed": (0, 2**63 - 1),
     "height_px": (32, 8192),
     "width_px": (32, 8192),
-    "tools": (0, 3),
+    "tools": (0, 4),
     "tool_width": (0.02, 0.4),
     "camera_motion": (0.0, 2.0),
     "glare": (0.0, 1.0),
@@ -263,12 +292,11 @@ _RANGES: dict[str, tuple[float, float]] = {
 }
 
 
-def _covered(patches: list[Patch], shape: tuple[int, int]) -> UInt8[np.ndarray, "H W"]:
-    """How many of each pixel's 16 places show an instrument."""
-    covered = np.zeros(shape, np.uint8)
-    for patch in patches:
-        covered[patch.place] += patch.covered
-    return covered
+def _refuse_names(field: str, given: tuple[str, ...], known: tuple[str, ...]) -> None:
+    if not given or not set(given) <= set(known):
+        raise RecipeError(
+            f"phantom scene: {field} is {', '.join(given) or 'empty'}.", f"Give of {field}: {', '.join(known)}."
+        )
 
 
 def _with_tools(
@@ -286,20 +314,3 @@ def _with_tools(
             y = np.arange(rows.start, rows.stop, dtype=np.float32)[:, None] + np.float32(0.5)
             rgb[patch.place] += surface.shade(x, y) * (patch.covered.astype(np.float32) / PLACES)[..., None]
     return rgb
-
-
-def _parts(
-    surfaces: list[Surface],
-    patches: list[Patch],
-    covered: UInt8[np.ndarray, "H W"],
-    seen: Bool[np.ndarray, "H W"],
-) -> UInt8[np.ndarray, "H W"]:
-    """The part that covers most of each pixel, where instruments cover at least half of it and it is seen."""
-    parts = np.zeros(covered.shape, np.uint8)
-    most = np.zeros(covered.shape, np.uint8)
-    for code in (SHAFT, WRIST, CLASPER):
-        count = _covered([p for s, p in zip(surfaces, patches, strict=True) if s.part == code], covered.shape)
-        parts[count > most] = code
-        np.maximum(most, count, out=most)
-    parts[~seen | (covered < PLACES // 2)] = 0
-    return parts

@@ -28,7 +28,7 @@ class Material:
     shine
         Strength of the highlight line, 0 to 1.
     pattern
-        What is drawn on it: "shaft", "collar", "wrist" or "finger".
+        What is drawn on it: "shaft", "collar", "wrist", "finger", "tube", "blade" or "plain".
     soil
         Phases that decide where blood clings to it.
     """
@@ -55,6 +55,8 @@ class Surface:
         Where its own axis starts, in px, and the axis' unit direction.
     length_px, half_width_px
         Length along the axis; half width at the start and at the end.
+    tip
+        Where it ends the instrument, in px; None if it does not.
     """
 
     outline: Float[np.ndarray, "N 2"]
@@ -64,6 +66,7 @@ class Surface:
     axis: Point
     length_px: float
     half_width_px: tuple[float, float]
+    tip: Point | None = None
 
     def shade(self, x: Float32[np.ndarray, "1 W"], y: Float32[np.ndarray, "H 1"]) -> Float32[np.ndarray, "H W 3"]:
         """Colour at the pixels (x, y), as of a cylinder lit from the camera."""
@@ -122,7 +125,7 @@ def bowed_finger(
     along = length * np.concatenate([s, s[::-1]])
     outline = root + along[:, None] * axis + side[:, None] * normal(axis)
     widths = (0.32 * width * px, 0.20 * width * px)
-    return Surface(outline * px, part, material, root * px, axis, length * px, widths)
+    return Surface(outline * px, part, material, root * px, axis, length * px, widths, (root + length * axis) * px)
 
 
 def normal(axis: Point) -> Point:
@@ -138,6 +141,13 @@ def _pattern(name: str, along: Field, across: Field) -> Field:
         return (1.0 + streaks - rings).astype(np.float32)
     if name == "collar":
         return (1.0 - 0.5 * (np.abs(along - 0.55) < 0.06)).astype(np.float32)
+    if name == "plain":
+        return np.ones_like(along)
+    if name == "tube":
+        holes = ((along - 0.45) % 0.8 - 0.4) ** 2 + (0.5 * across) ** 2
+        return (1.0 - 0.8 * (holes < 0.02) * (along < 2.0) - 0.6 * (along < 0.12)).astype(np.float32)
+    if name == "blade":
+        return (1.0 + 0.35 * (across > 0.3) - 0.5 * (np.abs(along - 0.35) < 0.12)).astype(np.float32)
     if name == "wrist":
         pin = (along - 0.55) ** 2 + (0.5 * across) ** 2
         slits = 0.4 * (np.abs(np.abs(across) - 0.55) < 0.10) * (along > 0.3)
