@@ -18,6 +18,7 @@ from cuemask.grouping.shafts import Point, Ray, Shaft, axis_from, fitted_shaft
 Labels = UInt16[np.ndarray, "H W"]
 
 ROWS = 256  # instruments are told apart in masks of at most so many rows
+_EDGE_PX = 2  # at that size, how far a full mask may reach beyond its reduced one
 _BORDER_PX = 3  # at that size, how far from the border a mask counts as touching it
 _SMALLEST = 0.0012  # of the picture: a part that is less is no instrument of its own
 _NEW_SHARE = 0.4  # of its bar, that no other instrument has explained: else it is none
@@ -112,10 +113,10 @@ def reduced(mask: Bool[np.ndarray, "H W"], rows: int = ROWS) -> Bool[np.ndarray,
 def lifted(labels: UInt16[np.ndarray, "h w"], mask: Bool[np.ndarray, "H W"]) -> Labels:
     """Labels of a reduced mask at the size of `mask`: each pixel gets the label that lies next, within reach."""
     height, width = mask.shape
-    reach = max(1, round(2 * height / max(labels.shape[0], 1)))
-    full = cv2.resize(labels, (width, height), interpolation=cv2.INTER_NEAREST)
+    near = spread(labels, np.ones(labels.shape, np.bool_), _EDGE_PX)
+    full = cv2.resize(near, (width, height), interpolation=cv2.INTER_NEAREST)
     full[~mask] = 0
-    return spread(full, mask, reach if height > labels.shape[0] else 1)
+    return full
 
 
 def spread(labels: Labels, within: Bool[np.ndarray, "H W"], most: int) -> Labels:
@@ -492,25 +493,27 @@ def _edge(gradient: tuple[np.ndarray, np.ndarray], shaft: Shaft, shared: Bool[np
 
 
 def scaled(one: Instrument, factor_x: float, factor_y: float, top: int = 0, left: int = 0) -> Instrument:
-    """An instrument of a reduced picture, told in px of the frame that the picture lies in."""
+    """An instrument of a reduced picture, told in px of the frame that the picture lies in.
+
+    Places are told so that the middle of the frame's first pixel is 0.5, 0.5.
+    """
     factor = float(np.sqrt(factor_x * factor_y))
 
     def moved(point: Point) -> Point:
-        return (point[0] + 0.5) * factor_x - 0.5 + left, (point[1] + 0.5) * factor_y - 0.5 + top
+        return (point[0] + 0.5) * factor_x + left, (point[1] + 0.5) * factor_y + top
 
     shaft = replace(
         one.shaft, entry=moved(one.shaft.entry), width=one.shaft.width * factor, length=one.shaft.length * factor
     )
     x0, y0, x1, y1 = one.box
-    box = (
-        round(x0 * factor_x) + left,
-        round(y0 * factor_y) + top,
-        round(x1 * factor_x) + left,
-        round(y1 * factor_y) + top,
-    )
     return replace(
         one,
-        box=box,
+        box=(
+            int(x0 * factor_x) + left,
+            int(y0 * factor_y) + top,
+            int(np.ceil(x1 * factor_x)) + left,
+            int(np.ceil(y1 * factor_y)) + top,
+        ),
         area_px=round(one.area_px * factor_x * factor_y),
         shaft=shaft,
         width_px=one.width_px * factor,

@@ -71,7 +71,7 @@ class Tracker:
         Parameters
         ----------
         mask, inside, rgb
-            As `instances.instruments` takes them: the endoscope's picture, reduced; every frame of the same size.
+            As `instances.instruments` takes them: the endoscope's picture, reduced.
         """
         self._frame += 1
         inside = np.ones(mask.shape, np.bool_) if inside is None else inside
@@ -96,7 +96,7 @@ class Tracker:
         self, small: UInt8[np.ndarray, "h w"], shape: Sequence[int]
     ) -> tuple[Labels | None, Float32[np.ndarray, "H W 2"] | None]:
         """The labels of the frame before where the flow takes them, and the flow from there, at full size."""
-        if self._before is None or self._before[0].shape != small.shape:
+        if self._before is None or self._before[0].shape != small.shape or self._before[1].shape != tuple(shape):
             return None, None
         before, labels = self._before
         back = _flow(small, before)
