@@ -18,8 +18,10 @@ from cuemask.ending import Group
 
 if TYPE_CHECKING:
     from cuemask.datasets.dataset import Dataset
+    from cuemask.evaluation.grouped import What as Grouped
     from cuemask.evaluation.results import Evaluation
     from cuemask.evaluation.surfaces import Tolerance
+    from cuemask.evaluation.tables import Row
     from cuemask.experiments.benchmark import What
     from cuemask.media.clips import ClipFiles
     from cuemask.runs.options import Label, Options
@@ -593,24 +595,43 @@ def review(run: Path, inputs: tuple[str, ...], open_browser: bool, quiet: bool, 
 )
 @click.option("--surface", is_flag=True, help="Also NSD and HD95, how far outlines are off.")
 @click.option("--tolerance", metavar="PX|N%", help="Of NSD, in pixels or of the diagonal [1%].", callback=_tolerance)
+@click.option("--instances", "what", flag_value="instances", help="Instruments instead: AP, AP50, PQ.")
+@click.option("--tracks", "what", flag_value="tracks", help="Whether they keep their numbers: HOTA, DetA, AssA, IDF1.")
+@click.option("--parts", "what", flag_value="parts", help="Shaft, wrist and clasper: IoU, PartPQ.")
+@click.option("--classes", "what", flag_value="classes", help="Kinds: challenge IoU, IoU, mcIoU, purity.")
+@click.option("--tips", "what", flag_value="tips", help="How far tips are off.")
+@click.option("--boxes", is_flag=True, help="Of --instances and --tracks, by boxes instead of masks.")
 @click.option("--against", type=_Path(path_type=Path), metavar="OTHER", help="Compare with another PREDICTED.")
 @click.option("--draw", type=click.Choice(["frames", "videos"]), help="What --against draws [frames].")
 @click.option("--csv", "csv", type=_Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write all frames.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def evaluate(
-    predicted: Path, against: Path | None, draw: Literal["frames", "videos"] | None, csv: Path | None, **flags: Any
+    predicted: Path,
+    what: Grouped | None,
+    boxes: bool,
+    against: Path | None,
+    draw: Literal["frames", "videos"] | None,
+    csv: Path | None,
+    **flags: Any,
 ) -> None:
     """IoU and Dice of a folder of masks against true masks of the same names.
 
     PREDICTED: masks, a run, or a clip of one. TRUTH: masks of the same names; or, with --dataset, the data set's
     own. --against OTHER tells by how much PREDICTED is better than OTHER, with a bootstrap interval. Of a run, the
     figures are kept in it as evaluation.json, which its report shows.
+
+    --instances, --tracks, --parts, --classes and --tips look at what lies beside the masks, CLIP/instances,
+    CLIP/parts, CLIP/classes and CLIP/tracks.csv, on both sides.
     """
+    if what is not None:
+        _evaluate_grouped(what, predicted, boxes, csv, against=against, draw=draw, **flags)
+        return
+    if boxes:
+        raise click.UsageError("--boxes is of --instances and --tracks.")
     from dataclasses import asdict
 
     from cuemask.evaluation.bootstrap import all_differences, difference_lines
-    from cuemask.evaluation.tables import is_table_of, json_of, write_rows
-    from cuemask.media.folders import refuse_foreign_file
+    from cuemask.evaluation.tables import json_of
     from cuemask.runs.judging import keep_figures
 
     as_json = flags.pop("as_json")
@@ -619,9 +640,7 @@ def evaluate(
     keep_figures(predicted, result)
     differences = {} if against is None else all_differences(result, judged(against), unit=draw)
     if csv is not None:
-        rows = result.frame_rows()
-        refuse_foreign_file(csv, lambda file: is_table_of(file, list(rows[0])[:4]))
-        write_rows(csv, rows)
+        _write_frames(csv, result.frame_rows())
     if as_json:
         told = {name: asdict(difference) for name, difference in differences.items()}
         click.echo(json_of(result.as_json() | ({"difference": told} if differences else {})))
@@ -629,6 +648,53 @@ def evaluate(
     click.echo(result.table())
     if differences:
         click.echo("\n".join(["", *difference_lines(str(against), differences)]))
+
+
+def _write_frames(csv: Path, rows: list[Row]) -> None:
+    from cuemask.evaluation.tables import is_table_of, write_rows
+    from cuemask.media.folders import refuse_foreign_file
+
+    refuse_foreign_file(csv, lambda file: is_table_of(file, list(rows[0])[:4]))
+    write_rows(csv, rows)
+
+
+def _evaluate_grouped(
+    what: Grouped,
+    predicted: Path,
+    boxes: bool,
+    csv: Path | None,
+    *,
+    truth: Path | None,
+    as_json: bool,
+    truth_name: str | None,
+    only_truth: bool,
+    only_predicted: bool,
+    **others: Any,
+) -> None:
+    """Figures of instruments, tracks, parts, classes or tips."""
+    from cuemask.evaluation.grouped import evaluate_grouped
+    from cuemask.evaluation.pairing import FRAME
+    from cuemask.evaluation.tables import json_of
+
+    strange = [f"--{name.replace('_', '-')}" for name, value in others.items() if value]
+    if strange:
+        raise click.UsageError(f"{', '.join(strange)}: not with --{what}.")
+    if boxes and what not in ("instances", "tracks"):
+        raise click.UsageError("--boxes is of --instances and --tracks.")
+    if truth is None:
+        raise click.UsageError(f"--{what} needs TRUTH, a folder with true {what} in it.")
+    result = evaluate_grouped(
+        what,
+        predicted,
+        truth,
+        boxes=boxes,
+        truth_name=FRAME if truth_name is None else truth_name,
+        only_truth=only_truth,
+        only_predicted=only_predicted,
+    )
+    if csv is not None:
+        _write_frames(csv, result.frame_rows())
+    click.echo(json_of(result.as_json()) if as_json else result.table())
 
 
 def _judge(
@@ -647,7 +713,8 @@ def _judge(
     tolerance: Tolerance | None,
 ) -> Callable[[Path], Evaluation]:
     """What evaluates a folder as the options say, once they are found to fit together."""
-    from cuemask.evaluation.folders import FRAME, evaluate_folders
+    from cuemask.evaluation.folders import evaluate_folders
+    from cuemask.evaluation.pairing import FRAME
     from cuemask.evaluation.protocols import DEFAULT
     from cuemask.evaluation.sets import evaluate_dataset
     from cuemask.evaluation.surfaces import TOLERANCE
