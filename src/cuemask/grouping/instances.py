@@ -333,9 +333,9 @@ def _without(
 
 def _whose(part: Bool[np.ndarray, "H W"], shafts: Sequence[Shaft], mask: Bool[np.ndarray, "H W"]) -> int | None:
     """The shaft on whose end or axis a part without an entry lies, which something hides in between; else None."""
-    owners = _by_ends(part, shafts, mask)
-    if owners:
-        return owners[0]
+    hangs_on = _by_ends(part, shafts, mask)
+    if hangs_on:
+        return hangs_on[0][1]
     rows, columns = np.nonzero(part)
     (x, y), spread_of = (columns.mean(), rows.mean()), np.cov(np.stack([columns, rows])) if len(rows) > 2 else np.eye(2)
     values, vectors = np.linalg.eigh(spread_of)
@@ -393,9 +393,10 @@ def _labelled(
         labels[bands[value]] = value + 1
     between = np.zeros(shape, np.uint16)  # heads that touch each other
     for part in _parts(mask & (labels == 0), 1.0):
-        owners = _by_ends(part, shafts, mask)
+        hangs_on = _by_ends(part, shafts, mask)
+        owners = [index for cost, index in hangs_on if cost <= hangs_on[0][0] + _CLEARLY]
         was = _owner_before(part, before)
-        if was is not None and (was in owners or not owners):
+        if was is not None and (not hangs_on or was in [index for _, index in hangs_on]):
             owners = [was]
         if len(owners) == 1:
             labels[part] = owners[0] + 1
@@ -427,10 +428,12 @@ def _end_zone(shaft: Shaft, shape: tuple[int, int]) -> Bool[np.ndarray, "H W"]:
     return np.hypot(x - shaft.end[0], y - shaft.end[1]) <= 0.9 * shaft.width_at(shaft.length) + 3
 
 
-def _by_ends(part: Bool[np.ndarray, "H W"], shafts: Sequence[Shaft], mask: Bool[np.ndarray, "H W"]) -> list[int]:
-    """The shafts whose ends a part hangs on, seen or behind another instrument, the nearest first.
+def _by_ends(
+    part: Bool[np.ndarray, "H W"], shafts: Sequence[Shaft], mask: Bool[np.ndarray, "H W"]
+) -> list[tuple[float, int]]:
+    """The shafts whose ends a part may hang on, seen or behind another instrument, the likeliest first.
 
-    Several only where it lies next to all of these ends.
+    Each with how far the part lies from its end, in widths, and 1 less the cosine by which it lies beside the axis.
     """
     rows, columns = np.nonzero(part)
     near: list[tuple[float, int]] = []
@@ -448,10 +451,7 @@ def _by_ends(part: Bool[np.ndarray, "H W"], shafts: Sequence[Shaft], mask: Bool[
                 ahead = np.array([columns.mean() - x, rows.mean() - y])
                 cosine = float(ahead @ np.array(shaft.direction)) / max(float(np.linalg.norm(ahead)), 1.0)
                 near.append((away + 1.0 - cosine, index))
-    near.sort()
-    if len(near) > 1 and near[1][0] > near[0][0] + _CLEARLY:
-        near = near[:1]
-    return [index for _, index in near]
+    return sorted(near)
 
 
 def stacked(

@@ -21,9 +21,12 @@ SHAFT, WRIST, CLASPER = 10, 20, 30  # the part codes of EndoVis 2017
 _BIN = 0.125  # widths
 _BINS = 64
 _FEWEST_PX = 4  # of a bin, to be told of
-_COLOR, _WIDTH, _BRANCHES = 12.0, 0.12, 0.35  # by how much each may vary within a part
-_CLASPER = (0.8, 3.2)  # shortest and longest, in widths
-_WRIST = (0.5, 2.0)
+_COLOR, _WIDTH = 12.0, 0.12  # by how much each may vary within a part
+_BRANCHED = 0.3  # of the frames: what falls into two so often is clasper
+_CLASPER, _WRIST = (0.8, 3.2), (0.4, 1.6)  # shortest and longest, in widths
+_USUAL_CLASPER, _USUAL_WRIST = (1.8, 0.6), (0.85, 0.3)  # mean and spread over instruments, in widths
+_TRUST_IN_USUAL = 0.5  # against the variation within parts; more while few frames have been seen
+_FEW_FRAMES = 10
 
 
 class Ends(NamedTuple):
@@ -33,7 +36,7 @@ class Ends(NamedTuple):
     wrist: float
 
 
-USUAL = Ends(1.6, 2.9)  # of an instrument that shows too little of itself
+USUAL = Ends(_USUAL_CLASPER[0], _USUAL_CLASPER[0] + _USUAL_WRIST[0])  # of an instrument that shows too little of itself
 
 
 @dataclass
@@ -128,29 +131,46 @@ def _branches(ring: Bool[np.ndarray, "h w"]) -> float:
 
 
 def _ends(sums: _Sums) -> Ends:
-    """The two places that leave the least variation within clasper, wrist and shaft."""
+    """The two places that leave the least variation of colour and width within clasper, wrist and shaft."""
     told = np.flatnonzero(sums.weight >= 0.3 * max(sums.weight.max(), 1))
     if len(told) < 2 * (_CLASPER[0] + _WRIST[0]) / _BIN or told[0] > 4:
         return USUAL
     last = int(told[-1]) + 1
     mean = sums.values[:last] / np.maximum(sums.weight[:last, None], 1)
-    scaled = mean / np.array([2 * _COLOR, _COLOR, _COLOR, _WIDTH, _BRANCHES])
     weight = np.minimum(sums.weight[:last] / sums.weight.max(), 1.0)
-    first = np.concatenate([np.zeros((1, 5)), np.cumsum(weight[:, None] * scaled, axis=0)])
-    second = np.concatenate([np.zeros((1, 5)), np.cumsum(weight[:, None] * scaled**2, axis=0)])
-    total = np.concatenate([[0.0], np.cumsum(weight)])
-
-    def variation(start: int, stop: int) -> float:
-        mass = max(total[stop] - total[start], 1e-6)
-        part = second[stop] - second[start] - (first[stop] - first[start]) ** 2 / mass
-        return float(np.maximum(part, 0.0).sum())
-
+    variation = _Variation(mean[:, :4] / np.array([1.5 * _COLOR, _COLOR, _COLOR, _WIDTH]), weight)
+    # What falls into two is clasper; but a closed jaw does not, and says nothing.
+    branched = np.flatnonzero(mean[: round(_CLASPER[1] / _BIN), 4] > _BRANCHED)
+    shortest = max(round(_CLASPER[0] / _BIN), int(branched[-1]) + 1 if len(branched) else 0)
+    trust = _TRUST_IN_USUAL * (1.0 + _FEW_FRAMES / float(sums.weight.max()))
     best, found = np.inf, USUAL
-    for clasper in range(round(_CLASPER[0] / _BIN), round(_CLASPER[1] / _BIN) + 1):
+    for clasper in range(shortest, round(_CLASPER[1] / _BIN) + 1):
         for wrist in range(clasper + round(_WRIST[0] / _BIN), clasper + round(_WRIST[1] / _BIN) + 1):
             if wrist + 4 > last:
                 break
-            cost = variation(0, clasper) + variation(clasper, wrist) + variation(wrist, last)
+            cost = variation.of(0, clasper) + variation.of(clasper, wrist) + variation.of(wrist, last)
+            cost += trust * _unusual(clasper * _BIN, (wrist - clasper) * _BIN)
             if cost < best:
                 best, found = cost, Ends(clasper * _BIN, wrist * _BIN)
     return found
+
+
+def _unusual(clasper: float, wrist: float) -> float:
+    """How far two lengths, in widths, are from the usual ones."""
+    return ((clasper - _USUAL_CLASPER[0]) / _USUAL_CLASPER[1]) ** 2 + ((wrist - _USUAL_WRIST[0]) / _USUAL_WRIST[1]) ** 2
+
+
+class _Variation:
+    """Weighted sums of squares about the mean of any stretch of values."""
+
+    def __init__(self, values: Float64[np.ndarray, "n k"], weight: Float64[np.ndarray, " n"]) -> None:
+        nothing = np.zeros((1, values.shape[1]))
+        self._first = np.concatenate([nothing, np.cumsum(weight[:, None] * values, axis=0)])
+        self._second = np.concatenate([nothing, np.cumsum(weight[:, None] * values**2, axis=0)])
+        self._mass = np.concatenate([np.zeros(1), np.cumsum(weight)])
+
+    def of(self, start: int, stop: int) -> float:
+        """That of the values from `start` to before `stop`."""
+        mass = max(float(self._mass[stop] - self._mass[start]), 1e-6)
+        squares = self._second[stop] - self._second[start]
+        return float(np.maximum(squares - (self._first[stop] - self._first[start]) ** 2 / mass, 0.0).sum())

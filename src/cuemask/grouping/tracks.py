@@ -20,7 +20,8 @@ _FRESH_FRAMES = 3  # a shaft seen so lately is expected to be where the flow tak
 _PROVEN_FRAMES = 3  # what seems to come out of another instrument has to last so long to be one of its own
 _FROM_ANOTHER = 0.3  # of its pixels, that were another instrument's before
 _SAME_PIXELS = 0.7  # of its pixels that one instrument had before: it is a piece of that one
-_ENTRY_SHARE = 0.2  # of the picture's height, by which an entry may have moved until it is hardly the same
+# Of the picture's height, by which an entry may have moved until it is hardly the same: seen lately, or long ago.
+_ENTRY_SHARE, _LOST_ENTRY_SHARE = 0.2, 0.4
 _TURN_RADIANS = 0.5
 _LOOK = 22.0  # in L*a*b*
 _LEAST_NEW = 0.05  # by which a track's look and width follow each frame
@@ -135,9 +136,11 @@ class Tracker:
         self, track: _Track, one: Instrument, look: Float32[np.ndarray, " 4"], same: float, height_px: int
     ) -> float:
         """How like an instrument of this frame is to one that is known, 0 to 1; 0 where it cannot be."""
-        place = _place(track.shaft, one.shaft, height_px)
+        is_fresh = self._frame - track.seen <= _FRESH_FRAMES and self._before is not None
+        share = _ENTRY_SHARE if is_fresh else _LOST_ENTRY_SHARE
+        place = _place(track.shaft, one.shaft, share * height_px)
         alike = float(np.exp(-(np.sum((track.look[:3] - look[:3]) ** 2) / _LOOK**2) - (track.look[3] - look[3]) ** 2))
-        if self._frame - track.seen <= _FRESH_FRAMES and self._before is not None:
+        if is_fresh:
             value = 0.55 * same + 0.3 * place + 0.15 * alike
             return value if value >= _LEAST_FRESH else 0.0
         value = place * (0.4 + 0.6 * alike)
@@ -151,7 +154,7 @@ class Tracker:
     ) -> int:
         """A new number; 0 for what has come apart from an instrument, until it has lasted."""
         if sum(share for _, share in overlaps.values()) > _FROM_ANOTHER:
-            near = [m for m in self._maybes if _place(m.shaft, one.shaft, height_px) > 0.5]
+            near = [m for m in self._maybes if _place(m.shaft, one.shaft, _ENTRY_SHARE * height_px) > 0.5]
             maybe = near[0] if near else _Maybe(one.shaft, 0, self._frame)
             if not near:
                 self._maybes.append(maybe)
@@ -211,9 +214,9 @@ def assigned(likeness: Float[np.ndarray, "n m"]) -> list[tuple[int, int]]:
     return list(best(0, 0)[1])
 
 
-def _place(one: Shaft, other: Shaft, height_px: int) -> float:
-    """How well two shafts agree in where they enter and in direction, 0 to 1."""
-    away = float(np.hypot(one.entry[0] - other.entry[0], one.entry[1] - other.entry[1])) / (_ENTRY_SHARE * height_px)
+def _place(one: Shaft, other: Shaft, reach_px: float) -> float:
+    """How well two shafts agree in where they enter, give or take `reach_px`, and in direction, 0 to 1."""
+    away = float(np.hypot(one.entry[0] - other.entry[0], one.entry[1] - other.entry[1])) / reach_px
     cosine = one.direction[0] * other.direction[0] + one.direction[1] * other.direction[1]
     turn = float(np.arccos(np.clip(cosine, -1.0, 1.0))) / _TURN_RADIANS
     return float(np.exp(-(away**2) - turn**2))
