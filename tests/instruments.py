@@ -34,6 +34,17 @@ def instrument(
     return parts > 0, parts, tips
 
 
+def with_collar(
+    rgb: UInt8[np.ndarray, "H W 3"], start: tuple[float, float], end: tuple[float, float], width: float
+) -> UInt8[np.ndarray, "H W 3"]:
+    """The picture with the last of the shaft, which holds the wrist, of the wrist's material."""
+    a, b = np.array(start, float), np.array(end, float)
+    axis = (b - a) / np.linalg.norm(b - a)
+    rgb = rgb.copy()
+    rgb[_filled([_corners(b - 0.75 * width * axis, b, width, width)])] = WRIST_RGB
+    return rgb
+
+
 def picture(parts: UInt8[np.ndarray, "H W"]) -> UInt8[np.ndarray, "H W 3"]:
     """The scene in colours, each part of its own material."""
     colors = np.zeros((31, 3), np.uint8)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from tests.instruments import SHAPE, instrument, picture
+from tests.instruments import SHAPE, instrument, picture, with_collar
 
 from cuemask.grouping.parts import USUAL, Profiles, parts_of
 from cuemask.grouping.tracks import Tracker
@@ -16,9 +16,11 @@ def _iou(codes: np.ndarray, truth: np.ndarray, code: int) -> float:
 def test_parts_of_a_track_are_found_by_width_branching_and_material():
     tracker, profiles, frames = Tracker(), Profiles(), []
     for step in range(8):
-        mask, truth, _ = instrument((-10, 110), (80 + 4 * step, 100 - 3 * step), 16, 0.15 + 0.05 * step)
-        labels, found = tracker.push(mask, None, picture(truth))
-        profiles.add(labels, found, picture(truth))
+        start, end = (-10, 110), (80 + 4 * step, 100 - 3 * step)
+        mask, truth, _ = instrument(start, end, 16, 0.15 + 0.05 * step)
+        rgb = with_collar(picture(truth), start, end, 16)
+        labels, found = tracker.push(mask, None, rgb)
+        profiles.add(labels, found, rgb)
         frames.append((labels, found, truth))
     ends = profiles.ends()
     for labels, found, truth in frames:

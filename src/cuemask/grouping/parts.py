@@ -23,8 +23,10 @@ _BINS = 64
 _FEWEST_PX = 4  # of a bin, to be told of
 _COLOR, _WIDTH = 12.0, 0.12  # by how much each may vary within a part
 _BRANCHED = 0.3  # of the frames: what falls into two so often is clasper
-_CLASPER, _WRIST = (0.8, 3.2), (0.4, 1.6)  # shortest and longest, in widths
-_USUAL_CLASPER, _USUAL_WRIST = (1.8, 0.6), (0.85, 0.3)  # mean and spread over instruments, in widths
+# In widths: what looks like the head behind the clasper is the wrist, and the collar that holds it, which is shaft.
+_COLLAR = 0.75
+_CLASPER, _METAL = (0.8, 3.2), (1.1, 2.4)  # shortest and longest
+_USUAL_CLASPER, _USUAL_METAL = (1.8, 0.6), (1.6, 0.35)  # mean and spread over instruments
 _TRUST_IN_USUAL = 0.5  # against the variation within parts; more while few frames have been seen
 _FEW_FRAMES = 10
 
@@ -36,7 +38,9 @@ class Ends(NamedTuple):
     wrist: float
 
 
-USUAL = Ends(_USUAL_CLASPER[0], _USUAL_CLASPER[0] + _USUAL_WRIST[0])  # of an instrument that shows too little of itself
+USUAL = Ends(
+    _USUAL_CLASPER[0], _USUAL_CLASPER[0] + _USUAL_METAL[0] - _COLLAR
+)  # of an instrument that shows too little of itself
 
 
 @dataclass
@@ -133,7 +137,7 @@ def _branches(ring: Bool[np.ndarray, "h w"]) -> float:
 def _ends(sums: _Sums) -> Ends:
     """The two places that leave the least variation of colour and width within clasper, wrist and shaft."""
     told = np.flatnonzero(sums.weight >= 0.3 * max(sums.weight.max(), 1))
-    if len(told) < 2 * (_CLASPER[0] + _WRIST[0]) / _BIN or told[0] > 4:
+    if len(told) < 2 * (_CLASPER[0] + _METAL[0]) / _BIN or told[0] > 4:
         return USUAL
     last = int(told[-1]) + 1
     mean = sums.values[:last] / np.maximum(sums.weight[:last, None], 1)
@@ -145,19 +149,19 @@ def _ends(sums: _Sums) -> Ends:
     trust = _TRUST_IN_USUAL * (1.0 + _FEW_FRAMES / float(sums.weight.max()))
     best, found = np.inf, USUAL
     for clasper in range(shortest, round(_CLASPER[1] / _BIN) + 1):
-        for wrist in range(clasper + round(_WRIST[0] / _BIN), clasper + round(_WRIST[1] / _BIN) + 1):
-            if wrist + 4 > last:
+        for metal in range(clasper + round(_METAL[0] / _BIN), clasper + round(_METAL[1] / _BIN) + 1):
+            if metal + 4 > last:
                 break
-            cost = variation.of(0, clasper) + variation.of(clasper, wrist) + variation.of(wrist, last)
-            cost += trust * _unusual(clasper * _BIN, (wrist - clasper) * _BIN)
+            cost = variation.of(0, clasper) + variation.of(clasper, metal) + variation.of(metal, last)
+            cost += trust * _unusual(clasper * _BIN, (metal - clasper) * _BIN)
             if cost < best:
-                best, found = cost, Ends(clasper * _BIN, wrist * _BIN)
+                best, found = cost, Ends(clasper * _BIN, metal * _BIN - _COLLAR)
     return found
 
 
-def _unusual(clasper: float, wrist: float) -> float:
+def _unusual(clasper: float, metal: float) -> float:
     """How far two lengths, in widths, are from the usual ones."""
-    return ((clasper - _USUAL_CLASPER[0]) / _USUAL_CLASPER[1]) ** 2 + ((wrist - _USUAL_WRIST[0]) / _USUAL_WRIST[1]) ** 2
+    return ((clasper - _USUAL_CLASPER[0]) / _USUAL_CLASPER[1]) ** 2 + ((metal - _USUAL_METAL[0]) / _USUAL_METAL[1]) ** 2
 
 
 class _Variation:
