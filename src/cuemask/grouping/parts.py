@@ -20,6 +20,7 @@ SHAFT, WRIST, CLASPER = 10, 20, 30  # the part codes of EndoVis 2017
 
 _BIN = 0.125  # widths
 _BINS = 64
+_LARGEST_GAP = 3  # bins
 _FEWEST_PX = 4  # of a bin, to be told of
 _COLOR, _WIDTH = 12.0, 0.12  # by how much each may vary within a part
 _BRANCHED = 0.3  # of the frames: what falls into two so often is clasper
@@ -144,8 +145,7 @@ def _ends(sums: _Sums) -> Ends:
     weight = np.minimum(sums.weight[:last] / sums.weight.max(), 1.0)
     variation = _Variation(mean[:, :4] / np.array([1.5 * _COLOR, _COLOR, _COLOR, _WIDTH]), weight)
     # What falls into two is clasper; but a closed jaw does not, and says nothing.
-    branched = np.flatnonzero(mean[: round(_CLASPER[1] / _BIN), 4] > _BRANCHED)
-    shortest = max(round(_CLASPER[0] / _BIN), int(branched[-1]) + 1 if len(branched) else 0)
+    shortest = max(round(_CLASPER[0] / _BIN), _branched_from_tips(mean[: round(_CLASPER[1] / _BIN), 4] > _BRANCHED))
     trust = _TRUST_IN_USUAL * (1.0 + _FEW_FRAMES / float(sums.weight.max()))
     best, found = np.inf, USUAL
     for clasper in range(shortest, round(_CLASPER[1] / _BIN) + 1):
@@ -157,6 +157,15 @@ def _ends(sums: _Sums) -> Ends:
             if cost < best:
                 best, found = cost, Ends(clasper * _BIN, metal * _BIN - _COLLAR)
     return found
+
+
+def _branched_from_tips(is_branched: Bool[np.ndarray, " n"]) -> int:
+    """How many bins from the tips on fall into two; what does so behind a longer gap is no open jaw."""
+    places = np.flatnonzero(is_branched)
+    if not len(places) or places[0] > _LARGEST_GAP:
+        return 0
+    gaps = np.flatnonzero(np.diff(places) > _LARGEST_GAP)
+    return int(places[-1] if not len(gaps) else places[gaps[0]]) + 1
 
 
 def _unusual(clasper: float, metal: float) -> float:
