@@ -255,6 +255,10 @@ _blank_text = click.option(
     help="Blank text that is found over the picture, and all around the picture, in overlay, sheet and report. Some is "
     "missed: no de-identification to rely on.",
 )
+_instances = click.option(
+    "--instances", is_flag=True, help="Also tell instruments apart, as `cuemask group` does: instances, tracks.csv."
+)
+_parts = click.option("--parts", is_flag=True, help="Also shaft, wrist and clasper of each: parts, codes 10, 20, 30.")
 _report = click.option("--report/--no-report", default=True, help="Make report.html at the end [yes].")
 
 
@@ -267,6 +271,8 @@ _report = click.option("--report/--no-report", default=True, help="Make report.h
 @_probability
 @_overlay
 @_overlay_style
+@_instances
+@_parts
 @_report
 @_blank_outside
 @_blank_text
@@ -278,7 +284,7 @@ def segment(inputs: tuple[str, ...], quiet: bool, **flags: Any) -> None:
     from cuemask.runs.learning import segment as run
 
     out = run(*_job(inputs, quiet, **flags))
-    _name_results(out, quiet, "overlay.mp4", "sheet.png", "cues.png", "masks", "confidence.csv")
+    _name_results(out, quiet, "overlay.mp4", "sheet.png", "cues.png", "masks", "tracks.csv", "confidence.csv")
 
 
 @main.command()
@@ -307,6 +313,8 @@ def train(inputs: tuple[str, ...], quiet: bool, **flags: Any) -> None:
 @_probability
 @_overlay
 @_overlay_style
+@_instances
+@_parts
 @_report
 @_blank_outside
 @_blank_text
@@ -319,7 +327,7 @@ def predict(run: Path, inputs: tuple[str, ...], quiet: bool, **flags: Any) -> No
     from cuemask.runs.predicting import predict as run_prediction
 
     out = run_prediction(run, *_job(inputs, quiet, **flags))
-    _name_results(out, quiet, "overlay.mp4", "sheet.png", "masks", "confidence.csv")
+    _name_results(out, quiet, "overlay.mp4", "sheet.png", "masks", "tracks.csv", "confidence.csv")
 
 
 @main.command()
@@ -569,6 +577,31 @@ def verify(run: Path, as_json: bool, quiet: bool) -> None:
         click.echo(json.dumps(found.as_json(), indent=2) if as_json else found.table())
     if not found.holds:
         sys.exit(1)
+
+
+@main.command()
+@click.argument("run", type=_Path(path_type=Path))
+@click.argument("inputs", nargs=-1, metavar="[INPUT...]")
+@_parts
+@_overlay
+@_overlay_style
+@_blank_outside
+@_blank_text
+@_reads_pictures
+@click.option("--resume", is_flag=True, help="Leave clips alone whose instruments are told apart already.")
+@click.option("--quiet", is_flag=True, help="No progress, no closing lines.")
+def group(run: Path, inputs: tuple[str, ...], quiet: bool, **flags: Any) -> None:
+    """Tell the instruments in RUN's masks apart: numbers that hold through each clip, tracks.csv, parts.
+
+    INPUT: what the run read, in the same order, where that has been moved since: colour and motion are taken from it.
+    """
+    from cuemask.runs.grouping import GroupOptions
+    from cuemask.runs.grouping import group as run_group
+    from cuemask.runs.options import silent
+
+    lines = run_group(run, inputs, GroupOptions(progress=silent if quiet else _progress, **flags))
+    if not quiet:
+        click.echo("\n".join(lines))
 
 
 @main.command()
@@ -938,6 +971,8 @@ def _options(
     overlay: bool = True,
     overlay_style: Literal["outline", "fill", "side-by-side"] = "fill",
     report: bool = True,
+    instances: bool = False,
+    parts: bool = False,
     blank_outside: bool = False,
     blank_text: bool = False,
     labels: int | Path | None = None,
@@ -960,6 +995,8 @@ def _options(
         overlay=overlay,
         overlay_style=overlay_style,
         report=report,
+        instances=instances or parts,
+        parts=parts,
         blank_outside=blank_outside,
         blank_text=blank_text,
         dataset=dataset,

@@ -17,6 +17,7 @@ from cuemask.cli import main
 from cuemask.errors import InputError
 from cuemask.media.masks import write_mask
 from cuemask.runs import provenance
+from cuemask.runs.grouping import GroupOptions, group
 from cuemask.runs.manifest import entries_in, files_of, side_by_side, write_manifest
 from cuemask.runs.verifying import verify
 
@@ -199,3 +200,14 @@ def test_libraries_are_told_by_whatever_notes_of_them_there_are(
     monkeypatch.syspath_prepend(tmp_path)
     for name in ("one", "two"):
         assert provenance._told.__wrapped__(name) == ("1.5", ("a-b-c",))
+
+
+def test_what_group_writes_later_counts_as_written_and_what_others_change_does_not(run: Path, phantom) -> None:
+    (mask, *_) = sorted((run / "clip" / "masks").glob("*.png"))
+    group(run, [phantom.video], GroupOptions(parts=True))
+    assert verify(run).is_whole
+    mask.write_bytes(b"another")
+    (run / "clip" / "instances" / mask.name).unlink()
+    group_again = verify(run)
+    assert group_again.changed == (f"clip/masks/{mask.name}",)
+    assert group_again.missing == (f"clip/instances/{mask.name}",)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,7 +27,9 @@ class Entry(NamedTuple):
     sha256: str
 
 
-def write_manifest(out: Path, before: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def write_manifest(
+    out: Path, before: Mapping[str, Any] | None = None, anew: Callable[[str], bool] = lambda _: False
+) -> dict[str, Any]:
     """Write the manifest of the run in `out`, which this process has taken.
 
     Parameters
@@ -35,6 +37,8 @@ def write_manifest(out: Path, before: Mapping[str, Any] | None = None) -> dict[s
     before
         What an earlier call gave, of a run that is made whole again: the lines that it wrote stay, so that what was
         changed since is not taken for what was written.
+    anew
+        Which paths another command of ours has written since: these lines are made again.
 
     Returns
     -------
@@ -51,8 +55,11 @@ def write_manifest(out: Path, before: Mapping[str, Any] | None = None) -> dict[s
     with written_aside(path) as aside, aside.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(Entry._fields)
-        for name, entry, _ in side_by_side(entries_in(path) if is_whole else iter(()), files_of(out)):
-            entry = entry or Entry(name, (out / name).stat().st_size, sha256(out / name))
+        for name, entry, is_there in side_by_side(entries_in(path) if is_whole else iter(()), files_of(out)):
+            if anew(name) and not is_there:
+                continue
+            if entry is None or anew(name):
+                entry = Entry(name, (out / name).stat().st_size, sha256(out / name))
             writer.writerow(entry)
             files, total = files + 1, total + entry.bytes
     return {"files": files, "bytes": total, "sha256": sha256(path)}

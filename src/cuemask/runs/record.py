@@ -7,7 +7,7 @@ import logging
 import os
 import platform
 import time
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -131,6 +131,23 @@ class RunRecord:
     def write(self) -> None:
         """Write the file, whole or not at all."""
         write_bytes(self.path, (json.dumps(self.values, indent=2) + "\n").encode())
+
+
+def take_stock_again(out: Path, anew: Callable[[str], bool]) -> None:
+    """Make the lines of the manifest of a complete run again for which `anew` is true: a command of ours wrote them.
+
+    A run of a version that kept no manifest still has none.
+
+    Raises
+    ------
+    OutputError
+        If manifest or record cannot be written, or the record is damaged.
+    """
+    path = out / "run.json"
+    values = read_record(path)
+    if values is not None and "manifest" in values:
+        values["manifest"] = write_manifest(out, values["manifest"], anew)
+        write_bytes(path, (json.dumps(values, indent=2) + "\n").encode())
 
 
 def _now() -> str:
