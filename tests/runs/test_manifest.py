@@ -205,7 +205,7 @@ def test_libraries_are_told_by_whatever_notes_of_them_there_are(
 def test_what_group_writes_later_counts_as_written_and_what_others_change_does_not(run: Path, phantom) -> None:
     (mask, *_) = sorted((run / "clip" / "masks").glob("*.png"))
     group(run, [phantom.video], GroupOptions(parts=True))
-    assert verify(run).is_whole
+    assert verify(run).holds
     mask.write_bytes(b"another")
     (run / "clip" / "instances" / mask.name).unlink()
     group_again = verify(run)
