@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 COMMANDS = {
-    "Make masks": ("segment", "train", "predict", "live", "anchors"),
+    "Make masks": ("segment", "train", "predict", "live", "group", "anchors"),
     "Look and correct": ("report", "review"),
     "Hand on": ("export", "import"),
     "Judge": ("evaluate", "benchmark", "datasets", "verify"),
@@ -15,7 +15,7 @@ COMMANDS = {
 # Names of parameters; what stands nowhere is said last. A command with few options has one list.
 OPTIONS = {
     "Input": ("dataset", "data", "videos", "crop", "stereo", "every", "fps", "start", "end", "largest_picture"),
-    "Method": ("model", "recipe", "settings", "labels", "seed"),
+    "Method": ("model", "recipe", "settings", "labels", "seed", "instances", "parts"),
     "Truth": ("positive", "ignore", "truth_name", "only_truth", "only_predicted", "protocol", "surface"),
     "Output": (
         *("out", "save_probability", "overlay", "overlay_style", "report", "blank_outside", "blank_text"),
@@ -43,6 +43,7 @@ EXAMPLES = {
     "export onnx": "cuemask export onnx result --out model.onnx",
     "export voc": "cuemask export voc result --out op1",
     "export yolo": "cuemask export yolo result --out op1",
+    "group": "cuemask group result --parts",
     "import": "cuemask import cvat annotations.xml --out corrected",
     "live": "cuemask live 0 --model model.onnx --open",
     "phantom": "cuemask phantom --out phantom --frames 96",
