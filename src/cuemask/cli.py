@@ -544,6 +544,28 @@ def review(run: Path, inputs: tuple[str, ...], open_browser: bool, quiet: bool, 
 
 
 @main.command()
+@click.argument("run", type=_Path(path_type=Path))
+@click.argument("inputs", nargs=-1, metavar="[INPUT...]")
+@click.option("--classes", "count", type=int, metavar="K", help="How many groups [as the silhouette says].")
+@_reads_pictures
+@click.option("--quiet", is_flag=True, help="No progress, no closing lines.")
+def classes(run: Path, inputs: tuple[str, ...], count: int | None, quiet: bool) -> None:
+    """Group RUN's instruments by what they look like: RUN/classes.png shows the groups, RUN/classes.toml names them.
+
+    Write a name for each group into classes.toml, and merge groups of one kind; a second call keeps what you wrote.
+    Then: cuemask segment INPUT --classes RUN/classes.toml --out DIR
+
+    RUN: a run whose instruments `cuemask group RUN` told apart. INPUT: what RUN read, where it has been moved.
+    """
+    from cuemask.runs.classifying import classify
+    from cuemask.runs.options import silent
+
+    found = classify(run, inputs, count=count, progress=silent if quiet else _progress)
+    if not quiet:
+        click.echo("\n".join([*found.lines, str(found.sheet), str(found.file)]))
+
+
+@main.command()
 @click.argument("predicted", type=_Path(path_type=Path))
 @click.argument("truth", type=_Path(path_type=Path), required=False)
 @click.option("--positive", metavar="CODES", callback=_codes, help="Codes in TRUTH that are instrument [all above 0].")

@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cuemask.errors import InputError
-from cuemask.media.clips import Clip, open_clips
+from cuemask.media.clips import Clip
 from cuemask.media.decoding import OpenVideo
-from cuemask.media.frames import Selection
 from cuemask.media.lookup import lookup_of
 from cuemask.runs.again import LearningAgain
 from cuemask.runs.confidences import FILE as CONFIDENCES
 from cuemask.runs.confidences import read_confidences
 from cuemask.runs.formats import CORRECTIONS, complete_clips
 from cuemask.runs.pages import page_libraries
+from cuemask.runs.sources import clips_of, sources_of
 
 if TYPE_CHECKING:
     from cuemask.web.review_clips import ReviewClip
@@ -106,48 +106,13 @@ def opened(run: Path, inputs: Sequence[str | Path], annotator: str) -> tuple[Rev
     record, entries = complete_clips(run)
     if len(entries) < len(record["inputs"]):
         raise InputError(f"{run}: is one clip of a run.", f"Give the run: cuemask review {run.parent}")
-    sources = _sources(run, entries, inputs)
-    clips = [_clip(run, entry, clip) for entry, clip in zip(entries, _opened(run, entries, sources), strict=True)]
+    sources = sources_of(run, entries, inputs, "review")
+    opened_clips = clips_of(run, entries, sources, "review")
+    clips = [_clip(run, entry, clip) for entry, clip in zip(entries, opened_clips, strict=True)]
     corrections = Corrections(run / CORRECTIONS, {clip.name: clip.numbers for clip in clips})
     again = LearningAgain(run.absolute(), record, sources, (run / CORRECTIONS).absolute())
     name = annotator_name(annotator or _user())
     return ReviewDesk(run.absolute().name, clips, corrections, again, name), again
-
-
-def _sources(run: Path, entries: Sequence[Mapping[str, Any]], inputs: Sequence[str | Path]) -> list[str]:
-    """What the run read, each once: where it was then, or where the caller says."""
-    if inputs:
-        return [str(given) for given in inputs]
-    sources = list(dict.fromkeys(str(entry.get("source", "")) for entry in entries))
-    for source in sources:
-        if not Path(source).exists() and not any(letter in source for letter in "*?["):
-            raise InputError(
-                f"{run}: its frames were read from {source}, which is not there (seen from {Path.cwd()}).",
-                f"Go to the folder where the run was made, or say where they are: cuemask review {run} INPUT...",
-            )
-    return sources
-
-
-def _opened(run: Path, entries: Sequence[Mapping[str, Any]], sources: Sequence[str]) -> list[Clip]:
-    """The clips of the run: by their names, or in their order where all were given anew."""
-    clips = open_clips(sources, Selection(**entries[0]["selection"]))
-    by_name = {clip.name: clip for clip in clips}
-    names = [str(entry["clip"]) for entry in entries]
-    if all(name in by_name for name in names):
-        clips = [by_name[name] for name in names]
-    if len(clips) != len(names):
-        raise InputError(
-            f"{run}: has the clips {', '.join(names)}; {', '.join(by_name)} were found.",
-            f"Say where its frames are, in this order: cuemask review {run} INPUT...",
-        )
-    for clip, entry in zip(clips, entries, strict=True):
-        size = int(entry["width_px"]), int(entry["height_px"])
-        if (clip.width_px, clip.height_px) != size:
-            raise InputError(
-                f"{clip.source}: {clip.width_px}x{clip.height_px} pixels; what was segmented had {size[0]}x{size[1]}.",
-                f"Say where that is: cuemask review {run} INPUT...",
-            )
-    return clips
 
 
 def _clip(run: Path, entry: Mapping[str, Any], clip: Clip) -> ReviewClip:

@@ -1,0 +1,1 @@
+"""From masks to instruments: which pixels are whose, the same number through a clip, parts. No torch."""
