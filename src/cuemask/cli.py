@@ -186,6 +186,12 @@ _supervised = click.option(
     help="True masks in the place of anchors: on that percentage of --dataset's frames, from a folder of masks, or on "
     "the frames that a text file names [0].",
 )
+_classes = click.option(
+    "--classes",
+    type=_Path(path_type=Path),
+    metavar="FILE",
+    help="The classes.toml of `cuemask classes`: learn to tell these kinds of instruments apart [one kind].",
+)
 _device = click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
 _provider = click.option(
     "--provider",
@@ -225,6 +231,7 @@ _report = click.option("--report/--no-report", default=True, help="Make report.h
 @_common
 @_learned
 @_supervised
+@_classes
 @_device
 @_probability
 @_overlay
@@ -248,6 +255,7 @@ def segment(inputs: tuple[str, ...], quiet: bool, **flags: Any) -> None:
 @_common
 @_learned
 @_supervised
+@_classes
 @_device
 @_report
 def train(inputs: tuple[str, ...], quiet: bool, **flags: Any) -> None:
@@ -839,6 +847,7 @@ def _options(
     blank_outside: bool = False,
     blank_text: bool = False,
     labels: int | Path | None = None,
+    classes: Path | None = None,
 ) -> Options:
     from cuemask.media.frames import Selection
     from cuemask.recipe import load_recipe
@@ -862,6 +871,7 @@ def _options(
         blank_text=blank_text,
         dataset=dataset,
         labels=labels,
+        classes=classes,
         progress=silent if quiet else _progress,
         say=unsaid if quiet else partial(click.echo, err=True),
     )

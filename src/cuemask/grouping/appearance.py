@@ -13,25 +13,36 @@ BINS = 12  # of the profile along the axis, from the end backwards
 BIN_WIDTHS = 0.5  # length of one of them, in widths of the shaft
 _HEAD_WIDTHS = 3.0  # what lies so near to the end is the head
 _LEAST_PX = 60  # of an instrument of which something can be said
-_BRIGHT = 235.0  # lightness, 0 to 255, from which on light is mirrored
 
 
 class Kind(NamedTuple):
-    """Some of the numbers, which together count as much as their weight says."""
+    """Some of the numbers.
+
+    Attributes
+    ----------
+    weight
+        How much they count together.
+    least
+        Differences of that size are noise: a number whose spread is smaller is not stretched.
+    """
 
     name: str
     size: int
     weight: float
+    least: float
 
 
+# Lightness follows the lamp's distance as much as the material, and counts half of what hue does.
 KINDS = (
-    Kind("colour of the shaft", 3, 1.0),
-    Kind("texture of the shaft", 3, 0.5),
-    Kind("colour of the head", 3, 1.0),
-    Kind("texture of the head", 3, 0.5),
-    Kind("outline: width along the axis", BINS, 1.5),
-    Kind("outline: gaps along the axis", BINS, 1.0),
-    Kind("width", 1, 0.5),
+    Kind("lightness of the shaft", 1, 0.5, 10.0),
+    Kind("hue of the shaft", 2, 1.0, 3.0),
+    Kind("texture of the shaft", 2, 0.5, 5.0),
+    Kind("lightness of the head", 1, 0.5, 10.0),
+    Kind("hue of the head", 2, 1.0, 3.0),
+    Kind("texture of the head", 2, 0.5, 5.0),
+    Kind("outline: width along the axis", BINS, 1.5, 0.1),
+    Kind("outline: gaps along the axis", BINS, 1.0, 0.1),
+    Kind("width", 1, 0.5, 0.02),
 )
 SIZE = sum(kind.size for kind in KINDS)
 
@@ -94,10 +105,10 @@ def reduced(rgb: UInt8[np.ndarray, "H W 3"], numbers: np.ndarray) -> tuple[UInt8
 def weighted(looks: Float[np.ndarray, "n F"]) -> Float[np.ndarray, "n F"]:
     """Appearances so scaled that distances between them compare: each number by its spread, each kind by its weight.
 
-    A number in which all agree says nothing and stays 0.
+    A number in which all nearly agree says little.
     """
-    spread = looks.std(0)
-    scaled = (looks - looks.mean(0)) / np.where(spread > 1e-9, spread, np.inf)
+    least = np.concatenate([np.full(kind.size, kind.least) for kind in KINDS])
+    scaled = (looks - looks.mean(0)) / np.maximum(looks.std(0), least)
     each = np.concatenate([np.full(kind.size, np.sqrt(kind.weight / kind.size)) for kind in KINDS])
     return scaled * each
 
@@ -131,9 +142,9 @@ def _shaft_width(from_end: Float[np.ndarray, " n"], across: Float[np.ndarray, " 
     return max(1.0, float(np.median(widths))) if len(widths) else 1.0
 
 
-def _texture(light: Float[np.ndarray, " n"], slope: Float[np.ndarray, " n"]) -> Float[np.ndarray, " 3"]:
-    """Spread of the lightness, how rough it is, and the share that mirrors the lamp."""
-    return np.array([light.std(), slope.mean(), (light > _BRIGHT).mean()])
+def _texture(light: Float[np.ndarray, " n"], slope: Float[np.ndarray, " n"]) -> Float[np.ndarray, " 2"]:
+    """Spread of the lightness, and how rough it is."""
+    return np.array([light.std(), slope.mean()])
 
 
 def _profile(
@@ -141,12 +152,14 @@ def _profile(
 ) -> tuple[Float[np.ndarray, " bins"], Float[np.ndarray, " bins"]]:
     """Of each stretch from the end backwards: how wide it is, in shaft widths, and which share of that is a gap.
 
-    Beyond the instrument's length it is as wide as its shaft, without a gap.
+    Where the instrument ends, and in the last width of its shaft, which the picture's border cuts off at a slant, it is
+    as wide as its shaft, without a gap.
     """
     widths, gaps = np.ones(BINS), np.zeros(BINS)
     length = BIN_WIDTHS * width_px
     row = np.floor(from_end / length).astype(np.intp)
-    for number in range(BINS):
+    whole = int((from_end.max() - width_px) // length)
+    for number in range(min(BINS, max(whole, 1))):
         there = across[row == number]
         if len(there) < 3:
             continue

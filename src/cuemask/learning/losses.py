@@ -87,9 +87,16 @@ def diffusion_loss(
     max(phi(f_fg, f_bg) in one frame + the same in the other - 2 phi(f, f between frames) + margin, 0),
     averaged over the pairs.
     """
+    return pair_diffusion(now, then, of=of, margin=margin).mean()
+
+
+def pair_diffusion(
+    now: Regions, then: Regions, *, of: Literal["foreground", "background"], margin: float
+) -> Float[Tensor, " B"]:
+    """`diffusion_loss` of each pair."""
     within = similarity(*now) + similarity(*then)
     between = similarity(getattr(now, of), getattr(then, of))
-    return F.relu(within - 2 * between + margin).mean()
+    return F.relu(within - 2 * between + margin)
 
 
 _EMPTY = 1e-6  # total weight, or vector length, below which a region counts as empty

@@ -26,7 +26,18 @@ from cuemask.recipe import Recipe, recipe_as_mapping
 from cuemask.runs.work import WORK, remove_work
 
 _PACKAGES = ("torch", "numpy", "opencv-contrib-python-headless", "av", "safetensors")
-_MUST_AGREE = ("command", "recipe", "seed", "inputs", "crop", "stereo", "labels", "model_sha256")  # for a run to go on
+# For a run to go on.
+_MUST_AGREE = (
+    "command",
+    "recipe",
+    "seed",
+    "inputs",
+    "crop",
+    "stereo",
+    "labels",
+    "classes",
+    "model_sha256",
+)
 
 _log = logging.getLogger(__name__)
 

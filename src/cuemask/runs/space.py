@@ -33,7 +33,8 @@ SHEET = 1_400_000
 BLOCK = 4096  # a small file takes a whole one
 PACKS_BETTER = 4  # times, at most, that what is compressed may turn out smaller
 FILL = 300_000  # run.json, the curve of losses, folders
-PICTURES = ("masks", "probability", "color", "contour", "motion", "objectness", "shape", "positive", "negative")
+MAPS = ("color", "contour", "motion", "objectness", "shape", "positive", "negative")
+PICTURES = ("masks", "probability", "classes", *MAPS)
 
 
 @dataclass(frozen=True)
@@ -184,7 +185,8 @@ def _kept(clips: Sequence[Clip], recipe: Recipe, every: int) -> int:
 def _training(clips: Sequence[Clip], recipe: Recipe, every: int) -> int:
     """Anchors and features of the frames that training can meet."""
     met = min(sum(_frames(clip, every) for clip in clips), 2 * recipe.training.steps * recipe.training.pairs_per_step)
-    return met * (4 * recipe.input.height_px * recipe.input.width_px + feature_bytes(recipe))
+    maps = 2 if recipe.network.classes == 1 else 3  # `learning.kept`
+    return met * (2 * maps * recipe.input.height_px * recipe.input.width_px + feature_bytes(recipe))
 
 
 def _results(clips: Sequence[Clip], options: Options, every: int) -> int:
@@ -194,6 +196,7 @@ def _results(clips: Sequence[Clip], options: Options, every: int) -> int:
         pixels = clip.height_px * clip.width_px
         a_frame = _whole_blocks(MASK * pixels) + (int(beside * OVERLAY * pixels) if options.overlay else 0)
         a_frame += _whole_blocks(PROBABILITY * pixels) if options.save_probability else 0
+        a_frame += _whole_blocks(MASK * pixels) if options.recipe.network.classes > 1 else 0
         total += _frames(clip, every) * a_frame + SHEET + _shown(clip, every)
     return total
 
