@@ -18,8 +18,10 @@ from cuemask.ending import Group
 
 if TYPE_CHECKING:
     from cuemask.datasets.dataset import Dataset
+    from cuemask.evaluation.grouped import What as Grouped
     from cuemask.evaluation.results import Evaluation
     from cuemask.evaluation.surfaces import Tolerance
+    from cuemask.evaluation.tables import Row
     from cuemask.experiments.benchmark import What
     from cuemask.media.clips import ClipFiles
     from cuemask.runs.options import Label, Options
@@ -223,6 +225,10 @@ _blank_text = click.option(
     help="Blank text that is found over the picture, and all around the picture, in overlay, sheet and report. Some is "
     "missed: no de-identification to rely on.",
 )
+_instances = click.option(
+    "--instances", is_flag=True, help="Also tell instruments apart, as `cuemask group` does: instances, tracks.csv."
+)
+_parts = click.option("--parts", is_flag=True, help="Also shaft, wrist and clasper of each: parts, codes 10, 20, 30.")
 _report = click.option("--report/--no-report", default=True, help="Make report.html at the end [yes].")
 
 
@@ -236,6 +242,8 @@ _report = click.option("--report/--no-report", default=True, help="Make report.h
 @_probability
 @_overlay
 @_overlay_style
+@_instances
+@_parts
 @_report
 @_blank_outside
 @_blank_text
@@ -247,7 +255,7 @@ def segment(inputs: tuple[str, ...], quiet: bool, **flags: Any) -> None:
     from cuemask.runs.learning import segment as run
 
     out = run(*_job(inputs, quiet, **flags))
-    _name_results(out, quiet, "overlay.mp4", "sheet.png", "cues.png", "masks", "confidence.csv")
+    _name_results(out, quiet, "overlay.mp4", "sheet.png", "cues.png", "masks", "tracks.csv", "confidence.csv")
 
 
 @main.command()
@@ -277,6 +285,8 @@ def train(inputs: tuple[str, ...], quiet: bool, **flags: Any) -> None:
 @_probability
 @_overlay
 @_overlay_style
+@_instances
+@_parts
 @_report
 @_blank_outside
 @_blank_text
@@ -289,7 +299,7 @@ def predict(run: Path, inputs: tuple[str, ...], quiet: bool, **flags: Any) -> No
     from cuemask.runs.predicting import predict as run_prediction
 
     out = run_prediction(run, *_job(inputs, quiet, **flags))
-    _name_results(out, quiet, "overlay.mp4", "sheet.png", "masks", "confidence.csv")
+    _name_results(out, quiet, "overlay.mp4", "sheet.png", "masks", "tracks.csv", "confidence.csv")
 
 
 @main.command()
@@ -524,6 +534,31 @@ def report(run: Path, blank_outside: bool, quiet: bool) -> None:
 @main.command()
 @click.argument("run", type=_Path(path_type=Path))
 @click.argument("inputs", nargs=-1, metavar="[INPUT...]")
+@_parts
+@_overlay
+@_overlay_style
+@_blank_outside
+@_blank_text
+@_reads_pictures
+@click.option("--resume", is_flag=True, help="Leave clips alone whose instruments are told apart already.")
+@click.option("--quiet", is_flag=True, help="No progress, no closing lines.")
+def group(run: Path, inputs: tuple[str, ...], quiet: bool, **flags: Any) -> None:
+    """Tell the instruments in RUN's masks apart: numbers that hold through each clip, tracks.csv, parts.
+
+    INPUT: what the run read, in the same order, where that has been moved since: colour and motion are taken from it.
+    """
+    from cuemask.runs.grouping import GroupOptions
+    from cuemask.runs.grouping import group as run_group
+    from cuemask.runs.options import silent
+
+    lines = run_group(run, inputs, GroupOptions(progress=silent if quiet else _progress, **flags))
+    if not quiet:
+        click.echo("\n".join(lines))
+
+
+@main.command()
+@click.argument("run", type=_Path(path_type=Path))
+@click.argument("inputs", nargs=-1, metavar="[INPUT...]")
 @click.option("--annotator", default="", metavar="NAME", help="Who reviews, for reviews.csv [your name here].")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Where the page is served.")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, show_default=True, help="0 takes a free one.")
@@ -590,24 +625,43 @@ def classes(run: Path, inputs: tuple[str, ...], count: int | None, quiet: bool) 
 )
 @click.option("--surface", is_flag=True, help="Also NSD and HD95, how far outlines are off.")
 @click.option("--tolerance", metavar="PX|N%", help="Of NSD, in pixels or of the diagonal [1%].", callback=_tolerance)
+@click.option("--instances", "what", flag_value="instances", help="Instruments instead: AP, AP50, PQ.")
+@click.option("--tracks", "what", flag_value="tracks", help="Whether they keep their numbers: HOTA, DetA, AssA, IDF1.")
+@click.option("--parts", "what", flag_value="parts", help="Shaft, wrist and clasper: IoU, PartPQ.")
+@click.option("--classes", "what", flag_value="classes", help="Kinds: challenge IoU, IoU, mcIoU, purity.")
+@click.option("--tips", "what", flag_value="tips", help="How far tips are off.")
+@click.option("--boxes", is_flag=True, help="Of --instances and --tracks, by boxes instead of masks.")
 @click.option("--against", type=_Path(path_type=Path), metavar="OTHER", help="Compare with another PREDICTED.")
 @click.option("--draw", type=click.Choice(["frames", "videos"]), help="What --against draws [frames].")
 @click.option("--csv", "csv", type=_Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write all frames.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def evaluate(
-    predicted: Path, against: Path | None, draw: Literal["frames", "videos"] | None, csv: Path | None, **flags: Any
+    predicted: Path,
+    what: Grouped | None,
+    boxes: bool,
+    against: Path | None,
+    draw: Literal["frames", "videos"] | None,
+    csv: Path | None,
+    **flags: Any,
 ) -> None:
     """IoU and Dice of a folder of masks against true masks of the same names.
 
     PREDICTED: masks, a run, or a clip of one. TRUTH: masks of the same names; or, with --dataset, the data set's
     own. --against OTHER tells by how much PREDICTED is better than OTHER, with a bootstrap interval. Of a run, the
     figures are kept in it as evaluation.json, which its report shows.
+
+    --instances, --tracks, --parts, --classes and --tips look at what lies beside the masks, CLIP/instances,
+    CLIP/parts, CLIP/classes and CLIP/tracks.csv, on both sides.
     """
+    if what is not None:
+        _evaluate_grouped(what, predicted, boxes, csv, against=against, draw=draw, **flags)
+        return
+    if boxes:
+        raise click.UsageError("--boxes is of --instances and --tracks.")
     from dataclasses import asdict
 
     from cuemask.evaluation.bootstrap import all_differences, difference_lines
-    from cuemask.evaluation.tables import is_table_of, json_of, write_rows
-    from cuemask.media.folders import refuse_foreign_file
+    from cuemask.evaluation.tables import json_of
     from cuemask.runs.judging import keep_figures
 
     as_json = flags.pop("as_json")
@@ -616,9 +670,7 @@ def evaluate(
     keep_figures(predicted, result)
     differences = {} if against is None else all_differences(result, judged(against), unit=draw)
     if csv is not None:
-        rows = result.frame_rows()
-        refuse_foreign_file(csv, lambda file: is_table_of(file, list(rows[0])[:4]))
-        write_rows(csv, rows)
+        _write_frames(csv, result.frame_rows())
     if as_json:
         told = {name: asdict(difference) for name, difference in differences.items()}
         click.echo(json_of(result.as_json() | ({"difference": told} if differences else {})))
@@ -626,6 +678,53 @@ def evaluate(
     click.echo(result.table())
     if differences:
         click.echo("\n".join(["", *difference_lines(str(against), differences)]))
+
+
+def _write_frames(csv: Path, rows: list[Row]) -> None:
+    from cuemask.evaluation.tables import is_table_of, write_rows
+    from cuemask.media.folders import refuse_foreign_file
+
+    refuse_foreign_file(csv, lambda file: is_table_of(file, list(rows[0])[:4]))
+    write_rows(csv, rows)
+
+
+def _evaluate_grouped(
+    what: Grouped,
+    predicted: Path,
+    boxes: bool,
+    csv: Path | None,
+    *,
+    truth: Path | None,
+    as_json: bool,
+    truth_name: str | None,
+    only_truth: bool,
+    only_predicted: bool,
+    **others: Any,
+) -> None:
+    """Figures of instruments, tracks, parts, classes or tips."""
+    from cuemask.evaluation.grouped import evaluate_grouped
+    from cuemask.evaluation.pairing import FRAME
+    from cuemask.evaluation.tables import json_of
+
+    strange = [f"--{name.replace('_', '-')}" for name, value in others.items() if value]
+    if strange:
+        raise click.UsageError(f"{', '.join(strange)}: not with --{what}.")
+    if boxes and what not in ("instances", "tracks"):
+        raise click.UsageError("--boxes is of --instances and --tracks.")
+    if truth is None:
+        raise click.UsageError(f"--{what} needs TRUTH, a folder with true {what} in it.")
+    result = evaluate_grouped(
+        what,
+        predicted,
+        truth,
+        boxes=boxes,
+        truth_name=FRAME if truth_name is None else truth_name,
+        only_truth=only_truth,
+        only_predicted=only_predicted,
+    )
+    if csv is not None:
+        _write_frames(csv, result.frame_rows())
+    click.echo(json_of(result.as_json()) if as_json else result.table())
 
 
 def _judge(
@@ -644,7 +743,8 @@ def _judge(
     tolerance: Tolerance | None,
 ) -> Callable[[Path], Evaluation]:
     """What evaluates a folder as the options say, once they are found to fit together."""
-    from cuemask.evaluation.folders import FRAME, evaluate_folders
+    from cuemask.evaluation.folders import evaluate_folders
+    from cuemask.evaluation.pairing import FRAME
     from cuemask.evaluation.protocols import DEFAULT
     from cuemask.evaluation.sets import evaluate_dataset
     from cuemask.evaluation.surfaces import TOLERANCE
@@ -844,6 +944,8 @@ def _options(
     overlay: bool = True,
     overlay_style: Literal["outline", "fill", "side-by-side"] = "fill",
     report: bool = True,
+    instances: bool = False,
+    parts: bool = False,
     blank_outside: bool = False,
     blank_text: bool = False,
     labels: int | Path | None = None,
@@ -867,6 +969,8 @@ def _options(
         overlay=overlay,
         overlay_style=overlay_style,
         report=report,
+        instances=instances or parts,
+        parts=parts,
         blank_outside=blank_outside,
         blank_text=blank_text,
         dataset=dataset,

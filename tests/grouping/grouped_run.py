@@ -10,13 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from cuemask import __version__
+from cuemask.grouping.instances import Instrument
+from cuemask.grouping.shafts import Shaft
 from cuemask.media.masks import write_codes, write_mask, write_numbers, write_rgb
 from cuemask.phantom import PhantomScene
-
-COLUMNS = (
-    *("frame", "instrument", "x0", "y0", "x1", "y1", "area", "entry_x", "entry_y"),
-    *("direction_x", "direction_y", "tip_x", "tip_y", "confidence"),
-)
+from cuemask.runs.instruments import HEADER, row_of
 
 
 def write_run(place: Path, scenes: dict[str, PhantomScene], frames: Sequence[int]) -> Path:
@@ -25,7 +23,7 @@ def write_run(place: Path, scenes: dict[str, PhantomScene], frames: Sequence[int
     for name, scene in scenes.items():
         for folder in (place / name, *(run / name / kind for kind in ("instances", "masks", "truth"))):
             folder.mkdir(parents=True)
-        rows: list[dict[str, object]] = []
+        rows = [HEADER]
         for t in frames:
             frame = scene.frame(t)
             file = f"{t:06}.png"
@@ -34,12 +32,12 @@ def write_run(place: Path, scenes: dict[str, PhantomScene], frames: Sequence[int
             write_mask(run / name / "masks" / file, frame.mask)
             write_codes(run / name / "truth" / file, frame.classes)
             for number in np.unique(frame.instances)[1:].tolist():
-                area = int((frame.instances == number).sum())
-                rows.append({"frame": f"{t:06}", "instrument": number, "area": area})
+                y, x = np.nonzero(frame.instances == number)
+                box = (int(x.min()), int(y.min()), int(x.max()) + 1, int(y.max()) + 1)
+                unknown = Shaft((0.0, 0.0), (0.0, 0.0), 0.0, 0.0, 0.0, 1.0)
+                rows.append(row_of(f"{t:06}", Instrument(number, box, len(y), unknown, 0.0, (), 1.0)))
         with (run / name / "tracks.csv").open("w", newline="") as table:
-            writer = csv.DictWriter(table, COLUMNS)
-            writer.writeheader()
-            writer.writerows(rows)
+            csv.writer(table).writerows(rows)
         size = {"width_px": scene.width_px, "height_px": scene.height_px}
         inputs.append({"clip": name, "source": str(place / name), "selection": {"every": 1}, **size})
     told = {"cuemask": __version__, "command": "segment", "status": "complete", "inputs": inputs}

@@ -6,7 +6,6 @@ import pytest
 
 from cuemask.errors import InputError
 from cuemask.grouping.classes import Group, as_toml, classes_of, read_classes, read_groups, with_names_of
-from cuemask.grouping.track_table import read_tracks
 
 GROUPS = [
     Group(1, (("a", 1), ("b:c", 2)), 30, ("a/000001:1",), "grasper"),
@@ -80,16 +79,3 @@ def test_names_of_other_groups_are_not_guessed():
     nameless = [Group(1, (("a", 9),))]
     assert with_names_of(nameless, [Group(1, (("a", 1),))]) == nameless
     assert with_names_of(nameless, []) == nameless
-
-
-def test_directions_that_are_not_told_are_none(tmp_path: Path):
-    table = tmp_path / "tracks.csv"
-    table.write_text("frame,instrument,area,direction_x,direction_y\n000001,2,30,,\n000002,2,31.0,0.6,-0.8\n")
-    assert [tuple(row) for row in read_tracks(table)] == [("000001", 2, 30, None), ("000002", 2, 31, (0.6, -0.8))]
-
-
-@pytest.mark.parametrize("text", ["frame,area\n1,2\n", "frame,instrument,area\n1,x,3\n", "frame,instrument,area\n1\n"])
-def test_a_damaged_table_is_an_error(text, tmp_path: Path):
-    (tmp_path / "tracks.csv").write_text(text)
-    with pytest.raises(InputError, match=r"tracks\.csv"):
-        list(read_tracks(tmp_path / "tracks.csv"))

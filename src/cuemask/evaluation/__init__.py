@@ -3,6 +3,7 @@
 from cuemask.evaluation.bootstrap import paired_bootstrap
 from cuemask.evaluation.folders import evaluate_folders
 from cuemask.evaluation.frames import FrameScore
+from cuemask.evaluation.grouped import GroupedEvaluation, evaluate_grouped
 from cuemask.evaluation.metrics import Counts, dice, iou
 from cuemask.evaluation.protocols import PROTOCOLS
 from cuemask.evaluation.results import Evaluation
@@ -14,10 +15,12 @@ __all__ = [
     "Counts",
     "Evaluation",
     "FrameScore",
+    "GroupedEvaluation",
     "Tolerance",
     "dice",
     "evaluate_dataset",
     "evaluate_folders",
+    "evaluate_grouped",
     "iou",
     "paired_bootstrap",
 ]

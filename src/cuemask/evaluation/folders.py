@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,17 +12,15 @@ import numpy as np
 from jaxtyping import Bool, UInt8
 
 from cuemask.errors import EvaluationError
-from cuemask.evaluation.frames import FrameScore, listed, refuse_sizes, score
+from cuemask.evaluation.frames import FrameScore, refuse_sizes, score
+from cuemask.evaluation.pairing import FRAME, FilePair, matched_files
 from cuemask.evaluation.protocols import DEFAULT, protocol_named
 from cuemask.evaluation.results import Evaluation
 from cuemask.evaluation.surfaces import TOLERANCE, Tolerance
-from cuemask.media.mask_folders import is_run_folder, named_masks
 from cuemask.media.masks import read_mask
-from cuemask.media.pictures import composed
 from cuemask.media.threads import in_threads
 
 CODES_SHOWN = 12
-FRAME = "{frame}"
 LOSSY_ENDINGS = frozenset({".jpg", ".jpeg"})
 
 _log = logging.getLogger(__name__)
@@ -76,23 +74,17 @@ def evaluate_folders(
         If a mask cannot be read.
     """
     protocol_named(protocol)  # a misspelt one is told before the work
-    predictions = _named(predicted, {".png"}, "predicted")
-    truths = _of_frames(_named(truth, None, "true"), truth_name, truth)
-    predictions, truths = _single_clip(predicted, predictions, truths), _single_clip(truth, truths, predictions)
-    shared = [name for name in predictions if name in truths]
-    lonely = len(predictions) - len(shared), len(truths) - len(shared)
-    if not shared or (lonely[0] and not only_truth) or (lonely[1] and not only_predicted):
-        raise _unmatched(predicted, predictions.keys() - truths.keys(), truth, truths.keys() - predictions.keys())
+    found = matched_files(predicted, truth, truth_name=truth_name, only_truth=only_truth, only_predicted=only_predicted)
     counting = _Counting(positive, frozenset(ignore), tolerance if surface else None)
-    seen = _Codes(sum(_is_lossy(truths[name]) for name in shared))
+    seen = _Codes(sum(_is_lossy(pair.truth) for pair in found.pairs))
 
-    def compare(name: str) -> FrameScore:
-        return _score(name, predictions[name], truths[name], counting, seen)
+    def compare(pair: FilePair) -> FrameScore:
+        return _score(pair, counting, seen)
 
-    with closing(in_threads(compare, shared)) as scores:
+    with closing(in_threads(compare, found.pairs)) as scores:
         frames = tuple(scores)
     seen.warn(counting, predicted, truth)
-    return Evaluation(frames, protocol, counting.tolerance, *lonely)
+    return Evaluation(frames, protocol, counting.tolerance, found.without_truth, found.unpredicted)
 
 
 @dataclass(frozen=True)
@@ -164,17 +156,16 @@ def _is_lossy(path: Path) -> bool:
     return path.suffix.lower() in LOSSY_ENDINGS
 
 
-def _score(name: str, prediction: Path, truth: Path, counting: _Counting, seen: _Codes) -> FrameScore:
-    predicted_codes, true_codes = read_mask(prediction), read_mask(truth)
-    refuse_sizes(prediction, predicted_codes, truth, true_codes)
+def _score(pair: FilePair, counting: _Counting, seen: _Codes) -> FrameScore:
+    predicted_codes, true_codes = read_mask(pair.prediction), read_mask(pair.truth)
+    refuse_sizes(pair.prediction, predicted_codes, pair.truth, true_codes)
     seen.predicted[predicted_codes] = True
     seen.true[true_codes] = True
-    video, _, frame = name.rpartition("/")
-    found, true = predicted_codes > 0, _instrument(true_codes, counting.positive, truth)
+    found, true = predicted_codes > 0, _instrument(true_codes, counting.positive, pair.truth)
     if counting.ignore:
         counted = ~_among(true_codes, counting.ignore)
         found, true = found[counted][None], true[counted][None]
-    return score(video, frame, found, true, counting.tolerance)
+    return score(pair.video, pair.frame, found, true, counting.tolerance)
 
 
 def _instrument(
@@ -189,63 +180,3 @@ def _among(codes: UInt8[np.ndarray, "H W"], chosen: Collection[int]) -> Bool[np.
     counted = np.zeros(256, np.bool_)
     counted[[code for code in chosen if 0 <= code <= 255]] = True
     return counted[codes]
-
-
-def _named(folder: Path, endings: Collection[str] | None, side: str) -> dict[str, Path]:
-    """The masks below `folder` by their names, in natural order."""
-    if not folder.is_dir():
-        raise EvaluationError(f"{folder}: there is no such folder.", f"Give the folder of {side} masks.")
-    named: dict[str, Path] = {}
-    for name, path in named_masks(folder, endings):
-        other = named.setdefault(name, path)
-        if other is not path:
-            raise EvaluationError(f"{other} and {path} have one name.", "Keep one of them in the folder.")
-    if not named:
-        wanted = "picture" if endings is None else " or ".join(sorted(endings)) + " file"
-        raise EvaluationError(f"{folder}: no {wanted} in it.", f"Give the folder of {side} masks.")
-    return named
-
-
-def _of_frames(masks: Mapping[str, Path], pattern: str, folder: Path) -> dict[str, Path]:
-    """Masks by the names of the frames that they are of; those that are called otherwise are left out."""
-    before, mark, after = composed(pattern).partition(FRAME)
-    if not mark or FRAME in after or "/" in pattern:
-        raise EvaluationError(
-            f"--truth-name {pattern}: does not say where in a file's name the frame's stands.",
-            f"Give the name without its ending, with {FRAME} once: --truth-name '{FRAME}_mask'",
-        )
-    found: dict[str, Path] = {}
-    for name, path in masks.items():
-        video, slash, stem = name.rpartition("/")
-        if stem.startswith(before) and stem.endswith(after) and len(stem) > len(before) + len(after):
-            found[f"{video}{slash}{stem[len(before) : len(stem) - len(after)]}"] = path
-    if not found:
-        raise EvaluationError(
-            f"{folder}: none of {len(masks)} masks is called {pattern}, such as {next(iter(masks))}.",
-            f"Say what true masks are called, {FRAME} for the frame's name: --truth-name '{FRAME}_mask'",
-        )
-    return found
-
-
-def _single_clip(folder: Path, masks: dict[str, Path], others: Mapping[str, Path]) -> dict[str, Path]:
-    """Without the clip's name, where a run has one clip and the masks on the other side lie in no subfolders."""
-    videos = {name.rpartition("/")[0] for name in masks}
-    if not is_run_folder(folder) or len(videos) > 1 or any("/" in name for name in others):
-        return masks
-    return {name.rpartition("/")[2]: path for name, path in masks.items()}
-
-
-def _unmatched(
-    predicted: Path, only_predicted: Collection[str], truth: Path, only_true: Collection[str]
-) -> EvaluationError:
-    sides = [
-        (f"predictions in {predicted} without truth", sorted(only_predicted)),
-        (f"true masks in {truth} without prediction", sorted(only_true)),
-    ]
-    found = [f"{len(names)} {what}: {listed(names)}." for what, names in sides if names]
-    return EvaluationError(
-        "\n".join(found),
-        "Rename the files so that each prediction and its truth share a name, or say what true masks are called, "
-        f"--truth-name '{FRAME}_mask'; count only frames with truth, --only-truth, or with a prediction, "
-        "--only-predicted.",
-    )

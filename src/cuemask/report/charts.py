@@ -74,6 +74,37 @@ def timeline(bins: Sequence[Bin], marks: Sequence[Mark], ends: tuple[str, str], 
     return _svg(234, title, parts)
 
 
+def presence_chart(
+    present: Mapping[int, Sequence[tuple[int, int]]], total: int, ends: tuple[str, str], title: str
+) -> str:
+    """When each instrument is in the picture: a row each, with a bar for each stretch; nothing where there is none.
+
+    Parameters
+    ----------
+    present
+        For each instrument's number the first and last frame, from 0, of each of its stretches.
+    total
+        The clip's frames.
+    ends
+        What is written below the first and the last frame.
+    """
+    if not present:
+        return ""
+    parts: list[str] = []
+    wide = (_RIGHT - _LEFT) / max(total, 1)
+    for row, (number, stretches) in enumerate(present.items()):
+        top = 10 + 20 * row
+        parts.append(f'<rect class="panel" x="{_LEFT}" y="{top}" width="{_RIGHT - _LEFT}" height="14"/>')
+        parts.append(f'<text x="{_LEFT - 5}" y="{top + 11}" text-anchor="end">{number}</text>')
+        for first, last in stretches:
+            x, width = _LEFT + wide * first, max(0.5, wide * (last - first + 1))
+            parts.append(f'<rect class="band" x="{x:.1f}" y="{top + 2}" width="{width:.1f}" height="10"/>')
+    floor = 10 + 20 * len(present)
+    parts.append(f'<text x="{_LEFT}" y="{floor + 14}">{escape(ends[0])}</text>')
+    parts.append(f'<text x="{_RIGHT}" y="{floor + 14}" text-anchor="end">{escape(ends[1])}</text>')
+    return _svg(floor + 20, title, parts)
+
+
 def loss_chart(epochs: Sequence[Mapping[str, float | int]], title: str) -> str:
     """The terms of the loss that are in use, over the steps; nothing where there are none."""
     names = terms_in_use(epochs)

@@ -10,8 +10,10 @@ from importlib.resources import files
 from string import Template
 
 from cuemask.evaluation.results import figured
-from cuemask.report.charts import Bin, Mark, timeline
+from cuemask.report.charts import Bin, Mark, presence_chart, timeline
 from cuemask.report.words import clock, counted, percent
+
+_PRESENT = "When each instrument is in the picture, by its number"
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,7 @@ def clip_section(
     looks: Sequence[Look],
     strip: Sequence[Look],
     ends: tuple[str, str],
+    present: Mapping[int, Sequence[tuple[int, int]]],
 ) -> str:
     """The part of the page that tells of one clip.
 
@@ -97,6 +100,8 @@ def clip_section(
         The frames to look at, in the clip's order, and those spread over it.
     ends
         What the timeline writes below its ends.
+    present
+        Of a clip whose instruments were told apart: for each the stretches of frames in which it is seen.
     """
     marks = [Mark(o.number, o.confidence, str(o.rank), _id(place, o), _sentence(o)) for o in looks]
     title = f"Confidence, and the share of the frame that the mask covers, over the {counted(clip.frames, 'frame')}"
@@ -108,6 +113,7 @@ def clip_section(
             f'<p class="quiet">from {escape(clip.source)}</p>',
             _list_of_figures(clip),
             _scrolled(chart, title) if chart else "",
+            chart_of(presence_chart(present, clip.frames, ends, f"{_PRESENT} of {clip.name}"), _PRESENT),
             _looks(place, looks) if looks else "",
             _strip(strip) if strip else "",
             "</section>",

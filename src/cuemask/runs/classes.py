@@ -17,7 +17,7 @@ from cuemask.media.clips import Clip
 from cuemask.media.files import sha256
 from cuemask.media.masks import read_numbers
 from cuemask.recipe import MOST_CLASSES
-from cuemask.runs.classifying import INSTANCES
+from cuemask.runs.instruments import INSTANCES
 from cuemask.runs.options import Options
 
 INSTRUMENT = 255  # in labels: an instrument of a class that is not told

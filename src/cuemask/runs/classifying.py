@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -15,25 +17,31 @@ from cuemask.errors import InputError, OutputError
 from cuemask.grouping.appearance import appearance, reduced, weighted
 from cuemask.grouping.classes import FILE, SHEET, Group, Track, as_toml, read_groups, with_names_of
 from cuemask.grouping.groups import grouped, nearest_group
-from cuemask.grouping.track_table import FILE as TABLE
-from cuemask.grouping.track_table import Row, read_tracks
 from cuemask.media.clips import Clip
 from cuemask.media.files import write_bytes
 from cuemask.media.masks import read_numbers, write_rgb
 from cuemask.media.overlay import overlay
 from cuemask.report.sheet import Cell, contact_sheet
 from cuemask.runs.formats import complete_clips
+from cuemask.runs.instruments import INSTANCES, TABLE, read_tracks
 from cuemask.runs.options import Progress, silent
 from cuemask.runs.record import run_of
 from cuemask.runs.sources import clips_of, sources_of
 from cuemask.runs.work import run_folder
 
-INSTANCES = "instances"
 _LOOKS = 24  # frames, at most, in which a track is looked at
 _WHOLE = 0.4  # of the area that a track mostly has at its largest: below, most of it is hidden or outside
 _LEAST_LOOKS = 3  # of a track that has a say in what the groups are
 _SHOWN = 6  # exemplars of a group
 _CROP = (180, 240)  # height and width of one, px
+
+
+class _Row(NamedTuple):
+    """One instrument in one frame."""
+
+    frame: str
+    area_px: int
+    direction: tuple[float, float] | None
 
 
 @dataclass
@@ -104,7 +112,7 @@ def classify(
     return Classified(folder / FILE, folder / SHEET, _lines(told, silhouettes, count))
 
 
-def _table(folder: Path, clip: str) -> dict[int, list[Row]]:
+def _table(folder: Path, clip: str) -> dict[int, list[_Row]]:
     """The rows of a clip's tracks."""
     path = folder / clip / TABLE
     if not path.is_file() or not (folder / clip / INSTANCES).is_dir():
@@ -113,23 +121,28 @@ def _table(folder: Path, clip: str) -> dict[int, list[Row]]:
             f"{folder / clip}: has no {missing}; nobody has told its instruments apart.",
             f"Run first: cuemask group {folder}",
         )
-    rows: dict[int, list[Row]] = {}
-    for row in read_tracks(path):
-        rows.setdefault(row.instrument, []).append(row)
+    rows: dict[int, list[_Row]] = {}
+    for frame, found in read_tracks(path):
+        for one in found:
+            rows.setdefault(one.number, []).append(_Row(frame, one.area_px, _known(one.shaft.direction)))
     return rows
 
 
+def _known(direction: tuple[float, float]) -> tuple[float, float] | None:
+    return direction if all(map(math.isfinite, direction)) and any(direction) else None
+
+
 def _looked_at(
-    clip: Clip, name: str, tracks: Mapping[int, Sequence[Row]], instances: Path, progress: Progress
+    clip: Clip, name: str, tracks: Mapping[int, Sequence[_Row]], instances: Path, progress: Progress
 ) -> dict[Track, _Seen]:
     """What each of a clip's tracks looks like, in frames spread over those that show most of it."""
     seen = {(name, number): _Seen(frames=len(rows)) for number, rows in tracks.items()}
-    wanted: dict[str, list[tuple[Row, bool]]] = {}
-    for rows in tracks.values():
+    wanted: dict[str, list[tuple[int, _Row, bool]]] = {}
+    for number, rows in tracks.items():
         chosen = _spread([row for row in rows if row.area_px >= _WHOLE * _largest(rows)], _LOOKS)
         shown = {row.frame for row in _spread(chosen, _SHOWN)}
         for row in chosen:
-            wanted.setdefault(row.frame, []).append((row, row.frame in shown))
+            wanted.setdefault(row.frame, []).append((number, row, row.frame in shown))
     left = len(wanted)
     with closing(clip.frames()) as frames:
         for frame in progress(f"{name}: looks", frames, clip.frame_count):
@@ -146,22 +159,22 @@ def _looked_at(
                     f"Make it again: cuemask group {instances.parent.parent}",
                 )
             rgb, small = reduced(frame.rgb, numbers)
-            for row, is_shown in wanted[frame.name]:
-                own = small == row.instrument
+            for number, row, is_shown in wanted[frame.name]:
+                own = small == number
                 look = appearance(rgb, own, row.direction)
                 if look is not None:
-                    track = seen[name, row.instrument]
+                    track = seen[name, number]
                     track.looks.append(look)
                     if is_shown:
                         track.crops[frame.name] = _crop(rgb, own)
     return seen
 
 
-def _largest(rows: Sequence[Row]) -> float:
+def _largest(rows: Sequence[_Row]) -> float:
     return float(np.quantile([row.area_px for row in rows], 0.9))
 
 
-def _spread(rows: Sequence[Row], most: int) -> list[Row]:
+def _spread(rows: Sequence[_Row], most: int) -> list[_Row]:
     """At most so many rows, evenly spread."""
     places = np.unique(np.linspace(0, len(rows) - 1, min(most, len(rows))).round().astype(int)) if rows else []
     return [rows[place] for place in places]

@@ -32,7 +32,7 @@ from cuemask.runs.cueing import CUES, kept_cues, write_cue_sheet
 from cuemask.runs.labels import labels_met, supervisions, told_of_labels
 from cuemask.runs.options import Options, area_of
 from cuemask.runs.outside import sought
-from cuemask.runs.predicting import finished, write_masks
+from cuemask.runs.predicting import finished, tell_apart, write_masks
 from cuemask.runs.record import RunRecord, told
 from cuemask.runs.reporting import reported_again
 from cuemask.runs.space import Need, require_space, resumable, segment_need, train_need
@@ -74,6 +74,7 @@ def _segment(inputs: Sequence[str | Path | ClipFiles], options: Options) -> None
         for cues in kept:
             with record.stage("prediction"):
                 write_masks(model, cues.clip, cues.area, options, cues)
+        tell_apart(((cues.clip, cues.area) for cues in kept), options, record)
         record.note_lost(job.clips)
         finished(options, record)
 

@@ -67,6 +67,10 @@ class Options:
         How they are drawn there.
     report
         Whether `report.html` is made at the end.
+    instances
+        Whether instruments are told apart (`runs.grouping`), and `overlay.mp4` shows them.
+    parts
+        Whether their parts are told too.
     blank_outside
         Whether frames filmed outside the body are blanked in overlay, sheet and report; they are then looked for
         whatever the recipe says.
@@ -91,6 +95,8 @@ class Options:
     overlay: bool = True
     overlay_style: Style = "fill"
     report: bool = True
+    instances: bool = False
+    parts: bool = False
     blank_outside: bool = False
     blank_text: bool = False
     dataset: Dataset | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -28,6 +28,7 @@ from cuemask.report.sheet import Cell, contact_sheet
 from cuemask.report.words import clock
 from cuemask.runs.confidences import FILE, NOTHING, Confidences, Told, told_of
 from cuemask.runs.cueing import CUES, cue_cells, sheet_indices
+from cuemask.runs.instruments_of_clip import GroupOptions, group_clip, outside_of
 from cuemask.runs.models import open_model
 from cuemask.runs.options import Options, area_of
 from cuemask.runs.outside import Finder, sought, told_of_outside, told_of_text
@@ -87,6 +88,7 @@ def _predict(run: Path, inputs: Sequence[str | Path | ClipFiles], options: Optio
             if outside:
                 options.say(told_of_outside(clip.name, outside))
                 record.note_outside(clip.name, outside)
+        tell_apart(zip(clips, areas, strict=True), options, record)
         record.note_lost(clips)
         finished(options, record)
 
@@ -110,7 +112,7 @@ def write_masks(
     finder = Finder(clip, area, options, kept)
     with_cues = {kept.names[index]: index for index in sheet_indices(len(kept.names))} if kept else {}
     rows: list[tuple[str, list[Cell]]] = []
-    draws = options.overlay and not clip.sizes_vary  # a video has one size
+    draws = options.overlay and not options.instances and not clip.sizes_vary  # a video has one size
 
     def known(frame: Frame) -> np.ndarray | None:
         if frame.name not in confidences.before:
@@ -220,9 +222,28 @@ def _cue_row(
     return result.frame.name, cells
 
 
+def tell_apart(clips: Iterable[tuple[Clip, PictureArea]], options: Options, record: RunRecord) -> None:
+    """Instruments of clips whose masks are there, where they are wanted."""
+    if not options.instances:
+        return
+    grouping = GroupOptions(
+        parts=options.parts,
+        overlay=options.overlay,
+        overlay_style=options.overlay_style,
+        blank_outside=options.blank_outside,
+        blank_text=options.blank_text,
+        resume=options.resume,
+        progress=options.progress,
+    )
+    with record.stage("instruments"):
+        for clip, area in clips:
+            options.say(group_clip(options.out, clip, area, grouping, outside_of(record.values, clip.name)))
+
+
 def finished(options: Options, record: RunRecord) -> None:
     """Leave the folder of a complete run as its reader wants it."""
     remove_work(options.out)
-    record.note(status="complete")
+    blanks = {"outside": options.blank_outside, "text": options.blank_text}
+    record.note(status="complete", blanks=[what for what, is_blanked in blanks.items() if is_blanked])
     if options.report:
         write_report(options.out, blanks_outside=options.blank_outside)

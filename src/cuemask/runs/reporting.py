@@ -20,6 +20,8 @@ from cuemask.report.truth import HEAD, Truth, truths_in
 from cuemask.report.words import clock, counted, duration, percent
 from cuemask.runs.confidences import FILE as CONFIDENCES
 from cuemask.runs.confidences import read_confidences
+from cuemask.runs.instruments import TABLE as TRACKS
+from cuemask.runs.instruments import read_tracks
 from cuemask.runs.options import Options
 from cuemask.runs.outside import outside_rows
 from cuemask.runs.record import read_record, run_of
@@ -32,6 +34,7 @@ _FOR_CLIPS = 4_500_000
 _MOST_SECTIONS = 200
 _MOST_ROWS = 2000
 _COLUMNS = 400  # of a timeline, at most
+_CLOSED_FRAMES, _MOST_INSTRUMENTS = 3, 24
 
 
 @dataclass(frozen=True)
@@ -155,6 +158,7 @@ def _section(
     bins = [one for one, _ in _binned(folder / CONFIDENCES, _COLUMNS if room > 50_000 else 100)]
     shown = read_shown(folder)
     look = partial(_look, folder, clip, iou, blanks_outside)
+    present = _present(folder)
     told = ""
     for size in _SIZES:
         looks = sorted((one for one in shown if 0 < one.look <= size.looks), key=lambda one: one.number)
@@ -167,10 +171,31 @@ def _section(
             [look(one, size.look_px) for one in looks],
             [look(one, size.strip_px, in_strip=True) for one in strip],
             _ends(shown, clip.frames),
+            present,
         )
         if len(told.encode(errors="replace")) <= room:
             break
     return told
+
+
+def _present(folder: Path) -> dict[int, list[tuple[int, int]]]:
+    """Stretches of frames in which each instrument is seen; gaps too short to be drawn are closed."""
+    if not (folder / TRACKS).is_file() or not (folder / CONFIDENCES).is_file():
+        return {}
+    tracks = read_tracks(folder / TRACKS)
+    frame = next(tracks, None)
+    found: dict[int, list[tuple[int, int]]] = {}
+    for place, (name, _) in enumerate(read_confidences(folder / CONFIDENCES)):
+        if frame is None or frame[0] != name:
+            continue
+        for one in frame[1]:
+            stretches = found.setdefault(one.number, [])
+            if stretches and place - stretches[-1][1] <= _CLOSED_FRAMES:
+                stretches[-1] = (stretches[-1][0], place)
+            elif len(stretches) < _COLUMNS:
+                stretches.append((place, place))
+        frame = next(tracks, None)
+    return dict(sorted(found.items())[:_MOST_INSTRUMENTS])
 
 
 def _look(

@@ -107,8 +107,8 @@ def opened(run: Path, inputs: Sequence[str | Path], annotator: str) -> tuple[Rev
     if len(entries) < len(record["inputs"]):
         raise InputError(f"{run}: is one clip of a run.", f"Give the run: cuemask review {run.parent}")
     sources = sources_of(run, entries, inputs, "review")
-    opened_clips = clips_of(run, entries, sources, "review")
-    clips = [_clip(run, entry, clip) for entry, clip in zip(entries, opened_clips, strict=True)]
+    found = clips_of(run, entries, sources, "review")
+    clips = [_clip(run, entry, clip) for entry, clip in zip(entries, found, strict=True)]
     corrections = Corrections(run / CORRECTIONS, {clip.name: clip.numbers for clip in clips})
     again = LearningAgain(run.absolute(), record, sources, (run / CORRECTIONS).absolute())
     name = annotator_name(annotator or _user())

@@ -1,4 +1,4 @@
-"""What a run read, found again: where it was then, or where the caller says."""
+"""What a run read, opened again: where it was then, or where the caller says."""
 
 from __future__ import annotations
 
@@ -18,17 +18,19 @@ def sources_of(
 
     Parameters
     ----------
+    run
+        Its folder.
     entries
-        Those of its record's `inputs` that are meant.
+        The `inputs` of its record.
     inputs
-        Where that lies now; empty where it was not moved.
+        What it read, in its order, where that has been moved since; else empty.
     command
-        Whose remedy an error tells.
+        The word after `cuemask` that asks, for the remedy.
 
     Raises
     ------
     InputError
-        If it is not where it was.
+        If a source is not where it was.
     """
     if inputs:
         return [str(given) for given in inputs]
@@ -43,12 +45,12 @@ def sources_of(
 
 
 def clips_of(run: Path, entries: Sequence[Mapping[str, Any]], sources: Sequence[str], command: str) -> list[Clip]:
-    """The clips of the run: by their names, or in their order where all were given anew.
+    """The clips of the run, one for each of `entries`: by their names, or in their order where all were given anew.
 
     Raises
     ------
     InputError
-        If there are others, or they have another size than those that were segmented.
+        If they cannot be read, are not as many, or have another size than they had.
     """
     clips = open_clips(sources, Selection(**entries[0]["selection"]))
     by_name = {clip.name: clip for clip in clips}

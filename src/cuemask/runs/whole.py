@@ -8,6 +8,7 @@ from pathlib import Path
 
 from cuemask.media.clips import Clip
 from cuemask.runs.confidences import FILE as CONFIDENCES
+from cuemask.runs.instruments import INSTANCES, PARTS, TABLE
 from cuemask.runs.options import Options
 from cuemask.runs.shown import shown_files
 
@@ -26,6 +27,10 @@ def missing_masks(clips: Sequence[Clip], options: Options) -> Iterator[Path]:
         kinds += [CLASSES] if options.recipe.network.classes > 1 else []
         for kind in kinds:
             yield from _missing_pictures(folder / kind, names)
+        if options.instances:
+            yield from missing(iter([folder / TABLE]))
+            for kind in (INSTANCES, PARTS) if options.parts else (INSTANCES,):
+                yield from _missing_pictures(folder / kind, names)
 
 
 def missing_maps(clips: Sequence[Clip], kinds: Collection[str], options: Options) -> Iterator[Path]:

@@ -1,0 +1,314 @@
+"""The same number for the same instrument, through a clip: frames are pushed one by one, memory stays flat."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache
+from typing import Any, cast
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Float, Float32, UInt8
+
+from cuemask.grouping.instances import Instrument, Labels, border_of, instruments, numbered
+from cuemask.grouping.shafts import Shaft
+
+FLOW_ROWS = 128  # optical flow is computed at so many rows
+MOST_TRACKS = 64  # instruments that are remembered; beyond that the one that was seen longest ago is forgotten
+_FRESH_FRAMES = 3  # a shaft seen so lately is expected to be where the flow takes it
+_PROVEN_FRAMES = 3  # what seems to come out of another instrument has to last so long to be one of its own
+_FROM_ANOTHER = 0.3  # of its pixels, that were another instrument's before
+_SAME_PIXELS = 0.7  # of its pixels that one instrument had before: it is a piece of that one
+_ENTRY_SHARE = 0.2  # of the picture's height, by which an entry may have moved until it is hardly the same
+_TURN_RADIANS = 0.5
+_LOOK = 22.0  # in L*a*b*
+_LEAST_NEW = 0.05  # by which a track's look and width follow each frame
+_LEAST_FRESH, _LEAST_LOST = 0.25, 0.35
+
+
+@dataclass
+class _Track:
+    number: int
+    shaft: Shaft
+    look: Float32[np.ndarray, " 4"]
+    seen: int
+    width_px: float
+    frames: int = 1
+
+
+@dataclass
+class _Maybe:
+    """Something that may have come apart from an instrument."""
+
+    shaft: Shaft
+    frames: int
+    seen: int
+
+
+@dataclass
+class Tracker:
+    """Numbers the instruments of one clip, from 1 in the order in which they are first seen.
+
+    What an instrument is known by: where it enters the picture and in which direction (its port lies outside the
+    picture and stays), where the pixels of the frame before have moved to, its colour and its width.
+    """
+
+    _tracks: list[_Track] = field(default_factory=list)
+    _maybes: list[_Maybe] = field(default_factory=list)
+    _next: int = 1
+    _frame: int = -1
+    _before: tuple[UInt8[np.ndarray, "h w"], Labels] | None = None
+
+    def push(
+        self,
+        mask: Bool[np.ndarray, "H W"],
+        inside: Bool[np.ndarray, "H W"] | None,
+        rgb: UInt8[np.ndarray, "H W 3"],
+    ) -> tuple[Labels, list[Instrument]]:
+        """Split the next frame's mask; labels and numbers are those of the clip.
+
+        Parameters
+        ----------
+        mask, inside, rgb
+            As `instances.instruments` takes them: the endoscope's picture, reduced.
+        """
+        self._frame += 1
+        inside = np.ones(mask.shape, np.bool_) if inside is None else inside
+        small = _small_grey(rgb)
+        expected, flow = self._expected(small, mask.shape)
+        fresh = [track for track in self._tracks if self._frame - track.seen <= _FRESH_FRAMES]
+        known = [_moved(track.shaft, flow) for track in fresh]
+        labels, found = instruments(mask, inside, rgb, known, _of_known(expected, [track.number for track in fresh]))
+        border = border_of(inside)
+        labels, found = _joined(labels, found, expected, border)
+        looks = [_look(rgb, labels == one.number, one.shaft, mask.shape[0]) for one in found]
+        numbers = self._numbers(labels, found, looks, expected, border)
+        told, renumbered = _renumbered(labels, found, numbers)
+        for one, look in zip(found, looks, strict=True):
+            number = numbers[one.number]
+            if number:
+                self._remember(number, one, look)
+        self._before = small, told
+        return told, [self._agreed(one) for one in renumbered]
+
+    def _expected(
+        self, small: UInt8[np.ndarray, "h w"], shape: Sequence[int]
+    ) -> tuple[Labels | None, Float32[np.ndarray, "H W 2"] | None]:
+        """The labels of the frame before where the flow takes them, and the flow from there, at full size."""
+        if self._before is None or self._before[0].shape != small.shape or self._before[1].shape != tuple(shape):
+            return None, None
+        before, labels = self._before
+        back = _flow(small, before)
+        full = cv2.resize(back, (shape[1], shape[0])) * np.float32(shape[0] / small.shape[0])
+        y, x = np.mgrid[: shape[0], : shape[1]].astype(np.float32)
+        moved = cv2.remap(
+            labels, x + full[..., 0], y + full[..., 1], cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE
+        )
+        return moved, -full
+
+    def _numbers(
+        self,
+        labels: Labels,
+        found: Sequence[Instrument],
+        looks: Sequence[Float32[np.ndarray, " 4"]],
+        expected: Labels | None,
+        border: Bool[np.ndarray, "H W"],
+    ) -> dict[int, int]:
+        """The clip's number of each instrument of this frame; 0 of what is not yet known to be one."""
+        likeness = np.zeros((len(self._tracks), len(found)))
+        overlaps = [_overlaps(labels == one.number, expected) for one in found]
+        for row, track in enumerate(self._tracks):
+            for column, one in enumerate(found):
+                same = overlaps[column].get(track.number, (0.0, 0.0))[0]
+                likeness[row, column] = self._likeness(track, one, looks[column], same, labels.shape[0])
+        numbers = {one.number: 0 for one in found}
+        for row, column in assigned(likeness):
+            numbers[found[column].number] = self._tracks[row].number
+        for column, one in enumerate(found):
+            if numbers[one.number] == 0:
+                numbers[one.number] = self._newcomer(one, overlaps[column], labels.shape[0])
+        self._maybes = [maybe for maybe in self._maybes if self._frame - maybe.seen <= 1]
+        return numbers
+
+    def _likeness(
+        self, track: _Track, one: Instrument, look: Float32[np.ndarray, " 4"], same: float, height_px: int
+    ) -> float:
+        """How like an instrument of this frame is to one that is known, 0 to 1; 0 where it cannot be."""
+        place = _place(track.shaft, one.shaft, height_px)
+        alike = float(np.exp(-(np.sum((track.look[:3] - look[:3]) ** 2) / _LOOK**2) - (track.look[3] - look[3]) ** 2))
+        if self._frame - track.seen <= _FRESH_FRAMES and self._before is not None:
+            value = 0.55 * same + 0.3 * place + 0.15 * alike
+            return value if value >= _LEAST_FRESH else 0.0
+        value = place * (0.4 + 0.6 * alike)
+        return value if value >= _LEAST_LOST else 0.0
+
+    def _newcomer(
+        self,
+        one: Instrument,
+        overlaps: Mapping[int, tuple[float, float]],
+        height_px: int,
+    ) -> int:
+        """A new number; 0 for what has come apart from an instrument, until it has lasted."""
+        if sum(share for _, share in overlaps.values()) > _FROM_ANOTHER:
+            near = [m for m in self._maybes if _place(m.shaft, one.shaft, height_px) > 0.5]
+            maybe = near[0] if near else _Maybe(one.shaft, 0, self._frame)
+            if not near:
+                self._maybes.append(maybe)
+            maybe.shaft, maybe.frames, maybe.seen = one.shaft, maybe.frames + 1, self._frame
+            if maybe.frames < _PROVEN_FRAMES:
+                return 0
+        number, self._next = self._next, self._next + 1
+        return number
+
+    def _remember(self, number: int, one: Instrument, look: Float32[np.ndarray, " 4"]) -> None:
+        track = next((track for track in self._tracks if track.number == number), None)
+        if track is None:
+            self._tracks.append(_Track(number, one.shaft, look, self._frame, one.width_px))
+            if len(self._tracks) > MOST_TRACKS:
+                self._tracks.remove(min(self._tracks, key=lambda track: track.seen))
+            return
+        track.shaft, track.seen, track.frames = one.shaft, self._frame, track.frames + 1
+        share = max(_LEAST_NEW, 1.0 / track.frames)
+        track.look = np.float32(1.0 - share) * track.look + np.float32(share) * look
+        track.width_px += share * (one.width_px - track.width_px)
+
+    def _agreed(self, one: Instrument) -> Instrument:
+        """An instrument with what its track says of its width."""
+        return replace(one, width_px=next(track.width_px for track in self._tracks if track.number == one.number))
+
+
+def _of_known(expected: Labels | None, numbers: Sequence[int]) -> Labels | None:
+    """The expected labels by the places of their numbers in `numbers`, from 1; 0 for others."""
+    if expected is None:
+        return None
+    lookup = np.zeros(max([int(expected.max()), *numbers]) + 1, np.uint16)
+    lookup[list(numbers)] = np.arange(1, len(numbers) + 1)
+    return lookup[expected]
+
+
+def assigned(likeness: Float[np.ndarray, "n m"]) -> list[tuple[int, int]]:
+    """Pairs of rows and columns, each at most once, whose likeness is greatest in sum; pairs of 0 are none.
+
+    Exact, by going through the sets of columns that are taken: a frame has few instruments.
+    """
+    count, columns = likeness.shape
+    rows = [row for row in range(count) if likeness[row].any()]
+
+    @cache
+    def best(place: int, taken: int) -> tuple[float, tuple[tuple[int, int], ...]]:
+        if place == len(rows):
+            return 0.0, ()
+        found = best(place + 1, taken)
+        for column in range(columns):
+            value = float(likeness[rows[place], column])
+            if value > 0 and not taken >> column & 1:
+                rest = best(place + 1, taken | 1 << column)
+                if rest[0] + value > found[0]:
+                    found = rest[0] + value, ((rows[place], column), *rest[1])
+        return found
+
+    return list(best(0, 0)[1])
+
+
+def _place(one: Shaft, other: Shaft, height_px: int) -> float:
+    """How well two shafts agree in where they enter and in direction, 0 to 1."""
+    away = float(np.hypot(one.entry[0] - other.entry[0], one.entry[1] - other.entry[1])) / (_ENTRY_SHARE * height_px)
+    cosine = one.direction[0] * other.direction[0] + one.direction[1] * other.direction[1]
+    turn = float(np.arccos(np.clip(cosine, -1.0, 1.0))) / _TURN_RADIANS
+    return float(np.exp(-(away**2) - turn**2))
+
+
+def _look(
+    rgb: UInt8[np.ndarray, "H W 3"], own: Bool[np.ndarray, "H W"], shaft: Shaft, height_px: int
+) -> Float32[np.ndarray, " 4"]:
+    """Median colour in L*a*b* and the logarithm of the width."""
+    pixels = rgb[own][None, :: max(1, int(own.sum()) // 2000)]
+    lab = cv2.cvtColor(np.ascontiguousarray(pixels), cv2.COLOR_RGB2LAB)[0]
+    middle = np.median(lab, axis=0)
+    width = np.log(max(shaft.width_at(shaft.length / 2), 1.0) / height_px * 10)
+    return np.array([middle[0] * 0.4, middle[1], middle[2], width], np.float32)  # light changes, hue does not
+
+
+def _overlaps(own: Bool[np.ndarray, "H W"], expected: Labels | None) -> dict[int, tuple[float, float]]:
+    """For each number that is expected where `own` lies: IoU, and the share of `own` that it covers."""
+    if expected is None:
+        return {}
+    count, totals = np.bincount(expected[own], minlength=1), np.bincount(expected.ravel())
+    area = int(own.sum())
+    return {
+        number: (float(count[number] / (area + totals[number] - count[number])), float(count[number] / area))
+        for number in range(1, len(count))
+        if count[number]
+    }
+
+
+def _joined(
+    labels: Labels, found: Sequence[Instrument], expected: Labels | None, border: Bool[np.ndarray, "H W"]
+) -> tuple[Labels, list[Instrument]]:
+    """Pieces that were one instrument in the frame before, put together: the larger one keeps its shaft.
+
+    What enters at the border is no piece.
+    """
+    if expected is None:
+        return labels, list(found)
+    owners: dict[int, Instrument] = {}
+    shafts = {one.number: one.shaft for one in found}
+    joined = labels.copy()
+    for one in sorted(found, key=lambda one: -one.area_px):
+        shares = {number: share for number, (_, share) in _overlaps(labels == one.number, expected).items()}
+        owner = max(shares, key=lambda number: shares[number], default=0)
+        if shares.get(owner, 0.0) < _SAME_PIXELS:
+            continue
+        if owner in owners and not (border & (labels == one.number)).any():
+            joined[labels == one.number] = owners[owner].number
+            del shafts[one.number]
+        elif owner not in owners:
+            owners[owner] = one
+    if len(shafts) == len(found):
+        return labels, list(found)
+    order = sorted(shafts)
+    lookup = np.zeros(int(joined.max()) + 1, np.uint16)
+    lookup[order] = np.arange(1, len(order) + 1)
+    return numbered(lookup[joined], [shafts[number] for number in order])
+
+
+def _renumbered(
+    labels: Labels, found: Sequence[Instrument], numbers: Mapping[int, int]
+) -> tuple[Labels, list[Instrument]]:
+    lookup = np.zeros(len(found) + 1, np.uint16)
+    for one in found:
+        lookup[one.number] = numbers[one.number]
+    kept = [replace(one, number=numbers[one.number]) for one in found if numbers[one.number]]
+    return lookup[labels], sorted(kept, key=lambda one: one.number)
+
+
+def _small_grey(rgb: UInt8[np.ndarray, "H W 3"]) -> UInt8[np.ndarray, "h w"]:
+    height, width = rgb.shape[:2]
+    rows = min(FLOW_ROWS, height)
+    size = (max(16, round(width * rows / height)), max(16, rows))
+    return cv2.cvtColor(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2GRAY)
+
+
+def _flow(one: UInt8[np.ndarray, "h w"], other: UInt8[np.ndarray, "h w"]) -> Float32[np.ndarray, "h w 2"]:
+    """For each pixel of `one` the way to its place in `other`."""
+    return cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST).calc(one, other, cast(Any, None))
+
+
+def _moved(shaft: Shaft, flow: Float32[np.ndarray, "H W 2"] | None) -> Shaft:
+    """A shaft where the flow along its axis takes it."""
+    if flow is None:
+        return shaft
+    along = np.linspace(0, shaft.length, 16)
+    x = np.clip(np.rint(shaft.entry[0] + along * shaft.direction[0]), 0, flow.shape[1] - 1).astype(int)
+    y = np.clip(np.rint(shaft.entry[1] + along * shaft.direction[1]), 0, flow.shape[0] - 1).astype(int)
+    first, last = np.median(flow[y[:8], x[:8]], axis=0), np.median(flow[y[8:], x[8:]], axis=0)
+    entry = np.array(shaft.entry) + first
+    end = np.array(shaft.end) + last
+    axis = end - entry
+    norm = float(np.linalg.norm(axis))
+    if norm < 4.0:
+        return shaft
+    return replace(
+        shaft, entry=(float(entry[0]), float(entry[1])), direction=(float(axis[0] / norm), float(axis[1] / norm))
+    )

@@ -1,0 +1,39 @@
+"""Shaft, wrist and clasper of drawn instruments, told over a track."""
+
+from __future__ import annotations
+
+import numpy as np
+from tests.instruments import SHAPE, instrument, picture
+
+from cuemask.grouping.parts import USUAL, Profiles, parts_of
+from cuemask.grouping.tracks import Tracker
+
+
+def _iou(codes: np.ndarray, truth: np.ndarray, code: int) -> float:
+    return float(((codes == code) & (truth == code)).sum() / ((codes == code) | (truth == code)).sum())
+
+
+def test_parts_of_a_track_are_found_by_width_branching_and_material():
+    tracker, profiles, frames = Tracker(), Profiles(), []
+    for step in range(8):
+        mask, truth, _ = instrument((-10, 110), (80 + 4 * step, 100 - 3 * step), 16, 0.15 + 0.05 * step)
+        labels, found = tracker.push(mask, None, picture(truth))
+        profiles.add(labels, found, picture(truth))
+        frames.append((labels, found, truth))
+    ends = profiles.ends()
+    for labels, found, truth in frames:
+        codes = parts_of(labels, found, ends)
+        assert np.array_equal(codes > 0, truth > 0)
+        for code, least in ((10, 0.9), (20, 0.5), (30, 0.7)):
+            assert _iou(codes, truth, code) > least
+
+
+def test_what_shows_too_little_of_itself_gets_the_usual_parts():
+    profiles = Profiles()
+    assert profiles.ends() == {}
+    mask, truth, _ = instrument((-10, 110), (80, 100), 16)
+    labels, found = Tracker().push(mask, None, picture(truth))
+    codes = parts_of(labels, found, {})
+    assert set(np.unique(codes)) == {0, 10, 20, 30}
+    assert USUAL.clasper < USUAL.wrist
+    assert not parts_of(np.zeros(SHAPE, np.uint16), [], {}).any()

@@ -1,0 +1,97 @@
+"""Numbers that stay with their instruments: crossing, leaving and coming back, coming apart."""
+
+from __future__ import annotations
+
+from itertools import permutations
+
+import numpy as np
+import pytest
+from tests.instruments import SHAPE, instrument, picture
+
+from cuemask.grouping.instances import Labels
+from cuemask.grouping.tracks import MOST_TRACKS, Tracker, assigned
+
+Scene = list[tuple[tuple[float, float], tuple[float, float]]]
+
+
+def _pushed(tracker: Tracker, scene: Scene) -> tuple[Labels, list[np.ndarray]]:
+    parts = np.zeros(SHAPE, np.uint8)
+    masks: list[np.ndarray] = []
+    for start, end in scene:
+        mask, own, _ = instrument(start, end, 14)
+        parts[mask] = own[mask]
+        masks = [*(before & ~mask for before in masks), mask]
+    labels, _ = tracker.push(parts > 0, None, picture(parts))
+    return labels, masks
+
+
+def _number(labels: Labels, mask: np.ndarray) -> int:
+    return int(np.bincount(labels[mask]).argmax())
+
+
+def test_numbers_hold_while_two_instruments_cross():
+    tracker = Tracker()
+    numbers: set[tuple[int, ...]] = set()
+    for x in range(60, 125, 5):
+        labels, masks = _pushed(tracker, [((-5, 130), (x, 75)), ((205, 130), (200 - x, 70))])
+        numbers.add(tuple(_number(labels, mask) for mask in masks))
+    assert numbers == {(1, 2)} or numbers == {(2, 1)}
+
+
+def test_one_that_leaves_and_comes_back_keeps_its_number():
+    tracker = Tracker()
+    seen: list[int] = []
+    for x in [120, 60, 20, None, None, None, None, None, 15, 60, 110]:
+        scene: Scene = [((205, 120), (140, 70))] + ([] if x is None else [((-5, 40), (x, 40 + 0.16 * x))])
+        labels, masks = _pushed(tracker, scene)
+        if x is not None:
+            seen.append(_number(labels, masks[1]))
+    assert len(set(seen)) == 1
+    assert seen[0] != 0
+
+
+def test_another_one_from_another_side_gets_a_new_number():
+    tracker = Tracker()
+    for _ in range(3):
+        first, masks = _pushed(tracker, [((-5, 40), (60, 60))])
+    number = _number(first, masks[0])
+    for _ in range(6):
+        tracker.push(np.zeros(SHAPE, np.bool_), None, picture(np.zeros(SHAPE, np.uint8)))
+    labels, masks = _pushed(tracker, [((100, -5), (110, 60))])
+    assert _number(labels, masks[0]) == number + 1
+
+
+def test_a_gap_that_opens_in_an_instrument_does_not_make_two_of_it():
+    tracker = Tracker()
+    mask, parts, _ = instrument((-5, 80), (120, 80), 14)
+    tracker.push(mask, None, picture(parts))
+    for row in (None, 60, 60, 60, 60):
+        broken = mask.copy()
+        if row is not None:
+            broken[:, row : row + 12] = False
+        labels, found = tracker.push(broken, None, picture(parts))
+        assert [one.number for one in found] == [1]
+        assert np.array_equal(labels > 0, broken)
+
+
+def test_memory_does_not_grow_with_the_number_of_instruments():
+    tracker = Tracker()
+    for n in range(MOST_TRACKS + 5):
+        angle = 2.4 * n
+        x, y = 100 + 300 * np.cos(angle), 80 + 300 * np.sin(angle)
+        _pushed(tracker, [((x, y), (100 + 30 * np.cos(angle), 80 + 30 * np.sin(angle)))])
+    assert len(tracker._tracks) <= MOST_TRACKS
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_assignment_is_the_best_of_all(seed: int):
+    rng = np.random.default_rng(seed)
+    likeness = rng.random((4, 3)) * (rng.random((4, 3)) > 0.4)
+    best = max(
+        sum(likeness[row, column] for column, row in enumerate(rows) if row < 4)
+        for rows in permutations(range(4 + 3), 3)
+    )
+    pairs = assigned(likeness)
+    assert sum(likeness[pair] for pair in pairs) == pytest.approx(best)
+    assert all(likeness[pair] > 0 for pair in pairs)
+    assert len({row for row, _ in pairs}) == len({column for _, column in pairs}) == len(pairs)
