@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,13 +16,14 @@ from tests.tiny import TINY
 
 from cuemask.cli import main
 from cuemask.cues.clip import keep_clip
+from cuemask.datasets.dataset import Dataset, Kind, Recording
 from cuemask.errors import InputError, OutputError
 from cuemask.inference.model import load_model
 from cuemask.inference.runtime import load_onnx
 from cuemask.inference.thresholds import class_codes
 from cuemask.learning.supervision import Supervision
 from cuemask.media.area import PictureArea, fixed_area
-from cuemask.media.clips import open_clips
+from cuemask.media.clips import ClipFiles, open_clips
 from cuemask.media.masks import read_mask, read_numbers
 from cuemask.phantom import PhantomScene
 from cuemask.recipe import load_recipe
@@ -231,3 +234,37 @@ def test_a_recipe_of_other_classes_is_an_error(made, tmp_path):
 def test_a_file_of_classes_that_is_absent_is_an_error(made, tmp_path):
     with pytest.raises(InputError, match=r"classes\.toml"):
         with_classes(Options(tmp_path / "o", RECIPE, classes=tmp_path))
+
+
+def test_classes_that_nothing_tells_are_an_error(made, tmp_path):
+    recipe = load_recipe("default", [*TINY, "network.classes=3"])
+    with pytest.raises(InputError, match="nothing tells which instrument is of which class"):
+        supervisions(open_clips([made.place / "clip"]), Options(tmp_path / "o", recipe))
+
+
+@dataclass(frozen=True)
+class Stripes:
+    """Truth of types: the left half is of type 1, the right one of type 2."""
+
+    names: tuple[str, ...] = ("000000", "000009", "000018")
+    kinds: tuple[Kind, ...] = ("binary", "type")
+
+    def labels(self, name: str, kind: Kind = "binary") -> np.ndarray:
+        codes = np.repeat(1 + (np.arange(80)[None] >= 40), 64, 0).astype(np.uint8)
+        return codes if kind == "type" else (codes > 0).astype(np.uint8)
+
+
+@pytest.mark.parametrize(("percent", "labelled"), [(50, {"000000", "000018"}), (100, set(Stripes().names))])
+def test_a_data_set_s_types_are_classes(made, tmp_path, percent, labelled):
+    files = ClipFiles("clip", tuple(sorted((made.place / "clip").glob("*.png"))))
+    types = {"binary": {1: "instrument"}, "type": {1: "left", 2: "right"}}
+    dataset = Dataset("made", tmp_path, "made", (Recording(files, "1", "train", Stripes()),), types)
+    two, three = (load_recipe("default", [*TINY, f"network.classes={count}"]) for count in (2, 3))
+    (known,) = supervisions(open_clips([files]), Options(tmp_path / "o", two, dataset=dataset, labels=percent))
+    assert known.classes is not None
+    assert known.labels.names == labelled
+    assert np.array_equal(known.classes("000000"), Stripes().labels("000000", "type"))
+    many = dataclasses.replace(dataset, classes={**types, "type": {9: "other"}})
+    with pytest.raises(InputError, match="the data set tells 9 classes, the network 3") as error:
+        supervisions(open_clips([files]), Options(tmp_path / "o", three, dataset=many, labels=percent))
+    assert "network.classes=9" in error.value.remedy

@@ -69,10 +69,16 @@ def class_readers(clips: Sequence[Clip], labels: Sequence[Labels], options: Opti
     Raises
     ------
     InputError
-        If none of the clips is one of those that `--classes` tells of, or labels hold codes of no class.
+        If nothing tells classes, none of the clips is one of those that `--classes` tells of, or labels hold codes of
+        no class.
     """
     if options.recipe.network.classes == 1:
         return [None] * len(clips)
+    if options.classes is None and not any(of_clip.names and of_clip.codes is not None for of_clip in labels):
+        raise InputError(
+            f"network.classes = {options.recipe.network.classes}: nothing tells which instrument is of which class.",
+            "Give --classes RUN/classes.toml, or --labels whose masks have the codes of classes.",
+        )
     _refuse_codes(clips, labels, options)
     if options.classes is None:
         return [_reader(of_clip, None) for of_clip in labels]
@@ -134,7 +140,9 @@ def _refuse_codes(clips: Sequence[Clip], labels: Sequence[Labels], options: Opti
             )
         return
     for clip, of_clip in zip(clips, labels, strict=True):
-        for name in sorted(of_clip.names) if of_clip.codes is not None else ():
+        if of_clip.codes is None:
+            continue
+        for name in sorted(of_clip.names):
             codes = of_clip.codes(name)
             wrong = np.unique(codes[(codes > most) & (codes != INSTRUMENT)])
             if len(wrong):

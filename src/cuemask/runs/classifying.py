@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
 from cuemask.errors import InputError, OutputError
-from cuemask.grouping.appearance import appearance, reduced, weighted
+from cuemask.grouping.appearance import SHAFT, appearance, reduced, weighted
 from cuemask.grouping.classes import FILE, SHEET, Group, Track, as_toml, read_groups, with_names_of
 from cuemask.grouping.groups import grouped, nearest_group
 from cuemask.media.clips import Clip
@@ -29,8 +29,9 @@ from cuemask.runs.record import run_of
 from cuemask.runs.sources import clips_of, sources_of
 from cuemask.runs.work import run_folder
 
-_LOOKS = 24  # frames, at most, in which a track is looked at
+_LOOKS = 40  # frames, at most, in which a track is looked at
 _WHOLE = 0.4  # of the area that a track mostly has at its largest: below, most of it is hidden or outside
+_BESIDE = 0.02  # of the picture's height: nearer to another instrument, a part of one may be taken for the other's
 _LEAST_LOOKS = 3  # of a track that has a say in what the groups are
 _SHOWN = 6  # exemplars of a group
 _CROP = (180, 240)  # height and width of one, px
@@ -46,11 +47,17 @@ class _Row(NamedTuple):
 
 @dataclass
 class _Seen:
-    """A track, as far as it was looked at."""
+    """A track, as far as it was looked at: where no other instrument was near, and where one was."""
 
-    looks: list[Float[np.ndarray, " F"]] = field(default_factory=list)
+    alone: list[Float[np.ndarray, " F"]] = field(default_factory=list)
+    beside: list[Float[np.ndarray, " F"]] = field(default_factory=list)
     crops: dict[str, UInt8[np.ndarray, "_ _ 3"]] = field(default_factory=dict)
     frames: int = 0
+
+    @property
+    def looks(self) -> list[Float[np.ndarray, " F"]]:
+        """Those by itself, if there are some."""
+        return self.alone if len(self.alone) >= _LEAST_LOOKS else self.alone + self.beside
 
 
 @dataclass(frozen=True)
@@ -164,10 +171,17 @@ def _looked_at(
                 look = appearance(rgb, own, row.direction)
                 if look is not None:
                     track = seen[name, number]
-                    track.looks.append(look)
+                    (track.beside if _is_beside(small, own) else track.alone).append(look)
                     if is_shown:
                         track.crops[frame.name] = _crop(rgb, own)
     return seen
+
+
+def _is_beside(numbers: np.ndarray, own: Bool[np.ndarray, "H W"]) -> bool:
+    """Whether another instrument is near."""
+    side = 2 * math.ceil(_BESIDE * own.shape[0]) + 1
+    near = cv2.dilate(own.astype(np.uint8), np.ones((side, side), np.uint8)) > 0
+    return bool((near & ~own & (numbers > 0)).any())
 
 
 def _largest(rows: Sequence[_Row]) -> float:
@@ -181,7 +195,11 @@ def _spread(rows: Sequence[_Row], most: int) -> list[_Row]:
 
 
 def _grouped(seen: Mapping[Track, _Seen], count: int | None, folder: Path) -> tuple[list[Group], dict[int, float]]:
-    """Groups of tracks. Those that were looked at too seldom have no say, and go to the group that is nearest."""
+    """Groups of tracks.
+
+    Those that were seldom by themselves have no say in what the groups are, and go to the one whose shafts are nearest:
+    where instruments touch, a part of one may be taken for the other's, and the heads are what touches.
+    """
     tracks = [track for track, one in seen.items() if one.looks]
     if not tracks:
         raise InputError(
@@ -189,13 +207,13 @@ def _grouped(seen: Mapping[Track, _Seen], count: int | None, folder: Path) -> tu
             "Give a run with instruments in its masks.",
         )
     points = weighted(np.stack([np.median(np.stack(seen[track].looks), 0) for track in tracks]))
-    has_say = np.array([len(seen[track].looks) >= _LEAST_LOOKS for track in tracks])
-    has_say = has_say if has_say.sum() >= max(2, count or 0) else np.ones_like(has_say)
+    has_say = np.array([len(seen[track].alone) >= _LEAST_LOOKS for track in tracks])
+    has_say = has_say if has_say.sum() >= max(3, count or 0) else np.ones_like(has_say)
     found = grouped(points[has_say], count)
     labels = np.empty(len(tracks), np.int64)
     labels[has_say] = found.labels
     if not has_say.all():
-        labels[~has_say] = nearest_group(points[~has_say], points[has_say], found.labels)
+        labels[~has_say] = nearest_group(points[~has_say, SHAFT], points[has_say, SHAFT], found.labels)
     groups: list[Group] = []
     for number in range(int(labels.max()) + 1):
         own = [track for track, label in zip(tracks, labels, strict=True) if label == number]
