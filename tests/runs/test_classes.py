@@ -27,6 +27,7 @@ from cuemask.media.clips import ClipFiles, open_clips
 from cuemask.media.masks import read_mask, read_numbers
 from cuemask.phantom import PhantomScene
 from cuemask.recipe import load_recipe
+from cuemask.runs.again import LearningAgain
 from cuemask.runs.classes import class_readers, with_classes
 from cuemask.runs.classifying import classify
 from cuemask.runs.exporting import export_onnx
@@ -268,3 +269,11 @@ def test_a_data_set_s_types_are_classes(made, tmp_path, percent, labelled):
     with pytest.raises(InputError, match="the data set tells 9 classes, the network 3") as error:
         supervisions(open_clips([files]), Options(tmp_path / "o", three, dataset=many, labels=percent))
     assert "network.classes=9" in error.value.remedy
+
+
+def test_learning_again_from_corrections_knows_the_classes(made, tmp_path):
+    record = json.loads((made.out / "run.json").read_text())
+    command = LearningAgain(made.out, record, [str(made.place / "clip")], tmp_path).command()
+    assert command[command.index("--classes") + 1] == str(made.file)
+    del record["classes"]
+    assert "--classes" not in LearningAgain(made.out, record, [str(made.place / "clip")], tmp_path).command()

@@ -45,7 +45,6 @@ KINDS = (
     Kind("width", 1, 0.5, 0.02),
 )
 SIZE = sum(kind.size for kind in KINDS)
-SHAFT = slice(sum(kind.size for kind in KINDS[:3]))  # what tells of the shaft alone
 
 
 def appearance(

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
 from cuemask.errors import InputError, OutputError
-from cuemask.grouping.appearance import SHAFT, appearance, reduced, weighted
+from cuemask.grouping.appearance import appearance, reduced, weighted
 from cuemask.grouping.classes import FILE, SHEET, Group, Track, as_toml, read_groups, with_names_of
 from cuemask.grouping.groups import grouped, nearest_group
 from cuemask.media.clips import Clip
@@ -197,8 +197,8 @@ def _spread(rows: Sequence[_Row], most: int) -> list[_Row]:
 def _grouped(seen: Mapping[Track, _Seen], count: int | None, folder: Path) -> tuple[list[Group], dict[int, float]]:
     """Groups of tracks.
 
-    Those that were seldom by themselves have no say in what the groups are, and go to the one whose shafts are nearest:
-    where instruments touch, a part of one may be taken for the other's, and the heads are what touches.
+    Those that were seldom by themselves have no say in what the groups are, and go to the one that is nearest: where
+    instruments touch, a part of one may be taken for the other's.
     """
     tracks = [track for track, one in seen.items() if one.looks]
     if not tracks:
@@ -213,7 +213,7 @@ def _grouped(seen: Mapping[Track, _Seen], count: int | None, folder: Path) -> tu
     labels = np.empty(len(tracks), np.int64)
     labels[has_say] = found.labels
     if not has_say.all():
-        labels[~has_say] = nearest_group(points[~has_say, SHAFT], points[has_say, SHAFT], found.labels)
+        labels[~has_say] = nearest_group(points[~has_say], points[has_say], found.labels)
     groups: list[Group] = []
     for number in range(int(labels.max()) + 1):
         own = [track for track, label in zip(tracks, labels, strict=True) if label == number]
