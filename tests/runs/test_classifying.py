@@ -37,6 +37,23 @@ def run(made: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(made, tmp_path / "run"))
 
 
+@pytest.fixture(scope="module")
+def classified(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run with five groups, which no test changes."""
+    run = Path(shutil.copytree(made, tmp_path_factory.mktemp("classified") / "run"))
+    classify(run, count=5)
+    return run
+
+
+@pytest.fixture
+def named(classified: Path, tmp_path: Path) -> Path:
+    """A copy of it in which the first group has a name."""
+    run = Path(shutil.copytree(classified, tmp_path / "named"))
+    file = run / "classes.toml"
+    file.write_text(file.read_text().replace('number = 1\nname = ""', 'number = 1\nname = "Grasper"'))
+    return run
+
+
 def true_class(run: Path, clip: str, instrument: int) -> int:
     found: list[np.ndarray] = []
     for path in sorted((run / clip / "instances").glob("*.png")):
@@ -51,24 +68,20 @@ def purity(run: Path) -> float:
     return sum(int(counts.max()) for counts in kinds) / sum(int(counts.sum()) for counts in kinds)
 
 
-def test_groups_of_five_kinds_are_pure(run):
-    found = classify(run, count=5)
-    assert purity(run) >= 0.9
-    assert len(read_groups(found.file)) == 5
-    assert sum(len(group.tracks) for group in read_groups(found.file)) == 10
-    sheet = cv2.imread(str(found.sheet))
+def test_groups_of_five_kinds_are_pure(classified):
+    assert purity(classified) >= 0.9
+    groups = read_groups(classified / "classes.toml")
+    assert len(groups) == 5
+    assert sum(len(group.tracks) for group in groups) == 10
+    sheet = cv2.imread(str(classified / "classes.png"))
     assert sheet.shape[0] > 5 * 180
     assert sheet.std() > 10
 
 
-def test_the_same_run_gives_the_same_bytes(run, made):
-    classify(run, count=4)
-    first = [(run / name).read_bytes() for name in ("classes.toml", "classes.png")]
-    for name in ("classes.toml", "classes.png"):
-        (run / name).unlink()
-    classify(run, count=4)
-    assert first == [(run / name).read_bytes() for name in ("classes.toml", "classes.png")]
-    assert not (made / "classes.toml").exists()
+def test_the_same_run_gives_the_same_bytes(run, classified):
+    found = classify(run, count=5)
+    assert found.file.read_bytes() == (classified / "classes.toml").read_bytes()
+    assert found.sheet.read_bytes() == (classified / "classes.png").read_bytes()
 
 
 def test_without_a_number_the_silhouette_decides_and_is_told(run):
@@ -79,23 +92,21 @@ def test_without_a_number_the_silhouette_decides_and_is_told(run):
     assert {exemplar.partition("/")[0] for group in groups for exemplar in group.exemplars} > {"clip0", "clip1"}
 
 
-def test_what_the_user_wrote_is_kept(run):
-    file = classify(run, count=5).file
-    text = file.read_text().replace('number = 1\nname = ""', 'number = 1\nname = "Grasper"')
-    file.write_text(text.replace('number = 3\nname = ""', 'number = 3\nname = ""\nmerge = 2'))
-    found = classify(run, count=5)
+def test_what_the_user_wrote_is_kept(named):
+    file = named / "classes.toml"
+    file.write_text(file.read_text().replace('number = 3\nname = ""', 'number = 3\nname = ""\nmerge = 2'))
+    found = classify(named, count=5)
     assert read_groups(file)[0].name == "Grasper"
     assert read_groups(file)[2].merge == 2
     assert len(read_classes(file).names) == 4
     assert "group 1 (Grasper)" in found.lines[0]
 
 
-def test_names_of_other_groups_are_not_overwritten(run):
-    file = classify(run, count=5).file
-    file.write_text(file.read_text().replace('number = 1\nname = ""', 'number = 1\nname = "Grasper"'))
+def test_names_of_other_groups_are_not_overwritten(named):
+    file = named / "classes.toml"
     before = file.read_bytes()
     with pytest.raises(OutputError, match="others now") as error:
-        classify(run, count=2)
+        classify(named, count=2)
     assert "mv " in error.value.remedy
     assert file.read_bytes() == before
 

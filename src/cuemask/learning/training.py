@@ -41,6 +41,8 @@ from cuemask.media.files import written_aside
 from cuemask.media.threads import in_threads
 from cuemask.recipe import FeaturesRecipe, LossesRecipe, Recipe
 
+HEAD_PACE = 10
+
 _log = logging.getLogger(__name__)
 
 
@@ -127,7 +129,7 @@ def train(
         if recipe.network.dropout:
             torch.manual_seed(int(np.random.default_rng([seed, 2, step]).integers(2**63)))  # as in an unbroken run
         for group in optimiser.param_groups:
-            group["lr"] = learning_rate(recipe, step)
+            group["lr"] = learning_rate(recipe, step) * group.get("pace", 1)
         losses = training_step(net, optimiser, moved(batch, device), recipe)
         if average is not None:
             move_average(average, net, recipe.training.averaging, step)
@@ -149,8 +151,16 @@ def _begun(recipe: Recipe, device: str, seed: int) -> tuple[nn.Module, nn.Module
 
 
 def adam(net: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    """Adam over all parameters of `net`, each updated in one pass over memory instead of eight."""
-    return torch.optim.Adam(net.parameters(), lr=recipe.training.learning_rate, fused=True)
+    """Adam over all parameters of `net`, each updated in one pass over memory instead of eight.
+
+    With several classes the head, in which all of them begin as one, learns `HEAD_PACE` times as fast.
+    """
+    rate = recipe.training.learning_rate
+    if recipe.network.classes == 1:
+        return torch.optim.Adam(net.parameters(), lr=rate, fused=True)
+    head = [value for name, value in net.named_parameters() if name.startswith("head.")]
+    others = [value for name, value in net.named_parameters() if not name.startswith("head.")]
+    return torch.optim.Adam([{"params": others}, {"params": head, "pace": HEAD_PACE}], lr=rate, fused=True)
 
 
 def training_step(net: nn.Module, optimiser: torch.optim.Optimizer, batch: Batch, recipe: Recipe) -> Losses:
