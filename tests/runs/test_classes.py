@@ -72,9 +72,13 @@ def test_a_run_of_classes_tells_the_class_of_each_pixel_of_its_masks(made):
     assert told["classes"]["given"] == str(made.file)
 
 
-def test_prediction_follows_from_the_model_with_and_without_torch(made, tmp_path):
+def test_prediction_follows_from_the_model(made, tmp_path):
     predict(made.out, [made.place / "clip"], Options(tmp_path / "new", **QUIET))
     assert np.array_equal(codes_in(tmp_path / "new"), codes_in(made.out))
+
+
+@pytest.mark.slow  # exporting takes ten seconds
+def test_an_exported_model_tells_the_same_classes(made, tmp_path):
     assert export_onnx(made.out, tmp_path / "m.onnx").difference < 1e-4
     exported, model = load_onnx(tmp_path / "m.onnx", "cpu"), load_model(made.out)
     rgb = np.random.default_rng(0).integers(0, 256, (2, 32, 40, 3)).astype(np.uint8)
