@@ -41,7 +41,7 @@ from cuemask.media.files import written_aside
 from cuemask.media.threads import in_threads
 from cuemask.recipe import FeaturesRecipe, LossesRecipe, Recipe
 
-HEAD_PACE = 10
+HEAD_PACE = 30
 
 _log = logging.getLogger(__name__)
 
