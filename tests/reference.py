@@ -127,3 +127,33 @@ def percentile(ordered: Sequence[float], percent: float) -> float:
     low = int(place)
     high = min(low + 1, len(ordered) - 1)
     return ordered[low] + (place - low) * (ordered[high] - ordered[low])
+
+
+def class_anchor_loss(own: Sequence[Map], unknown: Map, negative: Map, p: Sequence[Map]) -> float:
+    """Equation 1 for each class c: its anchor is positive, the others' and the background's are negative.
+
+    `p` holds the background's probability, then one map a class; `unknown` is known only to be some instrument.
+    """
+    total = 0.0
+    for i in range(len(negative)):
+        for c in range(len(own)):
+            against = negative[i]
+            for k in range(len(own)):
+                if k != c:
+                    against += own[k][i]
+            total += -own[c][i] * p[c + 1][i] - against * (1 - p[c + 1][i])
+        total += -unknown[i] * (1 - p[0][i])
+    return total / len(negative)
+
+
+def class_log_anchor_loss(
+    own: Sequence[Map], unknown: Map, negative: Map, p: Sequence[Map], w_pos: float, w_neg: float
+) -> float:
+    """The same with the published code's log p and log(1 - p), and its weights."""
+    total = 0.0
+    for i in range(len(negative)):
+        for c in range(len(own)):
+            against = negative[i] + sum(own[k][i] for k in range(len(own)) if k != c)
+            total -= w_pos * own[c][i] * math.log(p[c + 1][i]) + w_neg * against * math.log(1 - p[c + 1][i])
+        total -= w_pos * unknown[i] * math.log(1 - p[0][i])
+    return total / len(negative)

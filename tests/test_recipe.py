@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 
 import pytest
 
@@ -195,3 +196,14 @@ def test_values_that_no_field_can_have_are_refused(value):
 def test_a_recipe_of_too_long_a_name_is_no_file():
     with pytest.raises(RecipeError, match="nor a file"):
         load_recipe("e" * 300)
+
+
+def test_names_of_classes_are_as_many_as_the_classes():
+    with pytest.raises(RecipeError, match=r"network\.class_names"):
+        load_recipe("default", ["network.classes=3", 'network.class_names=["hook"]'])
+    recipe = load_recipe("default", ["network.classes=2", 'network.class_names=["hook", "scissors"]'])
+    assert recipe.network.outputs == 3
+    assert load_recipe("default").network.outputs == 1
+    assert recipe_from_mapping(json.loads(json.dumps(recipe_as_mapping(recipe)))) == recipe
+    with pytest.raises(RecipeError, match=r"network\.classes"):
+        load_recipe("default", ["network.classes=0"])

@@ -218,6 +218,12 @@ _supervised = click.option(
     help="True masks in the place of anchors: on that percentage of --dataset's frames, from a folder of masks, or on "
     "the frames that a text file names [0].",
 )
+_classes = click.option(
+    "--classes",
+    type=_Path(path_type=Path),
+    metavar="FILE",
+    help="The classes.toml of `cuemask classes`: learn to tell these kinds of instruments apart [one kind].",
+)
 _device = click.option(
     "--device",
     type=click.Choice(["auto", "cpu", "cuda"]),
@@ -267,6 +273,7 @@ _report = click.option("--report/--no-report", default=True, help="Make report.h
 @_common
 @_learned
 @_supervised
+@_classes
 @_device
 @_probability
 @_overlay
@@ -292,6 +299,7 @@ def segment(inputs: tuple[str, ...], quiet: bool, **flags: Any) -> None:
 @_common
 @_learned
 @_supervised
+@_classes
 @_device
 @_report
 def train(inputs: tuple[str, ...], quiet: bool, **flags: Any) -> None:
@@ -632,6 +640,28 @@ def review(run: Path, inputs: tuple[str, ...], open_browser: bool, quiet: bool, 
     lines = run_review(run, inputs, told=told, **flags)
     if not quiet:
         click.echo("\n".join(lines))
+
+
+@main.command()
+@click.argument("run", type=_Path(path_type=Path))
+@click.argument("inputs", nargs=-1, metavar="[INPUT...]")
+@click.option("--classes", "count", type=int, metavar="K", help="How many groups [as the silhouette says].")
+@_reads_pictures
+@click.option("--quiet", is_flag=True, help="No progress, no closing lines.")
+def classes(run: Path, inputs: tuple[str, ...], count: int | None, quiet: bool) -> None:
+    """Group RUN's instruments by what they look like: RUN/classes.png shows the groups, RUN/classes.toml names them.
+
+    Write a name for each group into classes.toml, and merge groups of one kind; a second call keeps what you wrote.
+    Then: cuemask segment INPUT --classes RUN/classes.toml --out DIR
+
+    RUN: a run whose instruments `cuemask group RUN` told apart. INPUT: what RUN read, where it has been moved.
+    """
+    from cuemask.runs.classifying import classify
+    from cuemask.runs.options import silent
+
+    found = classify(run, inputs, count=count, progress=silent if quiet else _progress)
+    if not quiet:
+        click.echo("\n".join([*found.lines, str(found.sheet), str(found.file)]))
 
 
 @main.command()
@@ -976,6 +1006,7 @@ def _options(
     blank_outside: bool = False,
     blank_text: bool = False,
     labels: int | Path | None = None,
+    classes: Path | None = None,
 ) -> Options:
     from cuemask.media.frames import Selection
     from cuemask.recipe import load_recipe
@@ -1001,6 +1032,7 @@ def _options(
         blank_text=blank_text,
         dataset=dataset,
         labels=labels,
+        classes=classes,
         progress=silent if quiet else _progress,
         say=unsaid if quiet else partial(click.echo, err=True),
     )

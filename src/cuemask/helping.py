@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 COMMANDS = {
-    "Make masks": ("segment", "train", "predict", "live", "group", "anchors"),
+    "Make masks": ("segment", "train", "predict", "live", "group", "classes", "anchors"),
     "Look and correct": ("report", "review"),
     "Hand on": ("export", "import"),
     "Judge": ("evaluate", "benchmark", "datasets", "verify"),
@@ -15,7 +15,7 @@ COMMANDS = {
 # Names of parameters; what stands nowhere is said last. A command with few options has one list.
 OPTIONS = {
     "Input": ("dataset", "data", "videos", "crop", "stereo", "every", "fps", "start", "end", "largest_picture"),
-    "Method": ("model", "recipe", "settings", "labels", "seed", "instances", "parts"),
+    "Method": ("model", "recipe", "settings", "labels", "seed", "instances", "parts", "classes"),
     "Truth": ("positive", "ignore", "truth_name", "only_truth", "only_predicted", "protocol", "surface"),
     "Output": (
         *("out", "save_probability", "overlay", "overlay_style", "report", "blank_outside", "blank_text"),
@@ -29,6 +29,7 @@ FEW = 7
 EXAMPLES = {
     "anchors": "cuemask anchors op1.mp4 --out cues",
     "benchmark": "cuemask benchmark table3 --data ~/endovis2017 --out tables --recipe default",
+    "classes": "cuemask classes result",
     "datasets": "cuemask datasets",
     "datasets check": "cuemask datasets check endovis2017 ~/endovis2017",
     "doctor": "cuemask doctor",

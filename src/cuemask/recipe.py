@@ -114,6 +114,15 @@ class NetworkRecipe:
     # unet: drawn from chance, or the network that learnt from drawn scenes, whose form the recipe must then have.
     start: Literal["chance", "drawn"] = "chance"
     weights: str = ""  # resnet18_unet: encoder file; "" looks in the weights folders, "random" starts from chance
+    # Kinds of instruments that the network tells apart. 1: instrument or not, one logit a pixel, as in the paper; C: a
+    # softmax over C classes and the background, whose anchors `cuemask.learning.classes` explains.
+    classes: int = 1
+    class_names: tuple[str, ...] = ()  # what they are called, in the order of their codes, which begin at 1
+
+    @property
+    def outputs(self) -> int:
+        """Logits a pixel: one, or the background's and one a class."""
+        return 1 if self.classes == 1 else self.classes + 1
 
 
 @dataclass(frozen=True)
@@ -232,6 +241,7 @@ class Recipe:
 
 _SHOWN = 4  # fields that `repr` tells of
 _LARGEST = 1_000_000_000  # of any number of a recipe
+MOST_CLASSES = 64
 _MOST_CHANNELS = 4096  # at a network's lowest level, whose convolutions have a square of them as weights
 
 
@@ -280,6 +290,13 @@ def _check(recipe: Recipe) -> None:
             "from 0 to below the picture's height and width",
         ),
         ("network.block_px", r.network.block_px, 1 <= r.network.block_px <= 8, "from 1 to 8"),
+        ("network.classes", r.network.classes, 1 <= r.network.classes <= MOST_CLASSES, f"from 1 to {MOST_CLASSES}"),
+        (
+            "network.class_names",
+            r.network.class_names,
+            len(r.network.class_names) in (0, r.network.classes),
+            "of as many names as network.classes, or none",
+        ),
         ("training.steps", r.training.steps, r.training.steps >= 1, "at least 1"),
         ("training.pairs_per_step", r.training.pairs_per_step, r.training.pairs_per_step >= 1, "at least 1"),
         ("training.label_steps", r.training.label_steps, r.training.label_steps >= 0, "at least 0"),
@@ -557,6 +574,7 @@ def recipe_as_mapping(recipe: Recipe) -> dict[str, Any]:
     """Plain nested dictionaries, lists, strings and numbers: what JSON and TOML hold."""
     mapping = dataclasses.asdict(recipe)
     mapping["cues"]["use"] = list(recipe.cues.use)
+    mapping["network"]["class_names"] = list(recipe.network.class_names)
     return mapping
 
 

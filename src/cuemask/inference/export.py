@@ -18,7 +18,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from cuemask import __version__
 from cuemask.errors import InstallationError, WeightsError
 from cuemask.inference.model import Model
-from cuemask.inference.runtime import INPUT, OUTPUT, load_onnx
+from cuemask.inference.runtime import CLASSES, INPUT, OUTPUT, load_onnx
 from cuemask.learning.backbones import without_norms
 from cuemask.learning.unet import ResNet18UNet
 from cuemask.media.files import written_aside
@@ -29,7 +29,7 @@ LARGEST_DIFFERENCE = 1e-3  # of a probability, between torch and the exported fi
 
 
 class Deployed(nn.Module):
-    """Resizing, network and sigmoid in one: the graph that is exported.
+    """Resizing, network and sigmoid, or softmax over several classes, in one: the graph that is exported.
 
     Parameters
     ----------
@@ -41,11 +41,16 @@ class Deployed(nn.Module):
         super().__init__()
         self.net = net
         self.height_px, self.width_px = recipe.input.height_px, recipe.input.width_px
+        self.has_classes = recipe.network.classes > 1
 
-    def forward(self, rgb: UInt8[Tensor, "N H W 3"]) -> Float[Tensor, "N h w"]:
-        """Instrument probability in [0, 1] at working size."""
+    def forward(self, rgb: UInt8[Tensor, "N H W 3"]) -> tuple[Tensor, ...]:
+        """What `output_names` says, in [0, 1] at working size: (N, h, w) and, of several classes, (N, C, h, w)."""
         pictures = resized(rgb, self.height_px, self.width_px)
-        return torch.sigmoid(self.net(pictures / 255))[:, 0]
+        logits = self.net(pictures / 255)
+        if not self.has_classes:
+            return (torch.sigmoid(logits)[:, 0],)
+        p = torch.softmax(logits, 1)
+        return 1 - p[:, 0], p[:, 1:]
 
 
 def resized(rgb: UInt8[Tensor, "N H W 3"], height_px: int, width_px: int) -> Float[Tensor, "N 3 h w"]:
@@ -120,7 +125,7 @@ def _proto(deployed: Deployed, recipe: Recipe) -> Any:
             deployed,
             (example,),
             input_names=[INPUT],
-            output_names=[OUTPUT],
+            output_names=output_names(recipe),
             dynamic_shapes=({0: torch.export.Dim("frames"), **size},),
             opset_version=OPSET,
             dynamo=True,
@@ -132,8 +137,16 @@ def _proto(deployed: Deployed, recipe: Recipe) -> Any:
     return proto
 
 
+def output_names(recipe: Recipe) -> list[str]:
+    """`probability` of an instrument and, of several classes, `classes`: that of each."""
+    return [OUTPUT] if recipe.network.classes == 1 else [OUTPUT, CLASSES]
+
+
 def _metadata(recipe: Recipe) -> dict[str, str]:
-    return {
+    names = recipe.network.class_names
+    of_classes = {"classes": f"{CLASSES}: float32 in [0, 1] at working size (frames, classes, height, width)"}
+    of_classes |= {"class_names": json.dumps(names)} if names else {}
+    return (of_classes if recipe.network.classes > 1 else {}) | {
         "cuemask": __version__,
         "recipe": json.dumps(recipe_as_mapping(recipe)),
         "input": f"{INPUT}: uint8 RGB of the endoscope's picture, any size (frames, height, width, 3)",
@@ -163,11 +176,12 @@ def difference_to_torch(deployed: Deployed, file: Path) -> float:
     """
     shape = (2, deployed.height_px, deployed.width_px, 3)
     rgb = np.random.default_rng(0).integers(0, 256, shape).astype(np.uint8)
-    expected = deployed(torch.from_numpy(rgb)).numpy()
+    expected = [output.numpy() for output in deployed(torch.from_numpy(rgb))]
     exported = load_onnx(file, "cpu")
-    seen = [rgb, rgb[:1].repeat(2, 1).repeat(2, 2), rgb[1:].repeat(3, 1)]
-    wanted = [expected, expected[:1], expected[1:]]
+    asked = [exported.working_probability, exported.working_classes][: len(expected)]
+    seen = [(rgb, slice(None)), (rgb[:1].repeat(2, 1).repeat(2, 2), slice(1)), (rgb[1:].repeat(3, 1), slice(1, 2))]
     return max(
-        float(np.abs(exported.working_probability(pictures) - p).max())
-        for pictures, p in zip(seen, wanted, strict=True)
+        float(np.abs(ask(pictures) - p[which]).max())
+        for pictures, which in seen
+        for ask, p in zip(asked, expected, strict=True)
     )

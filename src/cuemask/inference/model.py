@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float32, UInt8
+from jaxtyping import Float, Float32, UInt8
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
@@ -39,10 +39,20 @@ class Model:
     @torch.inference_mode()
     def working_probability(self, pictures: UInt8[np.ndarray, "N h w 3"]) -> Float32[np.ndarray, "N h w"]:
         """Instrument probability in [0, 1] of pictures at working size."""
+        logits = self._logits(pictures)
+        p = torch.sigmoid(logits)[:, 0] if logits.shape[1] == 1 else 1 - torch.softmax(logits, 1)[:, 0]
+        return p.cpu().numpy()
+
+    @torch.inference_mode()
+    def working_classes(self, pictures: UInt8[np.ndarray, "N h w 3"]) -> Float32[np.ndarray, "N C h w"]:
+        """As `prediction.ClassPredictor` has it."""
+        return torch.softmax(self._logits(pictures), 1)[:, 1:].cpu().numpy()
+
+    def _logits(self, pictures: UInt8[np.ndarray, "N h w 3"]) -> Float[Tensor, "N K h w"]:
         rgb = torch.from_numpy(pictures).to(self.device).permute(0, 3, 1, 2).float() / 255
         with autocast(self.recipe, self.device):
             logits = self.network(rgb.contiguous(memory_format=torch.channels_last))
-        return torch.sigmoid(logits.float())[:, 0].cpu().numpy()
+        return logits.float()
 
 
 def save_model(net: nn.Module, recipe: Recipe, path: Path) -> None:

@@ -40,23 +40,28 @@ def recipe_in(metadata: Mapping[str, str], file: Path, remedy: str) -> Recipe:
         raise not_ours(file, f"its recipe is no JSON: {str(error)[:80]}", remedy) from error
 
 
-def refuse_other_ports(file: Path, found: Sequence[Port], wanted: Port, remedy: str) -> None:
-    """Refuse a graph whose inputs, or outputs, are not the one `wanted`; what that calls -1 may be of any size.
+def refuse_other_ports(file: Path, found: Sequence[Port], wanted: Sequence[Port], remedy: str) -> None:
+    """Refuse a graph whose inputs, or outputs, are not those `wanted`; what these call -1 may be of any size.
 
     Raises
     ------
     WeightsError
         If the number, name, type, rank or a size is another.
     """
-    fits = len(found) == 1 and found[0][:2] == wanted[:2] and len(found[0].shape) == len(wanted.shape)
-    if not fits or not all(_fits(a, b) for a, b in zip(found[0].shape, wanted.shape, strict=True)):
-        names = ", ".join(str(port) for port in found) or "nothing"
-        raise not_ours(file, f"{names} in the place of {wanted}", remedy)
+    if len(found) != len(wanted) or not all(_is(one, other) for one, other in zip(found, wanted, strict=True)):
+        names, hoped = (", ".join(str(port) for port in ports) or "nothing" for ports in (found, wanted))
+        raise not_ours(file, f"{names} in the place of {hoped}", remedy)
 
 
 def not_ours(file: Path, why: str, remedy: str) -> WeightsError:
     """Say that `file` is not a model of ours."""
     return WeightsError(f"{file}: not a model that cuemask wrote ({why}).", remedy)
+
+
+def _is(found: Port, wanted: Port) -> bool:
+    if found[:2] != wanted[:2] or len(found.shape) != len(wanted.shape):
+        return False
+    return all(_fits(a, b) for a, b in zip(found.shape, wanted.shape, strict=True))
 
 
 def _fits(size: Any, wanted: int | str | None) -> bool:

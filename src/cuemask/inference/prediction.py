@@ -45,6 +45,15 @@ class Predictor(Protocol):
         ...
 
 
+@runtime_checkable
+class ClassPredictor(Predictor, Protocol):
+    """A model whose recipe's `network.classes` is above 1."""
+
+    def working_classes(self, pictures: UInt8[np.ndarray, "N h w 3"]) -> Float32[np.ndarray, "N C h w"]:
+        """Probability of each class in [0, 1] of pictures at working size; their sum is that of an instrument."""
+        ...
+
+
 @dataclass(frozen=True)
 class Segmented(Generic[T]):
     """One frame with its mask at the frame's own size.
@@ -77,11 +86,22 @@ class Seen(NamedTuple):
         Of the picture mirrored, mirrored back, at working size: what confidence is told by.
     area
         The endoscope's picture in this frame.
+    classes
+        Of each class at working size; None of a model of one class.
     """
 
     probability: Float32[np.ndarray, "h2 w2"]
     mirrored: Float32[np.ndarray, "h w"]
     area: PictureArea
+    classes: Float32[np.ndarray, "C h w"] | None = None
+
+
+class _Working(NamedTuple):
+    """What the network gives of a picture and of its mirror image, mirrored back, at working size."""
+
+    p: Float32[np.ndarray, "h w"]
+    mirrored: Float32[np.ndarray, "h w"]
+    classes: Float32[np.ndarray, "C h w"] | None
 
 
 class _Job(NamedTuple):
@@ -131,7 +151,7 @@ def segmented(
             return _Job(frame, np.zeros(frame.rgb.shape[:2], np.bool_), None, outside=True)
         return _Job(frame, mask, None) if mask is not None else _Job(frame, None, picture, carried(frame))
 
-    def result(item: tuple[_Job, tuple[np.ndarray, np.ndarray] | None]) -> Segmented[T]:
+    def result(item: tuple[_Job, _Working | None]) -> Segmented[T]:
         (frame, mask, picture, near, is_outside), working = item
         seen = None
         if working is not None:
@@ -139,8 +159,9 @@ def segmented(
             height, width = frame.rgb.shape[:2]
             own = area.of(height, width).shown(picture)
             if near is not None:
-                working = near.over(working[0]), near.over(working[1])
-            seen = Seen(finished_probability(working[0], frame.rgb, own, model.recipe), working[1], own)
+                working = working._replace(p=near.over(working.p), mirrored=near.over(working.mirrored))
+            p = finished_probability(working.p, frame.rgb, own, model.recipe)
+            seen = Seen(p, working.mirrored, own, working.classes)
             mask = full_mask(seen.probability, own, height, width, model.recipe.masks)
         assert mask is not None
         return Segmented(frame, mask, seen and seen.probability, finish(frame, mask, seen), is_outside)
@@ -154,17 +175,18 @@ def segmented(
     return in_threads(result, _through_network(model, in_threads(prepared, frames), at_once))
 
 
-def _both_ways(
-    model: Predictor, pictures: UInt8[np.ndarray, "N h w 3"]
-) -> Iterator[tuple[Float32[np.ndarray, "h w"], Float32[np.ndarray, "h w"]]]:
+def _both_ways(model: Predictor, pictures: UInt8[np.ndarray, "N h w 3"]) -> Iterator[_Working]:
     """Probabilities of each picture, and of its mirror image mirrored back."""
     mirrored = np.ascontiguousarray(pictures[:, :, ::-1])
-    yield from zip(model.working_probability(pictures), model.working_probability(mirrored)[:, :, ::-1], strict=True)
+    if isinstance(model, ClassPredictor) and model.recipe.network.classes > 1:
+        classes = model.working_classes(pictures)
+        p = classes.sum(1).clip(0, 1)
+    else:
+        classes, p = [None] * len(pictures), model.working_probability(pictures)
+    yield from map(_Working, p, model.working_probability(mirrored)[:, :, ::-1], classes)
 
 
-def _through_network(
-    model: Predictor, jobs: Iterator[_Job], at_once: int
-) -> Iterator[tuple[_Job, tuple[Float32[np.ndarray, "h w"], Float32[np.ndarray, "h w"]] | None]]:
+def _through_network(model: Predictor, jobs: Iterator[_Job], at_once: int) -> Iterator[tuple[_Job, _Working | None]]:
     while chunk := list(islice(jobs, at_once)):
         some = next((job.picture for job in chunk if job.picture is not None), None)
         if some is None:

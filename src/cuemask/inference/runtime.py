@@ -14,7 +14,7 @@ from cuemask.errors import InstallationError, WeightsError
 from cuemask.inference.ours import Port, not_ours, recipe_in, refuse_other_ports
 from cuemask.recipe import Recipe
 
-INPUT, OUTPUT = "rgb", "probability"
+INPUT, OUTPUT, CLASSES = "rgb", "probability", "classes"
 PROVIDERS = {
     "cpu": "CPUExecutionProvider",
     "cuda": "CUDAExecutionProvider",
@@ -42,6 +42,10 @@ class OnnxModel:
         Pictures of working size pass as they are; others are resized in the graph as OpenCV would.
         """
         return self.session.run([OUTPUT], {INPUT: pictures})[0]
+
+    def working_classes(self, pictures: UInt8[np.ndarray, "N H W 3"]) -> Float32[np.ndarray, "N C h w"]:
+        """As `prediction.ClassPredictor` has it, of pictures of any size."""
+        return self.session.run([CLASSES], {INPUT: pictures})[0]
 
 
 def load_onnx(path: Path, provider: str = "auto", *, one_core: bool = False) -> OnnxModel:
@@ -134,8 +138,10 @@ def _recipe(session: Any, path: Path) -> Recipe:
         raise not_ours(path, f"its names are no text: {error}", _EXPORT_ONE) from error
     recipe = recipe_in(metadata, path, _EXPORT_ONE)
     size = recipe.input
-    refuse_other_ports(path, inputs, Port(INPUT, "tensor(uint8)", (-1, -1, -1, 3)), _EXPORT_ONE)
-    wanted = Port(OUTPUT, "tensor(float)", (-1, size.height_px, size.width_px))
+    refuse_other_ports(path, inputs, [Port(INPUT, "tensor(uint8)", (-1, -1, -1, 3))], _EXPORT_ONE)
+    wanted = [Port(OUTPUT, "tensor(float)", (-1, size.height_px, size.width_px))]
+    if recipe.network.classes > 1:
+        wanted.append(Port(CLASSES, "tensor(float)", (-1, recipe.network.classes, size.height_px, size.width_px)))
     refuse_other_ports(path, outputs, wanted, _EXPORT_ONE)
     return recipe
 

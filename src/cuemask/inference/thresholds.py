@@ -68,6 +68,29 @@ def full_mask(
     return area.paste(mask if area.inside is None else mask & area.inside, height_px, width_px)
 
 
+def class_codes(
+    classes: Float32[np.ndarray, "C h w"], mask: Bool[np.ndarray, "H W"], area: PictureArea
+) -> UInt8[np.ndarray, "H W"]:
+    """The class of each pixel of a mask, from 1: the one that is most probable there; 0 outside of it.
+
+    Parameters
+    ----------
+    classes
+        Probability of each class at working size.
+    mask
+        At the frame's own size.
+    area
+        The endoscope's picture in it.
+    """
+    most = np.full((area.height_px, area.width_px), -1, np.float32)
+    codes = np.zeros(most.shape, np.uint8)
+    for code, p in enumerate(classes, 1):
+        full = _enlarged(p, area)  # one after another: all of them at full size would be a gigabyte
+        codes[full > most] = code
+        np.maximum(most, full, out=most)
+    return area.paste(codes, *mask.shape) * mask
+
+
 def mask_of(
     p: Float32[np.ndarray, "H W"], inside: Bool[np.ndarray, "H W"] | None, recipe: MasksRecipe
 ) -> Bool[np.ndarray, "H W"]:

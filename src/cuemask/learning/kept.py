@@ -29,7 +29,7 @@ class TrainingClip:
     rgb
         uint8, (H, W, 3).
     anchors
-        float16, (2, H, W): positive, negative.
+        float16, (2, H, W): positive, negative; with several classes (3, H, W), at last the class of each pixel.
     features
         float16, (D, h, w), on a grid that covers the whole picture; 0 in a clip that `losses.diffuse_in` leaves out,
         whose diffusion losses then are constants.
@@ -100,6 +100,11 @@ def keep_for_training(
     return TrainingClip(kept.clip.name, kept.rgb, anchors, features, inside, supervision.labelled(kept), changing)
 
 
+def maps_kept(recipe: Recipe) -> int:
+    """How many maps beside the features are kept of a frame: both anchors and, with several classes, their codes."""
+    return 2 if recipe.network.classes == 1 else 3
+
+
 def remove_kept(folder: Path) -> None:
     """Remove what `keep_for_training` wrote: the trained network needs it no more."""
     for name in (*FILES, SEAL):
@@ -116,7 +121,10 @@ def _write(
     supervision: Supervision,
 ) -> None:
     def anchored(index: int) -> tuple[np.ndarray, np.ndarray]:
-        return kept.rgb[index], np.stack(supervision.anchors(kept, index, recipe))
+        maps = list(supervision.anchors(kept, index, recipe))
+        if recipe.network.classes > 1:
+            maps.append(supervision.class_codes(kept, index, recipe).astype(np.float32))
+        return kept.rgb[index], np.stack(maps)
 
     def with_features(item: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         rgb, anchors = item
@@ -130,7 +138,7 @@ def _write(
         is_known = clipwide.shape_say > 0 and clipwide.evidence > 0
     first = extract(kept.rgb[0])
     passed_over = recipe.losses.diffuse_in == "known" and not is_known
-    shape = (2, recipe.input.height_px, recipe.input.width_px)
+    shape = (maps_kept(recipe), recipe.input.height_px, recipe.input.width_px)
     with (
         RecordWriter(features_path, first.shape, np.float16) as features_file,
         RecordWriter(anchors_path, shape, np.float16) as anchors_file,

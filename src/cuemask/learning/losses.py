@@ -139,9 +139,16 @@ def diffusion_loss(
     >>> cuemask.losses.diffusion_loss(apart, apart, of="foreground", margin=0.2).item()  # as it should be
     0.0
     """
+    return pair_diffusion(now, then, of=of, margin=margin).mean()
+
+
+def pair_diffusion(
+    now: Regions, then: Regions, *, of: Literal["foreground", "background"], margin: float
+) -> Float[Tensor, " B"]:
+    """`diffusion_loss` of each pair."""
     within = similarity(*now) + similarity(*then)
     between = similarity(getattr(now, of), getattr(then, of))
-    return F.relu(within - 2 * between + margin).mean()
+    return F.relu(within - 2 * between + margin)
 
 
 _EMPTY = 1e-6  # total weight, or vector length, below which a region counts as empty

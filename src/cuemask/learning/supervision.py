@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool, Float32
+from jaxtyping import Bool, Float32, UInt8
 
 from cuemask.cues.anchors import Anchors, smooth, smoothing_factor
 from cuemask.cues.carrying import Carried, carried, together
@@ -29,10 +29,14 @@ class Labels:
         Of these frames.
     read
         The mask of one of them, (H, W) boolean at the frame's own size.
+    codes
+        The classes in one of them, (H, W), 255 for an instrument of a class that is not told; None where they tell
+        masks only.
     """
 
     names: frozenset[str] = frozenset()
     read: Callable[[str], Bool[np.ndarray, "H W"]] = field(default=lambda name: _none(name), compare=False)
+    codes: Callable[[str], UInt8[np.ndarray, "H W"]] | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -45,10 +49,14 @@ class Supervision:
         Frames whose anchors are their true mask and its complement (paper, section 3.3).
     given
         Anchors of other frames that came with the data, in the place of computed ones.
+    classes
+        What gives the class of each pixel of a frame, by its name: 0 where it is not known or there is no instrument.
+        None of a frame of which nothing is known.
     """
 
     labels: Labels = Labels()
     given: GivenAnchors | None = None
+    classes: Callable[[str], UInt8[np.ndarray, "H W"] | None] | None = field(default=None, compare=False)
     _numbers: dict[str, list[int]] = field(default_factory=dict[str, list[int]], repr=False, compare=False)
 
     def labelled(self, kept: KeptClip) -> frozenset[int]:
@@ -111,6 +119,25 @@ class Supervision:
             name = kept.names[index]
             return Anchors(*(_given(getattr(self.given, side)[name], kept, index, recipe) for side in Anchors._fields))
         return kept.anchors(index, recipe)
+
+    def class_codes(self, kept: KeptClip, index: int, recipe: Recipe) -> UInt8[np.ndarray, "h w"]:
+        """The class of each pixel at working size, of those that any class covers a part of the one that covers most.
+
+        Raises
+        ------
+        InputError
+            If they have not the size of their frame.
+        """
+        name = kept.names[index]
+        codes = None if self.classes is None else self.classes(name)
+        shape = (recipe.input.height_px, recipe.input.width_px)
+        told, most = np.zeros(shape, np.uint8), np.zeros(shape, np.float32)
+        for code in np.unique(codes[codes > 0]) if codes is not None else ():
+            own = _cut_out((codes == code).astype(np.float32), kept, f"the classes of frame {name}")
+            covered = _working(own, kept.inside_of(index), recipe)
+            told[covered > most] = code
+            most = np.maximum(most, covered)
+        return told
 
 
 def _given(path: Path, kept: KeptClip, index: int, recipe: Recipe) -> Float32[np.ndarray, "h w"]:

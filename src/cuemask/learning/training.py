@@ -22,6 +22,14 @@ from cuemask.cues.shape import WEIGHTS, shape_weights
 from cuemask.errors import TrainingError, WeightsError
 from cuemask.learning.averaging import move_average
 from cuemask.learning.backbones import ResNet18, folded, placed
+from cuemask.learning.classes import (
+    class_anchor_loss,
+    class_anchors,
+    class_diffusion,
+    class_regions,
+    class_shares,
+    for_classes,
+)
 from cuemask.learning.kept import TrainingClip
 from cuemask.learning.losses import Regions, anchor_loss, diffusion_loss, region_means
 from cuemask.learning.pairs import Pair, Schedule, View, jitter, random_view, schedule, seen, step_pairs
@@ -33,6 +41,8 @@ from cuemask.media.files import written_aside
 from cuemask.media.threads import in_threads
 from cuemask.recipe import FeaturesRecipe, LossesRecipe, Recipe
 
+HEAD_PACE = 30
+
 _log = logging.getLogger(__name__)
 
 
@@ -40,7 +50,7 @@ class Batch(NamedTuple):
     """P pairs as 2 P frames: all first frames, then all second ones."""
 
     rgb: Float[Tensor, "N 3 H W"]  # [0, 1]
-    positive: Float[Tensor, "N 1 H W"]
+    positive: Float[Tensor, "N A H W"]  # A = 1, or C + 1: of each class, and of instruments of a class not known
     negative: Float[Tensor, "N 1 H W"]
     inside: Float[Tensor, "N 1 H W"]  # 1 where the endoscope's picture is and nothing is pasted
     features: Float[Tensor, "N D h w"]  # of the whole, uncropped frame
@@ -118,7 +128,7 @@ def train(
         if recipe.network.dropout:
             torch.manual_seed(int(np.random.default_rng([seed, 2, step]).integers(2**63)))  # as in an unbroken run
         for group in optimiser.param_groups:
-            group["lr"] = learning_rate(recipe, step)
+            group["lr"] = learning_rate(recipe, step) * group.get("pace", 1)
         losses = training_step(net, optimiser, moved(batch, device), recipe if step < order.steps else alone)
         if average is not None:
             move_average(average, net, recipe.training.averaging, step)
@@ -144,8 +154,16 @@ def _undiffused(recipe: Recipe) -> Recipe:
 
 
 def adam(net: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    """Adam over all parameters of `net`, each updated in one pass over memory instead of eight."""
-    return torch.optim.Adam(net.parameters(), lr=recipe.training.learning_rate, fused=True)
+    """Adam over all parameters of `net`, each updated in one pass over memory instead of eight.
+
+    With several classes the head, in which all of them begin as one, learns `HEAD_PACE` times as fast.
+    """
+    rate = recipe.training.learning_rate
+    if recipe.network.classes == 1:
+        return torch.optim.Adam(net.parameters(), lr=rate, fused=True)
+    head = [value for name, value in net.named_parameters() if name.startswith("head.")]
+    others = [value for name, value in net.named_parameters() if not name.startswith("head.")]
+    return torch.optim.Adam([{"params": others}, {"params": head, "pace": HEAD_PACE}], lr=rate, fused=True)
 
 
 def training_step(net: nn.Module, optimiser: torch.optim.Optimizer, batch: Batch, recipe: Recipe) -> Losses:
@@ -157,7 +175,7 @@ def training_step(net: nn.Module, optimiser: torch.optim.Optimizer, batch: Batch
         If the loss is no longer a number.
     """
     with autocast(recipe, batch.rgb.device.type):
-        logits = pair_logits(net, batch.rgb, recipe)  # N 1 H W
+        logits = pair_logits(net, batch.rgb, recipe)  # N K H W
     losses = full_loss(logits.float(), batch, recipe)
     optimiser.zero_grad(set_to_none=True)
     losses.total.backward()
@@ -171,19 +189,22 @@ def training_step(net: nn.Module, optimiser: torch.optim.Optimizer, batch: Batch
     return losses
 
 
-def pair_logits(net: nn.Module, rgb: Float[Tensor, "N 3 H W"], recipe: Recipe) -> Float[Tensor, "N 1 H W"]:
+def pair_logits(net: nn.Module, rgb: Float[Tensor, "N 3 H W"], recipe: Recipe) -> Float[Tensor, "N K H W"]:
     """Logits of a batch's pictures, as `training.frames` has the network see them."""
     if recipe.training.frames == "together":
         return net(rgb)
     return torch.cat([net(half) for half in rgb.chunk(2)])
 
 
-def full_loss(logits: Float[Tensor, "N 1 H W"], batch: Batch, recipe: Recipe) -> Losses:
+def full_loss(logits: Float[Tensor, "N K H W"], batch: Batch, recipe: Recipe) -> Losses:
     """Equation 5, averaged over the pairs of the batch: anchor losses of both frames and two diffusion losses.
 
-    Pixels outside the endoscope's picture count neither as instrument nor as background.
+    Pixels outside the endoscope's picture count neither as instrument nor as background. With several classes
+    (K = C + 1) equations 1, 3 and 4 are of each class, as `learning.classes` has them.
     """
     terms = recipe.losses
+    if recipe.network.classes > 1:
+        return _class_losses(logits, batch, terms)
     anchor = 2 * anchor_loss(  # the mean over 2 P frames, twice: both frames of a pair are summed
         logits,
         batch.positive,
@@ -200,6 +221,32 @@ def full_loss(logits: Float[Tensor, "N 1 H W"], batch: Batch, recipe: Recipe) ->
             p = fixed + (1 - batch.positive - batch.negative).clamp(0, 1) * (p - fixed)
         now, then = _regions(p, batch)
         foreground, background = _diffusion(now, then, terms)
+    return Losses(anchor + foreground + background, anchor, foreground, background)
+
+
+def _class_losses(logits: Float[Tensor, "N K H W"], batch: Batch, terms: LossesRecipe) -> Losses:
+    anchor = 2 * class_anchor_loss(
+        logits,
+        batch.positive,
+        batch.negative,
+        form=terms.anchor_form,
+        positive_weight=terms.positive_weight,
+        negative_weight=terms.negative_weight,
+    )
+    foreground, background = (torch.zeros((), device=logits.device) for _ in range(2))
+    if terms.diffuses:
+        p = class_regions(logits)
+        if terms.diffuse_to == "open":
+            fixed, known = p.detach(), batch.positive.sum(1, keepdim=True) + batch.negative
+            p = fixed + (1 - known).clamp(0, 1) * (p - fixed)
+        regions = [_regions(p[:, r : r + 1], batch) for r in range(p.shape[1])]
+        shares = class_shares(batch.positive)
+        foreground = terms.foreground_weight * class_diffusion(
+            regions, shares, of="foreground", margin=terms.foreground_margin
+        )
+        background = terms.background_weight * class_diffusion(
+            regions, shares, of="background", margin=terms.background_margin
+        )
     return Losses(anchor + foreground + background, anchor, foreground, background)
 
 
@@ -229,7 +276,7 @@ def untrained_network(recipe: Recipe) -> nn.Module:
     net = network(recipe.network)
     if recipe.network.start == "drawn":
         state = {name: torch.from_numpy(values) for name, values in shape_weights().items()}
-        load_into(net, state, WEIGHTS)
+        load_into(net, for_classes(state, recipe.network.classes), WEIGHTS)
     if isinstance(net, ResNet18UNet) and recipe.network.weights != "random":
         path = encoder_weights(recipe)
         missing = load_into(net.encoder, _encoder_state(net.encoder, path), path, may_lack="layer4.")
@@ -304,12 +351,15 @@ def make_batch(
     for clip, index, view in frames:
         source = clips[clip]
         picture = jitter(seen(source.rgb[index], view), recipe.training, rng)
-        both = seen(source.anchors[index].astype(np.float32).transpose(1, 2, 0), view)
+        maps = class_anchors(source.anchors[index].astype(np.float32), recipe.network.classes)  # A + 1, H, W
+        both = seen(maps.transpose(1, 2, 0), view)
         within = seen(source.inside_of(index), view)
         if pieces.instruments and rng.random() < recipe.training.pasted:
             picture, instrument, other = pasted_at_random(picture, pieces, rng)
             clear = 1 - np.maximum(instrument, other)
-            both = both * clear[..., None] + np.dstack([instrument, other]) * within[..., None]
+            known = np.zeros_like(both)
+            known[..., -2], known[..., -1] = instrument, other
+            both = both * clear[..., None] + known * within[..., None]
             within = within * clear
         rgb.append(picture)
         anchors.append(both)
@@ -318,10 +368,10 @@ def make_batch(
     height, width = inside[0].shape
     rows, columns = view_matrices(views, (height, width), features[0].shape[1:], recipe.features)
     pictures = torch.from_numpy(np.stack(rgb)).permute(0, 3, 1, 2)
-    positive, negative = torch.from_numpy(np.stack(anchors)).unsqueeze(1).unbind(-1)
+    *positive, negative = torch.from_numpy(np.stack(anchors)).unsqueeze(1).unbind(-1)
     return Batch(
         pictures,
-        positive,
+        positive[0] if len(positive) == 1 else torch.cat(positive, 1),
         negative,
         torch.from_numpy(np.stack(inside))[:, None],
         torch.from_numpy(np.stack(features)),

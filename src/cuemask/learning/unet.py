@@ -19,7 +19,7 @@ from cuemask.recipe import NetworkRecipe
 def network(recipe: NetworkRecipe) -> UNet | ResNet18UNet:
     """The network that a recipe describes, with untrained weights drawn from torch's generator."""
     if recipe.architecture == "resnet18_unet":
-        return ResNet18UNet(recipe.normalization, recipe.skips)
+        return ResNet18UNet(recipe.normalization, recipe.skips, recipe.outputs)
     return UNet(
         recipe.width,
         recipe.depth,
@@ -28,6 +28,7 @@ def network(recipe: NetworkRecipe) -> UNet | ResNet18UNet:
         scaling=recipe.scaling,
         dropout=recipe.dropout,
         mirror_px=recipe.mirror_px,
+        outputs=recipe.outputs,
     )
 
 
@@ -55,6 +56,8 @@ class UNet(nn.Module):
     mirror_px
         The picture is continued by its mirror image by so many pixels on each side, and the logits cut back. With 96
         at depth 4 no padded zero reaches a logit: the original's unpadded convolutions with its overlap-tile strategy.
+    outputs
+        Logits a pixel: 1, or K for a softmax.
     """
 
     mean: Tensor
@@ -70,6 +73,7 @@ class UNet(nn.Module):
         scaling: Literal["signed", "imagenet"] = "signed",
         dropout: float = 0.0,
         mirror_px: int = 0,
+        outputs: int = 1,
     ) -> None:
         super().__init__()
         channels = [width * 2**level for level in range(depth + 1)]
@@ -86,16 +90,16 @@ class UNet(nn.Module):
             for below, above in zip(channels[:0:-1], channels[-2::-1], strict=True)
         )
         self.up = nn.ModuleList(_double(2 * above, above, normalization) for above in channels[-2::-1])
-        self.head = nn.Conv2d(width, block_px**2, 1)
+        self.head = nn.Conv2d(width, outputs * block_px**2, 1)
         _initialise(self)
         mean, std = (IMAGENET_MEAN, IMAGENET_STD) if scaling == "imagenet" else ((0.5,) * 3, (0.5,) * 3)
         _add_normalisation(self, mean, std)
 
-    def forward(self, rgb: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B 1 H W"]:
+    def forward(self, rgb: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B K H W"]:
         """Logits for RGB in [0, 1]."""
         return self.with_layers(rgb)[0]
 
-    def with_layers(self, rgb: Float[Tensor, "B 3 H W"]) -> tuple[Float[Tensor, "B 1 H W"], dict[str, Tensor]]:
+    def with_layers(self, rgb: Float[Tensor, "B 3 H W"]) -> tuple[Float[Tensor, "B K H W"], dict[str, Tensor]]:
         """Logits, and what each level gives on the way down and up: `down.0` to `down.<depth>`, `up.0` onwards."""
         mirrored = F.pad(rgb, (self.mirror_px,) * 4, mode="reflect") if self.mirror_px else rgb
         x = F.pixel_unshuffle(_padded((mirrored - self.mean) / self.std, self.stride), self.block_px)
@@ -125,6 +129,8 @@ class ResNet18UNet(nn.Module):
     skips
         `after` the convolutions of a block, as published; `before` them, and the raw picture at last, as in cuemask's
         models before this could be chosen.
+    outputs
+        Logits a pixel: 1, or K for a softmax.
     """
 
     stride = 32
@@ -134,7 +140,12 @@ class ResNet18UNet(nn.Module):
     _CHANNELS = (64, 32, 16, 16, 8)
     _SKIPS = (256, 128, 64, 64, 0)
 
-    def __init__(self, normalization: Normalization = "batch", skips: Literal["before", "after"] = "after") -> None:
+    def __init__(
+        self,
+        normalization: Normalization = "batch",
+        skips: Literal["before", "after"] = "after",
+        outputs: int = 1,
+    ) -> None:
         super().__init__()
         self.encoder = ResNet18(normalization=normalization)
         self.skips = skips
@@ -143,12 +154,12 @@ class ResNet18UNet(nn.Module):
         self.up = nn.ModuleList(
             _double(g + b, c, "none") for g, b, c in zip(given, beside, self._CHANNELS, strict=True)
         )
-        self.head = nn.Conv2d(self._CHANNELS[-1] + 3, 1, 1)
+        self.head = nn.Conv2d(self._CHANNELS[-1] + 3, outputs, 1)
         if skips == "before":
             _initialise(self.up)  # as published, the decoder starts from PyTorch's own initialisation
         _add_normalisation(self, IMAGENET_MEAN, IMAGENET_STD)
 
-    def forward(self, rgb: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B 1 H W"]:
+    def forward(self, rgb: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B K H W"]:
         """Logits for RGB in [0, 1]."""
         raw = _padded(rgb, self.stride)
         picture = (raw - self.mean) / self.std

@@ -85,7 +85,7 @@ class LearningAgain:
             threading.Thread(target=self._listen, args=(self._child,), name="learning again", daemon=True).start()
 
     def command(self) -> list[str]:
-        """The arguments of cuemask: the run's own inputs and recipe, and the corrections as labels."""
+        """The arguments of cuemask: the run's own inputs, recipe and classes, and the corrections as labels."""
         record = self._record
         recipe = make_folder(self._corrections) / _RECIPE
         write_bytes(recipe, recipe_as_toml(recipe_from_mapping(record["recipe"])).encode())
@@ -101,6 +101,7 @@ class LearningAgain:
             "--end": selection.get("end_seconds"),
             "--crop": ",".join(map(str, record["crop"])) if record.get("crop") else None,
             "--stereo": record.get("stereo"),
+            "--classes": record.get("classes", {}).get("given"),
         }
         given = [str(part) for name, value in options.items() if value is not None for part in (name, value)]
         return ["segment", *given, "--", *self._sources]

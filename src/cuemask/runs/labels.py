@@ -20,6 +20,7 @@ from cuemask.media.frames import Selection, frame_name
 from cuemask.media.mask_folders import named_masks
 from cuemask.media.masks import instrument, read_mask
 from cuemask.media.pictures import read_picture, selected_pictures
+from cuemask.runs.classes import class_readers
 from cuemask.runs.options import Options
 
 _SHOWN = 5  # names in an error
@@ -41,8 +42,8 @@ def supervisions(clips: Sequence[Clip], options: Options) -> list[Supervision]:
     if options.recipe.anchors.source == "given":
         _refuse_without_anchors(clips, recordings)
     return [
-        Supervision(of_clip, recordings[clip.name].anchors if clip.name in recordings else None)
-        for clip, of_clip in zip(clips, labels, strict=True)
+        Supervision(of_clip, recordings[clip.name].anchors if clip.name in recordings else None, reader)
+        for clip, of_clip, reader in zip(clips, labels, class_readers(clips, labels, options), strict=True)
     ]
 
 
@@ -59,6 +60,8 @@ def told_of_labels(clips: Sequence[Clip], known: Sequence[Supervision], options:
                 digest.update(f"{clip.name}/{name}\0".encode())
                 if isinstance(options.labels, Path) and options.labels.is_dir():
                     digest.update(np.packbits(supervision.labels.read(name)).tobytes())
+                    if options.recipe.network.classes > 1 and supervision.labels.codes is not None:
+                        digest.update(supervision.labels.codes(name).tobytes())
         told["labels"] = {"given": str(options.labels), "frames": counted, "sha256": digest.hexdigest()}
     return told
 
@@ -107,7 +110,8 @@ def _labels(clips: Sequence[Clip], recordings: Mapping[str, Recording], wanted: 
 
 
 def _from_truth(names: Iterable[str], truth: Truth) -> Labels:
-    return Labels(frozenset(names), lambda name: truth.labels(name) > 0)
+    codes = (lambda name: truth.labels(name, "type")) if "type" in truth.kinds else None
+    return Labels(frozenset(names), lambda name: truth.labels(name) > 0, codes)
 
 
 def _truth(clip: Clip, recordings: Mapping[str, Recording], what: str) -> Truth:
@@ -179,7 +183,13 @@ def _from_folder(clips: Sequence[Clip], folder: Path) -> list[Labels]:
     found: list[Labels] = []
     for clip in clips:
         own = {name: files.get(f"{clip.name}/{name}") or files[name] for name in named[clip.name]}
-        found.append(Labels(frozenset(own), lambda name, own=own: instrument(own[name], read_mask(own[name]))))
+        found.append(
+            Labels(
+                frozenset(own),
+                lambda name, own=own: instrument(own[name], read_mask(own[name])),
+                lambda name, own=own: read_mask(own[name]),
+            )
+        )
     return found
 
 

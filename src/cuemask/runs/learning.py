@@ -27,6 +27,7 @@ from cuemask.media.clips import Clip, ClipFiles, open_clips
 from cuemask.media.files import sha256
 from cuemask.recipe import Recipe
 from cuemask.report.curves import write_loss_curves
+from cuemask.runs.classes import told_of_classes, with_classes
 from cuemask.runs.cueing import CUES, kept_cues, write_cue_sheet
 from cuemask.runs.labels import labels_met, supervisions, told_of_labels
 from cuemask.runs.options import Options, area_of
@@ -45,8 +46,8 @@ def segment(inputs: Sequence[str | Path | ClipFiles], options: Options) -> Path:
     """The single-stage setting: learn from unlabelled clips and segment the same clips.
 
     Writes, for each clip, `out/<clip>/masks/<frame>.png` (0/255, at the source's size), `overlay.mp4`,
-    `sheet.png` and `cues.png`; `probability/<frame>.png` on demand; and `out/model.safetensors`, `out/losses.png`,
-    `out/run.json`, `out/report.html`.
+    `sheet.png` and `cues.png`; of several classes `classes/<frame>.png`; `probability/<frame>.png` on demand; and
+    `out/model.safetensors`, `out/losses.png`, `out/run.json`, `out/report.html`.
 
     Returns
     -------
@@ -58,7 +59,7 @@ def segment(inputs: Sequence[str | Path | ClipFiles], options: Options) -> Path:
         If an input cannot be read, there is nothing to learn from, or `out` cannot be written.
     """
     with run_folder(options.out):
-        _segment(inputs, sought(options))
+        _segment(inputs, sought(with_classes(options)))
     return options.out
 
 
@@ -91,7 +92,7 @@ def train(inputs: Sequence[str | Path | ClipFiles], options: Options) -> Path:
         As `segment`.
     """
     with run_folder(options.out):
-        _train(inputs, options)
+        _train(inputs, with_classes(options))
     return options.out
 
 
@@ -128,7 +129,7 @@ def _opened(command: str, inputs: Sequence[str | Path | ClipFiles], options: Opt
     job = _Job(clips, areas, known, extract, device, need)
     weights = [path for path in (job.extract.weights, _encoder(options)) if path is not None]
     facts = told(command, recipe, options.seed, clips, options.crop, options.stereo)
-    facts |= told_of_labels(clips, known, options)
+    facts |= told_of_labels(clips, known, options) | told_of_classes(options)
     with resumable(need, clips, options):
         record = RunRecord(options.out, facts, resume=options.resume, missing=_missing(command, clips, options))
         if not record.was_complete:

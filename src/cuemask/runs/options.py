@@ -103,6 +103,8 @@ class Options:
     labels
         What replaces anchors by true masks: so many percent of the data set's frames, a folder of masks, or a file
         with the names of frames; None or 0 nothing.
+    classes
+        The `classes.toml` of `cuemask classes`, or its run: the kinds of instruments to be told apart; None tells none.
     overlay
         Whether the video with the masks drawn over it is made.
     overlay_style
@@ -151,6 +153,7 @@ class Options:
     blank_text: bool = False
     dataset: Dataset | None = None
     labels: int | Path | None = None
+    classes: Path | None = None
     progress: Progress = silent
     say: Callable[[str], None] = unsaid
 

@@ -17,13 +17,13 @@ from cuemask.cues.clip import KeptClip, working_inside, working_inside_of, worki
 from cuemask.cues.outside import Stretch
 from cuemask.errors import PictureError
 from cuemask.inference.prediction import Predictor, Seen, Segmented, segmented
-from cuemask.inference.thresholds import full_probability
+from cuemask.inference.thresholds import class_codes, full_probability
 from cuemask.learning.supervision import Supervision
 from cuemask.media.area import PictureArea
 from cuemask.media.clips import Clip, ClipFiles, open_clips
 from cuemask.media.files import make_folder, sha256
 from cuemask.media.frames import Frame
-from cuemask.media.masks import read_mask, write_mask, write_probability, write_rgb
+from cuemask.media.masks import read_mask, write_codes, write_mask, write_probability, write_rgb
 from cuemask.media.overlay import OverlayWriter, blanked, overlay, with_strip
 from cuemask.media.text import text_blanked
 from cuemask.report.sheet import Cell, contact_sheet
@@ -38,7 +38,7 @@ from cuemask.runs.record import RunRecord, told
 from cuemask.runs.reporting import reported_again, write_report
 from cuemask.runs.shown import OUTSIDE, SHEET, Shown, sheet_of
 from cuemask.runs.space import predict_need, require_space, resumable
-from cuemask.runs.whole import missing_masks
+from cuemask.runs.whole import CLASSES, missing_masks
 from cuemask.runs.work import WORK, run_folder
 
 _log = logging.getLogger(__name__)
@@ -117,6 +117,7 @@ def write_masks(
     masks, probabilities = make_folder(folder / "masks"), folder / "probability"
     if options.save_probability:
         make_folder(probabilities)
+    classes = [make_folder(folder / CLASSES)] if model.recipe.network.classes > 1 else []
     confidences = Confidences(options.out / WORK / clip.name, resume=options.resume, finished=folder / FILE)
     shown = Shown(clip.pixel_aspect, blanks_outside=options.blank_outside)
     finder = Finder(clip, area, options, kept)
@@ -129,7 +130,8 @@ def write_masks(
         if frame.name not in confidences.before:
             return None
         file = f"{frame.name}.png"
-        if options.save_probability and _whole(probabilities / file, frame) is None:
+        beside = [*([probabilities] if options.save_probability else []), *classes]
+        if any(_whole(place / file, frame) is None for place in beside):
             return None
         return _whole(masks / file, frame)
 
@@ -149,6 +151,11 @@ def write_masks(
                 if seen is not None:
                     full = full_probability(seen.probability, seen.area, height, width)
                 write_probability(probabilities / f"{frame.name}.png", full)
+            for place in classes:
+                codes = np.zeros(mask.shape, np.uint8)
+                if seen is not None and seen.classes is not None:
+                    codes = class_codes(seen.classes, mask, seen.area)
+                write_codes(place / f"{frame.name}.png", codes)
             write_mask(masks / f"{frame.name}.png", mask)
         drawn = _drawn(frame, mask, told, area, clip, options, is_outside=is_outside) if draws else None
         return _Finished(drawn, told)

@@ -26,7 +26,18 @@ from cuemask.runs.manifest import write_manifest
 from cuemask.runs.provenance import source, versions
 from cuemask.runs.work import WORK, remove_work
 
-_MUST_AGREE = ("command", "recipe", "seed", "inputs", "crop", "stereo", "labels", "model_sha256")  # for a run to go on
+# For a run to go on.
+_MUST_AGREE = (
+    "command",
+    "recipe",
+    "seed",
+    "inputs",
+    "crop",
+    "stereo",
+    "labels",
+    "classes",
+    "model_sha256",
+)
 
 _log = logging.getLogger(__name__)
 

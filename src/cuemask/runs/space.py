@@ -33,7 +33,8 @@ SHEET = 1_400_000
 BLOCK = 4096  # a small file takes a whole one
 PACKS_BETTER = 4  # times, at most, that what is compressed may turn out smaller
 FILL = 300_000  # run.json, the curve of losses, folders
-PICTURES = ("masks", "probability", "color", "contour", "motion", "objectness", "shape", "positive", "negative")
+MAPS = ("color", "contour", "motion", "objectness", "shape", "positive", "negative")
+PICTURES = ("masks", "probability", "classes", *MAPS)
 
 
 @dataclass(frozen=True)
@@ -187,7 +188,8 @@ def _training(clips: Sequence[Clip], options: Options, every: int) -> int:
     recipe, settings = options.recipe, options.recipe.training
     steps = settings.steps + (settings.label_steps if options.labels else 0)
     met = min(sum(_frames(clip, every) for clip in clips), 2 * steps * settings.pairs_per_step)
-    return met * (4 * recipe.input.height_px * recipe.input.width_px + feature_bytes(recipe))
+    maps = 2 if recipe.network.classes == 1 else 3  # `learning.kept`
+    return met * (2 * maps * recipe.input.height_px * recipe.input.width_px + feature_bytes(recipe))
 
 
 def _results(clips: Sequence[Clip], options: Options, every: int) -> int:
@@ -197,6 +199,7 @@ def _results(clips: Sequence[Clip], options: Options, every: int) -> int:
         pixels = clip.height_px * clip.width_px
         a_frame = _whole_blocks(MASK * pixels) + (int(beside * OVERLAY * pixels) if options.overlay else 0)
         a_frame += _whole_blocks(PROBABILITY * pixels) if options.save_probability else 0
+        a_frame += _whole_blocks(MASK * pixels) if options.recipe.network.classes > 1 else 0
         total += _frames(clip, every) * a_frame + SHEET + _shown(clip, every)
     return total
 

@@ -12,6 +12,8 @@ from cuemask.runs.instruments import INSTANCES, PARTS, TABLE
 from cuemask.runs.options import Options
 from cuemask.runs.shown import shown_files
 
+CLASSES = "classes"
+
 
 def missing_masks(clips: Sequence[Clip], options: Options) -> Iterator[Path]:
     """What `runs.predicting.write_masks` made of `clips` with these options, and is gone."""
@@ -21,7 +23,9 @@ def missing_masks(clips: Sequence[Clip], options: Options) -> Iterator[Path]:
         yield from missing(folder / name for name in files)
         yield from missing(shown_files(folder))
         names = _names(folder / CONFIDENCES)
-        for kind in ("masks", "probability") if options.save_probability else ("masks",):
+        kinds = ["masks", *(["probability"] if options.save_probability else [])]
+        kinds += [CLASSES] if options.recipe.network.classes > 1 else []
+        for kind in kinds:
             yield from _missing_pictures(folder / kind, names)
         if options.instances:
             yield from missing(iter([folder / TABLE]))
