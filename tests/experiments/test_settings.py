@@ -18,6 +18,7 @@ NOT_OF_DEFAULT = {
     ("network", "skips"),
     ("masks", "otsu_range"),
     ("network", "start"),
+    ("network", "class_names"),
 }  # `FULL` has no use of them
 SECTIONS = ("input", "cues", "anchors", "network", "features", "losses", "masks")
 FIELDS = [(section, field.name) for section in SECTIONS for field in dataclasses.fields(getattr(FULL, section))]

@@ -28,7 +28,7 @@ def look(**changes) -> Look:
 def section(clip_name: str = "op", **changes) -> Page:
     clip = ClipSummary(clip_name, f"{clip_name}.mp4", 10, 2, 0.5, 0.1)
     one = look(**changes)
-    return Page(clip_section("clip-op", clip, bins(*[0.5] * 10), [one], [one], ("0:00", "0:01")))
+    return Page(clip_section("clip-op", clip, bins(*[0.5] * 10), [one], [one], ("0:00", "0:01"), {}))
 
 
 def test_every_name_from_outside_is_text_and_nothing_else():

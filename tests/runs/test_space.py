@@ -24,7 +24,7 @@ from cuemask.learning.features import Texture, extractor_for
 from cuemask.media.clips import open_clips
 from cuemask.media.files import output_errors
 from cuemask.recipe import load_recipe
-from cuemask.runs import cueing, learning, predicting, space
+from cuemask.runs import cueing, learning, record, space
 from cuemask.runs.options import Options
 
 Usage = namedtuple("Usage", "total used free")
@@ -162,8 +162,7 @@ def largest(monkeypatch, out: Path) -> list[int]:
         monkeypatch.setattr(module, name, remove)
 
     before(learning, "remove_kept")
-    before(predicting, "remove_work")
-    before(cueing, "remove_work")
+    before(record, "remove_work")
     return seen
 
 
@@ -209,10 +208,10 @@ def test_the_features_are_as_large_as_their_extractors_make_them():
 
 
 def test_what_training_keeps_ends_to_grow_where_its_steps_meet_no_more_frames(phantom):
-    recipe = load_recipe("default")
+    options = Options(out=Path("out"))
     (clip,) = open_clips([phantom.video])
     short, long, longer = (
-        space._training([dataclasses.replace(clip, frame_count=n)], recipe, 1) for n in (600, 1200, 20_000)
+        space._training([dataclasses.replace(clip, frame_count=n)], options, 1) for n in (600, 1200, 20_000)
     )
     assert long == longer == 2 * short
 

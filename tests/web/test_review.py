@@ -129,7 +129,7 @@ def test_all_frames_are_told_with_the_order_of_doubt(ask):
     assert clip["frames"] == [f"f{number:02}" for number in range(12)]
     assert clip["confidences"][0] == pytest.approx(0.9)
     assert (clip["width"], clip["height"], clip["rate"]) == (WIDTH_PX, HEIGHT_PX, None)
-    assert told["order"][0] == 11
+    assert told["order"][0] == 10, "which tells of both of its neighbours"
     assert (told["run"], told["annotator"], told["drawn"]) == ("run", "Ada", [])
 
 

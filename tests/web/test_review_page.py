@@ -127,7 +127,7 @@ def draw_square(frame: Frame, number: int) -> None:
 def test_three_frames_are_corrected_found_again_after_a_reload_learnt_from_and_exported(new_page, run, tmp_path):
     tab = new_page()
     frame = Frame(tab)
-    assert frame.number == FRAMES - 1, "the least sure frame is first"
+    assert frame.number == FRAMES - 2, "the least sure frame that has neighbours on both sides is first"
     corrected = []
     for _ in range(3):
         number = frame.number
@@ -231,7 +231,7 @@ def test_a_mask_is_taken_from_the_frame_before_and_carried_on_until_it_breaks(ne
     words = tab.locator("#carrying-words").inner_text()
     assert words.startswith("Carried on to ")
     count = int(words.split()[3])
-    assert count >= 3
+    assert count >= 2, "as far as the frames that were decided before"
     assert kept(run, 5) is None, "nothing is written before it is accepted"
     tab.click("#carry-accept")
     tab.wait_for_selector("#say:has-text('frames corrected')")

@@ -100,7 +100,8 @@ def settings_of(recipe: Recipe) -> dict[str, str]:
         + _left_out(recipe.input),
         "network": _network(recipe.network),
         "training": f"{training.steps:,} steps of {training.pairs_per_step} {training.pairing} pairs, frames "
-        f"{training.frames}, learning rate {training.learning_rate:g}, {training.schedule}{_extras(training)}",
+        f"{training.frames}, learning rate {training.learning_rate:g}, {training.schedule}{_extras(training)}"
+        + (", true masks carried to the frames beside theirs" if recipe.anchors.labels == "carried" else ""),
     }
 
 
@@ -116,6 +117,8 @@ def _left_out(pictures: InputRecipe) -> str:
 def _extras(training: TrainingRecipe) -> str:
     """What a training has besides pairs, steps and rate."""
     pasted = f", drawn instruments pasted into {training.pasted:g} of the pictures" if training.pasted else ""
+    if training.label_steps:
+        pasted += f", with labels {training.label_steps} steps more on labelled frames alone"
     return pasted + (f", weights averaged over steps at {training.averaging:g}" if training.averaging else "")
 
 
@@ -195,6 +198,8 @@ def _network(network: NetworkRecipe) -> str:
         parts.append(f"dropout {network.dropout:g}")
     if network.start != "chance":
         parts.append(f"started from the {network.start} network")
+    if network.classes > 1:
+        parts.append(f"{network.classes} classes")
     if network.mirror_px:
         parts.append(f"mirrored by {network.mirror_px} px")
     return ", ".join(parts)
