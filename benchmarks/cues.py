@@ -162,7 +162,7 @@ def same_as_one_by_one(found: Pictures) -> str:
     location = np.mean(color, axis=0)
     largest = 0.0
     for own, rgb, both in zip(color, found.rgb, threaded, strict=True):
-        heat = objectness.objectness_cue(rgb)
+        heat = objectness.objectness_cue(rgb, superpixel_cost=recipe.cues.superpixel_cost)
         plain = np.stack([own * heat * location, (1 - own) * (1 - heat) * (1 - location)])
         largest = max(largest, float(np.abs(plain - both).max()))
     return (

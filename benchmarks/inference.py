@@ -101,7 +101,7 @@ def _models(name: str, case: Case, work: Path, steps: int | None) -> dict[str, P
     """Train the network of that name; the run, the run in float32, and both exports."""
     recipe = load_recipe("default", [*NETWORKS[name], *([f"training.steps={steps}"] if steps else [])])
     run = train(case.inputs, Options(out=work / f"{name}-run", recipe=recipe))
-    float32 = work / f"{name}-float32"
+    float32 = work / f"{name}-run-float32"
     # The same weights, told to compute in float32: bfloat16, torch's default here, moves a few pixels.
     _with_precision(run, float32)
     files = {kind: work / f"{name}-{kind}.onnx" for kind in ("float32", "int8")}
