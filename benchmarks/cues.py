@@ -123,9 +123,9 @@ def whole_path(found: Pictures, repeats: int, frames: int) -> Table:
         key="cues",
         title="Cues and anchors",
         question=(
-            f"Frames per second from 640 x 512 pictures to both anchors, all cues of the recipe, all cores: "
-            f"{found.source}, repeated to {frames} frames. The real path with its files: cues in a first pass, the location map of "
-            "the clip, anchors in a second."
+            "Frames per second from 640 x 512 pictures to both anchors, all cues of the recipe, all cores: "
+            f"{found.source}, repeated to {frames} frames. The real path with its files: cues in a first pass, the "
+            "location map of the clip, anchors in a second."
         ),
         command="python -m benchmarks.cues",
         unit="frames per second",
