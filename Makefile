@@ -47,7 +47,6 @@ check: .venv/dev
 	@$(BIN)/ruff format --check
 	@$(BIN)/pyright --pythonpath $(BIN)/python
 	@$(BIN)/lint-imports --no-cache
-	@$(MAKE) --no-print-directory docs
 
 # Fails on any link or anchor that leads nowhere.
 docs: .venv/dev
