@@ -84,18 +84,19 @@ def _scores(
 ) -> Float32[np.ndarray, "H W"]:
     """For each pixel of a region the mean gradient along that region's outline."""
     height, width = above.shape
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(above, connectivity=4)
+    count, labels = cv2.connectedComponents(above, connectivity=4)  # areas are quicker counted than with its statistics
+    labels = labels.ravel()
     # Beyond the picture's border counts as region, so that the border is no outline.
     within = cv2.erode(above, np.ones((3, 3), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=1)
-    outline = (above > within) & (trusted > 0)
+    outline = np.flatnonzero((above > within) & (trusted > 0))
     of = labels[outline]
     length = np.bincount(of, minlength=count)
-    total = np.bincount(of, weights=gradient[outline], minlength=count)
+    total = np.bincount(of, weights=gradient.ravel()[outline], minlength=count)
     score = ((total / (length + _SHORT * (height + width))) ** (1 / _POWER)).astype(np.float32)
-    area = stats[:, cv2.CC_STAT_AREA]
+    area = np.bincount(labels, minlength=count)
     score[(area < _SMALLEST * picture) | (area > _LARGEST * picture)] = 0
     score[0] = 0  # what is not above
-    return score[labels]
+    return score.take(labels, mode="clip").reshape(height, width)  # no label is out of range: `clip` saves the check
 
 
 def _gradient(cue: Float32[np.ndarray, "H W"]) -> Float32[np.ndarray, "H W"]:
