@@ -390,7 +390,12 @@ READERS: Mapping[str, Reader] = {
     "weights": Reader(_read_weights, ("a.pth", "old.pth", "a.safetensors")),
     "run.json": Reader(_read_record, ("run.json",), damage=_words),
     "kept cues": Reader(
-        _read_kept, tuple(_WORK + name for name in ("rgb.npy", "location.npy", "names.json", "cues.seal")), True
+        _read_kept,
+        tuple(
+            _WORK + name
+            for name in ("rgb.npy", "frames.npy", "pictures.seal", "location.npy", "names.json", "cues.seal")
+        ),
+        True,
     ),
     "kept features": Reader(
         _read_features, tuple(_WORK + name for name in ("anchors.npy", "features.npy", "features.seal")), True

@@ -136,13 +136,13 @@ def phantom_clip(case: Case, recipe: Recipe) -> TrainingClip:
 
 def loader(case: Case, clip: TrainingClip, recipe: Recipe) -> Iterator[Batch]:
     """The library's batches, without an end."""
-    return batches([clip], schedule([len(clip.rgb)], recipe.training, 0), recipe, range(10**6))
+    return batches([clip], schedule([clip.length], recipe.training, 0), recipe, range(10**6))
 
 
 def one_batch(case: Case, clip: TrainingClip, recipe: Recipe) -> Batch:
     """The first batch, on the device."""
     sized = replace(recipe.training, pairs_per_step=case.pairs)
-    pairs = step_pairs(schedule([len(clip.rgb)], sized, 0), 0)
+    pairs = step_pairs(schedule([clip.length], sized, 0), 0)
     return moved(make_batch([clip], pairs, recipe, np.random.default_rng(0)), case.device)
 
 

@@ -312,7 +312,7 @@ def test_the_clip_is_looked_over_once_a_recipe(leaving, monkeypatch):
 
 def test_what_is_known_of_a_clip_is_found_again_with_what_was_kept(leaving, tmp_path):
     recipe = larger("default")
-    again = kept_before(leaving.rgb.path.parent, leaving.clip, leaving.area, recipe, 0)
+    again = kept_before(leaving.rgb.records.path.parent, leaving.clip, leaving.area, recipe, 0)
     assert again.clipwide(recipe) == leaving.clipwide(recipe)
     assert np.array_equal(again.anchors(1, recipe).positive, leaving.anchors(1, recipe).positive)
 

@@ -93,7 +93,8 @@ def learnt(phantom, tmp_path_factory: pytest.TempPathFactory) -> tuple[list[obje
     return run, folder / "stopped", results(folder / "whole")
 
 
-WORK = ["rgb.npy", "location.npy", "names.json", "cues.seal", "anchors.npy", "features.npy", "features.seal"]
+WORK = ["rgb.npy", "frames.npy", "pictures.seal", "location.npy", "names.json", "cues.seal"]
+WORK += ["anchors.npy", "features.npy", "features.seal"]
 
 
 @pytest.mark.parametrize("file", [*(f"frames/{name}" for name in WORK), "checkpoint.pt"])

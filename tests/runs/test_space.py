@@ -190,8 +190,9 @@ def test_the_need_is_at_least_what_a_real_run_takes_and_at_most_twice_it(phantom
 def test_kept_pictures_are_known_to_the_byte(phantom, tmp_path):
     recipe = load_recipe("default", ["input.height_px=48", "input.width_px=64"])
     clips = open_clips([phantom.frames])
-    kept = cueing.kept_cues(clips[0], cueing.area_of(clips[0], Options(tmp_path, recipe)), Options(tmp_path, recipe))
-    assert space._kept(clips, recipe, 1) == kept.rgb.path.stat().st_size - 128  # the header
+    options = Options(tmp_path, recipe)
+    kept = cueing.kept_cues(clips[0], cueing.area_of(clips[0], options), options)
+    assert space._kept(clips, options, 1) == kept.rgb.records.path.stat().st_size - 128  # the header
 
 
 def test_the_features_are_as_large_as_their_extractors_make_them():

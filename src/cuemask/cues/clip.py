@@ -1,7 +1,8 @@
 """The cues and anchors of a whole clip, streamed: two passes, flat memory, kept on disk.
 
 The location cue is the mean of all colour maps, so anchors can only be had in a second pass. What costs most,
-objectness, is left to that pass: of a long video, training meets but some frames.
+objectness, is left to that pass: of a long video, training meets but some frames. Of a clip that is longer than what
+may be kept, these alone are kept, in one more pass (`keep_pictures`).
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -36,22 +37,23 @@ from cuemask.cues.fusion import (
 )
 from cuemask.cues.lesion import lesion_cue
 from cuemask.cues.location import MeanMap, gaussian_location
-from cuemask.cues.motion import frame_gap, motion_cue
+from cuemask.cues.motion import GAPS, frame_gap, motion_cue, probed_frames
 from cuemask.cues.objectness import objectness_cue
 from cuemask.cues.outside import SAMPLED, Outside, Stretch, Stretches, as_values, outside_of
+from cuemask.cues.pictures import PictureWriter, kept_pictures
 from cuemask.cues.shape import entering, shape_cue
 from cuemask.errors import PictureError
 from cuemask.media.area import PictureArea
 from cuemask.media.clips import Clip
 from cuemask.media.files import write_bytes
 from cuemask.media.frames import Frame
-from cuemask.media.records import Records, RecordWriter
+from cuemask.media.records import SomeRecords
 from cuemask.media.seals import is_sealed, seal
 from cuemask.media.threads import in_threads
 from cuemask.recipe import Recipe
 
 SEAL = "cues.seal"
-_FILES = ("rgb.npy", "location.npy", "names.json", "outside.json")
+_FILES = ("location.npy", "names.json", "outside.json")
 _LOOKED_OVER = 24  # frames of a clip
 
 
@@ -64,7 +66,7 @@ class KeptClip:
     names
         The source's frame names, without those that were filmed outside the body where these are looked for.
     rgb
-        Records of uint8, (H, W, 3).
+        Records of uint8, (H, W, 3), by the frames' numbers: of all frames, or of those that `keep_pictures` was told.
     location
         Float32, (H, W).
     inside
@@ -78,7 +80,7 @@ class KeptClip:
     clip: Clip
     area: PictureArea
     names: list[str]
-    rgb: Records
+    rgb: SomeRecords
     location: Float32[np.ndarray, "H W"]
     inside: Bool[np.ndarray, "H W"] | None
     seed: int
@@ -133,7 +135,7 @@ class KeptClip:
 
     def _some(self) -> list[int]:
         """Frames spread over the clip, from which what concerns all of it is read."""
-        return np.unique(np.linspace(0, len(self.rgb) - 1, _LOOKED_OVER).astype(int)).tolist()
+        return np.unique(np.linspace(0, len(self.names) - 1, _LOOKED_OVER).astype(int)).tolist()
 
     def _looked_over(self, recipe: Recipe) -> Clipwide:
         wanted = recipe.anchors
@@ -185,11 +187,20 @@ class KeptClip:
         return float(np.quantile(shape if inside is None else shape[inside], 0.995))
 
     def _neighbours(self, index: int) -> list[UInt8[np.ndarray, "H W 3"]]:
-        return [self.rgb[i] for i in (index - self._gap, index + self._gap) if 0 <= i < len(self.rgb)]
+        return [self.rgb[i] for i in (index - self._gap, index + self._gap) if 0 <= i < len(self.names)]
 
     @cached_property
     def _gap(self) -> int:
-        return frame_gap(self.rgb.__getitem__, len(self.rgb))
+        return frame_gap(self.rgb.__getitem__, len(self.names))
+
+    def read_for(self, indices: Iterable[int], recipe: Recipe) -> list[int]:
+        """The frames whose pictures the cues and anchors of frames `indices` are made from, ascending."""
+        count = len(self.names)
+        read = {*indices, *self._some()}
+        if "motion" in recipe.cues.use:
+            read |= {i + gap for i in read for gap in (*GAPS, *(-gap for gap in GAPS))}
+            read |= probed_frames(count)
+        return sorted(i for i in read if 0 <= i < count)
 
 
 def working_picture(rgb: UInt8[np.ndarray, "H W 3"], area: PictureArea, recipe: Recipe) -> UInt8[np.ndarray, "h w 3"]:
@@ -248,6 +259,7 @@ def keep_clip(
     seed: int,
     frames: Iterable[Frame],
     labelled: AbstractSet[str] = frozenset(),
+    most: int | None = None,
 ) -> KeptClip:
     """Stream `frames` once: cut out, resize and keep each in `folder`, with the mean of their colour maps.
 
@@ -255,6 +267,8 @@ def keep_clip(
     ----------
     labelled
         Names of frames of which a mask is known: they are kept wherever they were filmed.
+    most
+        Of a clip of more frames than this no picture is kept; `keep_pictures` then keeps some. None keeps all.
 
     Raises
     ------
@@ -274,13 +288,16 @@ def keep_clip(
         is_outside = frame.name not in labelled and judge.holds(rgb, own)
         return frame, rgb, None if is_outside else frame_color(rgb, own, recipe)
 
-    with RecordWriter(folder / "rgb.npy", (*shape, 3), np.uint8) as kept_rgb:
+    with PictureWriter(folder, (*shape, 3)) as pictures:
         for frame, rgb, color in in_threads(work, frames):
             outside.add(frame, is_outside=color is None)
             if color is None:
                 continue
+            if most is None or len(names) < most:
+                pictures.append(len(names), rgb)
+            elif len(names) == most:
+                pictures.drop()
             names.append(frame.name)
-            kept_rgb.append(rgb)
             mean.add(color)
             brightest = max(brightest, int(rgb.max()))
     if brightest < 8:
@@ -297,9 +314,69 @@ def keep_clip(
     return _kept(folder, clip, area, recipe, seed)
 
 
-def kept_before(folder: Path, clip: Clip, area: PictureArea, recipe: Recipe, seed: int) -> KeptClip | None:
-    """What `keep_clip` left in `folder`; None if it did not come to its end there, or a file has changed since."""
-    return _kept(folder, clip, area, recipe, seed) if is_sealed(folder, SEAL, _FILES) else None
+def keep_pictures(
+    kept: KeptClip, recipe: Recipe, folder: Path, frames: Iterable[Frame], wanted: Collection[int]
+) -> KeptClip:
+    """The clip with the pictures of frames `wanted`, unless it has them: kept in `folder` from one more look.
+
+    Parameters
+    ----------
+    kept
+        As `keep_clip` gave it for `folder`.
+    frames
+        Those of the clip, from the first on; they are read no further than to the last that is wanted.
+    wanted
+        Numbers of frames, among `kept.names`.
+
+    Raises
+    ------
+    OutputError
+        If `folder` cannot be written.
+    PictureError
+        If the clip holds other frames than it did.
+    """
+    missing = set(wanted).difference(kept.rgb.frames.tolist())
+    if not missing:
+        return kept
+    numbers = {kept.names[number]: number for number in wanted}
+    left = set(numbers)
+
+    def work(frame: Frame) -> tuple[str, np.ndarray]:
+        return frame.name, working_picture(frame.rgb, kept.area, recipe)
+
+    chosen = (frame for frame in _until(frames, left) if frame.name in numbers)
+    with PictureWriter(folder, (recipe.input.height_px, recipe.input.width_px, 3)) as pictures:
+        for name, rgb in in_threads(work, chosen):
+            pictures.append(numbers[name], rgb)
+            left.discard(name)
+    if left:
+        raise PictureError(
+            f"{kept.clip.source}: frame {min(left)} is not there any more.",
+            "Leave the input as it is while a run goes on.",
+        )
+    return dataclasses.replace(kept, rgb=kept_pictures(folder))
+
+
+def _until(frames: Iterable[Frame], left: AbstractSet[str]) -> Iterator[Frame]:
+    """The frames as long as some are left."""
+    for frame in frames:
+        if not left:
+            return
+        yield frame
+
+
+def kept_before(
+    folder: Path, clip: Clip, area: PictureArea, recipe: Recipe, seed: int, most: int | None = None
+) -> KeptClip | None:
+    """What `keep_clip` left in `folder`; None if it did not come to its end there, or a file has changed since.
+
+    Of a clip of more than `most` frames the pictures may be gone: `keep_pictures` makes them again.
+    """
+    if not is_sealed(folder, SEAL, _FILES):
+        return None
+    kept = _kept(folder, clip, area, recipe, seed)
+    has_all = len(kept.rgb.frames) == len(kept.names)
+    return kept if has_all or (most is not None and len(kept.names) > most) else None
 
 
 def _kept(folder: Path, clip: Clip, area: PictureArea, recipe: Recipe, seed: int) -> KeptClip:
@@ -307,7 +384,7 @@ def _kept(folder: Path, clip: Clip, area: PictureArea, recipe: Recipe, seed: int
         clip,
         area,
         json.loads((folder / "names.json").read_text()),
-        Records(folder / "rgb.npy"),
+        kept_pictures(folder),
         np.load(folder / "location.npy"),
         working_inside(area, recipe),
         seed,

@@ -20,7 +20,7 @@ _FEWEST = 50
 _ERROR_PX = 1.5  # of a place that follows the affine motion
 _STILL_PX = 0.25  # motion below which nothing counts as moving
 _NEAR_PX = 3.0  # motion that a pair of frames should show
-_GAPS = (1, 2, 4, 8)
+GAPS = (1, 2, 4, 8)  # frames
 _SOFT = 0.02  # added for the geometric mean, that nothing in one pair is not nothing in all
 
 
@@ -75,12 +75,21 @@ def frame_gap(frame: Callable[[int], UInt8[np.ndarray, "H W 3"]], count: int) ->
         Gives the frame of a number below `count`.
     """
     gap = 1
-    for gap in (g for g in _GAPS if g < count):
-        starts = np.unique(np.linspace(0, count - gap - 1, 5).astype(int)).tolist()
+    for gap in (g for g in GAPS if g < count):
+        starts = _starts(gap, count)
         flows = [flow(_evened(frame(i)), _evened(frame(i + gap)), FAST) for i in starts]
         if np.median([np.percentile(np.linalg.norm(moved, axis=2), 90) for moved in flows]) >= _NEAR_PX:
             break
     return gap
+
+
+def probed_frames(count: int) -> set[int]:
+    """All that `frame_gap` may look at in a clip of `count` frames."""
+    return {i for gap in GAPS if gap < count for start in _starts(gap, count) for i in (start, start + gap)}
+
+
+def _starts(gap: int, count: int) -> list[int]:
+    return np.unique(np.linspace(0, count - gap - 1, 5).astype(int)).tolist()
 
 
 def agreement(

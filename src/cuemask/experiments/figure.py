@@ -110,7 +110,7 @@ def _shown(recording: Recording, cell: Cell, bench: Bench, on_sheet: set[str]) -
 
 def _small(mask: Bool[np.ndarray, "H W"], kept: KeptClip) -> Bool[np.ndarray, "h w"]:
     """A mask at working size."""
-    size = (kept.rgb.shape[1], kept.rgb.shape[0])
+    size = kept.location.shape[::-1]
     inside = kept.area.of(*mask.shape).crop(mask)
     return cv2.resize(inside.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0
 

@@ -120,7 +120,7 @@ def segmented(
     *,
     known: Callable[[Frame], np.ndarray | None] = lambda _: None,
     outside: Callable[[Frame, np.ndarray], bool] | None = None,
-    carried: Callable[[Frame], Carried | None] = lambda _: None,
+    carried: Callable[[Frame, np.ndarray], Carried | None] = lambda *_: None,
     at_once: int = 4,
 ) -> Iterator[Segmented[T]]:
     """Masks of `frames` in order.
@@ -136,8 +136,8 @@ def segmented(
         Whether a frame, given with its picture at working size, was filmed outside the body: the network does not see
         it, and its mask is empty whatever was known. None asks of no frame.
     carried
-        What the labels of other frames say of a frame, or None: as far as it can be believed, it takes the place of
-        what the network says, of the mirrored picture too.
+        What the labels of other frames say of a frame, given with its picture at working size, or None: as far as it
+        can be believed, it takes the place of what the network says, of the mirrored picture too.
     at_once
         Frames that go through the network together, unless the model takes them one by one on one core each.
     """
@@ -149,7 +149,7 @@ def segmented(
         picture = working_picture(frame.rgb, area, model.recipe)
         if outside is not None and outside(frame, picture):
             return _Job(frame, np.zeros(frame.rgb.shape[:2], np.bool_), None, outside=True)
-        return _Job(frame, mask, None) if mask is not None else _Job(frame, None, picture, carried(frame))
+        return _Job(frame, mask, None) if mask is not None else _Job(frame, None, picture, carried(frame, picture))
 
     def result(item: tuple[_Job, _Working | None]) -> Segmented[T]:
         (frame, mask, picture, near, is_outside), working = item

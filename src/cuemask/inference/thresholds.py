@@ -123,6 +123,7 @@ def without_small_blobs(
     if smallest <= 0 or not mask.any():
         return mask
     count, labels = cv2.connectedComponents(mask.astype(np.uint8), connectivity=connectivity)
+    labels = np.asarray(labels, np.int32)
     # Counted here: a third of the time of OpenCV's own statistics.
     keep = np.bincount(labels.ravel(), minlength=count) >= smallest * mask.size
     if keep[1:].all():

@@ -39,15 +39,23 @@ class TrainingClip:
         Tells where it is in each, of a clip whose picture changes.
     labelled
         Numbers of the frames whose anchors are true masks.
+    count
+        How many frames the clip has; None where `rgb` has all of them.
     """
 
     name: str
-    rgb: Records
+    rgb: Records | SomeRecords
     anchors: Records | SomeRecords
     features: Records | SomeRecords
     inside: Float32[np.ndarray, "H W"]
     labelled: frozenset[int] = frozenset()
     area: PictureArea | None = None
+    count: int | None = None
+
+    @property
+    def length(self) -> int:
+        """How many frames the clip has, those that are not kept too."""
+        return len(self.rgb) if self.count is None else self.count
 
     def inside_of(self, index: int) -> Float32[np.ndarray, "H W"]:
         """1 where the endoscope's picture is in frame `index`."""
@@ -97,7 +105,8 @@ def keep_for_training(
     inside = np.ones(shape, np.float32) if kept.inside is None else kept.inside.astype(np.float32)
     changing = kept.area if kept.area.outlines else None
     anchors, features = (SomeRecords(Records(path), frames) for path in (anchors_path, features_path))
-    return TrainingClip(kept.clip.name, kept.rgb, anchors, features, inside, supervision.labelled(kept), changing)
+    labelled = supervision.labelled(kept)
+    return TrainingClip(kept.clip.name, kept.rgb, anchors, features, inside, labelled, changing, len(kept.names))
 
 
 def maps_kept(recipe: Recipe) -> int:
@@ -136,7 +145,7 @@ def _write(
     if len(supervision.labelled(kept)) < len(kept.names):
         clipwide = kept.clipwide(recipe)  # once, before the threads ask for it
         is_known = clipwide.shape_say > 0 and clipwide.evidence > 0
-    first = extract(kept.rgb[0])
+    first = extract(kept.rgb[int(kept.rgb.frames[0])])
     passed_over = recipe.losses.diffuse_in == "known" and not is_known
     shape = (maps_kept(recipe), recipe.input.height_px, recipe.input.width_px)
     with (

@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float32, UInt8
 
 from cuemask.cues.anchors import Anchors, smooth, smoothing_factor
 from cuemask.cues.carrying import Carried, carried, together
-from cuemask.cues.clip import KeptClip, resized
+from cuemask.cues.clip import KeptClip, resized, working_inside_of
 from cuemask.datasets.dataset import GivenAnchors
 from cuemask.errors import InputError
 from cuemask.media.masks import read_mask
@@ -84,10 +84,12 @@ class Supervision:
         background = near._replace(mask=inside - near.mask)
         return Anchors(near.over(computed.positive, weight), background.over(computed.negative, weight))
 
-    def carried(self, kept: KeptClip, index: int, recipe: Recipe) -> Carried | None:
+    def carried(
+        self, kept: KeptClip, index: int, recipe: Recipe, picture: UInt8[np.ndarray, "h w 3"] | None = None
+    ) -> Carried | None:
         """What the labels of the nearest labelled frames, one before and one after, say of a frame; None if nothing.
 
-        A frame's own label is not asked.
+        A frame's own label is not asked. `picture` is the frame's, at working size; None for the one that was kept.
 
         Raises
         ------
@@ -96,10 +98,11 @@ class Supervision:
         """
         if recipe.anchors.labels != "carried" or not self.labels.names:
             return None
-        numbers, there = self._in_order(kept), kept.rgb[index]
+        numbers, there = self._in_order(kept), kept.rgb[index] if picture is None else picture
+        inside = working_inside_of(there, kept.area, kept.inside)
         before, after = bisect_left(numbers, index), bisect_right(numbers, index)
         near = numbers[max(before - 1, 0) : before] + numbers[after : after + 1]
-        some = [carried(self._label(kept, n, recipe), kept.rgb[n], there, kept.inside_of(index)) for n in near]
+        some = [carried(self._label(kept, n, recipe), kept.rgb[n], there, inside) for n in near]
         return together(some, [abs(n - index) for n in near])
 
     def _in_order(self, kept: KeptClip) -> list[int]:

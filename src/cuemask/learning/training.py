@@ -106,7 +106,7 @@ def train(
     WeightsError
         If pretrained weights are wanted and absent.
     """
-    order = schedule([len(c.rgb) for c in clips], recipe.training, seed, [c.labelled for c in clips])
+    order = schedule([c.length for c in clips], recipe.training, seed, [c.labelled for c in clips])
     if not order.pairs:
         raise TrainingError(
             f"{', '.join(clip.name for clip in clips)}: one frame only, so there is no pair of frames to learn from.",

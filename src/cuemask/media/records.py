@@ -57,6 +57,20 @@ class RecordWriter:
             self._file.write(np.ascontiguousarray(record, self.dtype).tobytes())
         self.count += 1
 
+    def restart(self) -> None:
+        """Forget all records, and give their room back.
+
+        Raises
+        ------
+        OutputError
+            If the disk is not writable.
+        """
+        with output_errors(self.path):
+            self._file.seek(0)
+            self._file.truncate()
+            self.count = 0
+            self._write_header()
+
     def __enter__(self) -> RecordWriter:
         return self
 
@@ -122,14 +136,17 @@ class SomeRecords:
     Parameters
     ----------
     records
-        One a frame.
+        One a frame; None where there are none.
     frames
         The frames' numbers, ascending.
     """
 
-    def __init__(self, records: Records, frames: Int64[np.ndarray, " n"]) -> None:
+    def __init__(self, records: Records | None, frames: Int64[np.ndarray, " n"]) -> None:
         self.records = records
         self.frames = frames
+
+    def __len__(self) -> int:
+        return len(self.frames)
 
     def __getitem__(self, frame: int) -> np.ndarray:
         """The record of `frame` as an array of its own.
@@ -140,6 +157,6 @@ class SomeRecords:
             If that frame was not kept.
         """
         place = int(np.searchsorted(self.frames, frame))
-        if place == len(self.frames) or self.frames[place] != frame:
+        if self.records is None or place == len(self.frames) or self.frames[place] != frame:
             raise IndexError(f"frame {frame} is none of the {len(self.frames)} kept")
         return self.records[place]

@@ -69,10 +69,16 @@ def _anchors(inputs: Sequence[str | Path | ClipFiles], options: Options) -> None
         record.complete()
 
 
-def kept_cues(clip: Clip, area: PictureArea, options: Options, labelled: AbstractSet[str] = frozenset()) -> KeptClip:
+def kept_cues(
+    clip: Clip,
+    area: PictureArea,
+    options: Options,
+    labelled: AbstractSet[str] = frozenset(),
+    most: int | None = None,
+) -> KeptClip:
     """The clip's cues in the run's work folder: those of an interrupted run, else computed now.
 
-    `labelled` frames are kept wherever they were filmed.
+    `labelled` frames are kept wherever they were filmed. Of a clip of more than `most` frames no pictures are kept.
 
     Raises
     ------
@@ -84,10 +90,10 @@ def kept_cues(clip: Clip, area: PictureArea, options: Options, labelled: Abstrac
         options.say(told_of_text(clip.name, area))
     if area.outlines:
         options.say(told_of_outlines(clip.name, area))
-    kept = kept_before(folder, clip, area, options.recipe, options.seed)
+    kept = kept_before(folder, clip, area, options.recipe, options.seed, most)
     if kept is None:
         frames = options.progress(f"{clip.name}: cues", clip.frames(), clip.frame_count)
-        kept = keep_clip(clip, area, options.recipe, folder, options.seed, frames, labelled)
+        kept = keep_clip(clip, area, options.recipe, folder, options.seed, frames, labelled, most)
     if kept.outside:
         options.say(told_of_outside(clip.name, kept.outside))
     return kept

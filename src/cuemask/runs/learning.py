@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from jaxtyping import Int64
 
-from cuemask.cues.clip import KeptClip
+from cuemask.cues.clip import KeptClip, keep_pictures
 from cuemask.errors import TrainingError
 from cuemask.inference.model import FILE, chosen_device, load_model, save_model
 from cuemask.learning.features import Extractor, extractor_for
@@ -28,14 +28,14 @@ from cuemask.media.files import sha256
 from cuemask.recipe import Recipe
 from cuemask.report.curves import write_loss_curves
 from cuemask.runs.classes import told_of_classes, with_classes
-from cuemask.runs.cueing import CUES, kept_cues, write_cue_sheet
+from cuemask.runs.cueing import CUES, kept_cues, sheet_indices, write_cue_sheet
 from cuemask.runs.labels import labels_met, supervisions, told_of_labels
 from cuemask.runs.options import Options, area_of
 from cuemask.runs.outside import sought
 from cuemask.runs.predicting import finished, tell_apart, write_masks
 from cuemask.runs.record import RunRecord, told
 from cuemask.runs.reporting import reported_again
-from cuemask.runs.space import Need, require_space, resumable, segment_need, train_need
+from cuemask.runs.space import Need, most_kept, require_space, resumable, segment_need, train_need
 from cuemask.runs.whole import missing, missing_masks
 from cuemask.runs.work import WORK, run_folder
 
@@ -162,8 +162,7 @@ def _trained(job: _Job, options: Options, record: RunRecord) -> list[KeptClip]:
     """Cues, features and training, each only as far as an interrupted run has not done it."""
     recipe = options.recipe
     with record.stage("cues"):
-        parts = zip(job.clips, job.areas, job.known, strict=True)
-        kept = [kept_cues(clip, area, options, known.labels.names) for clip, area, known in parts]
+        kept = _kept(job, options)
     record.note_lost(job.clips)
     for k in kept:
         record.note_outside(k.clip.name, k.outside)
@@ -174,15 +173,18 @@ def _trained(job: _Job, options: Options, record: RunRecord) -> list[KeptClip]:
             f"{', '.join(k.clip.source for k in kept)}: one frame only; learning needs two adjacent frames.",
             "Give at least two frames, or use a trained model: cuemask predict RUN INPUT --out DIR",
         )
+    labelled = [known.labelled(k) for known, k in zip(job.known, kept, strict=True)]
+    order = schedule([len(k.names) for k in kept], recipe.training, options.seed, labelled)
+    met = frames_met(order, len(kept), order.all_steps)
+    with record.stage("cues"):
+        parts = zip(kept, met, labelled, strict=True)
+        kept = [_with_pictures(k, options, {*frames.tolist(), *own}) for k, frames, own in parts]
     curves = options.out / CURVES
     if (options.out / FILE).is_file():
         if not curves.is_file() and record.values.get("losses"):
             write_loss_curves(curves, record.values["losses"])
         return kept
     with record.stage("features"):
-        labelled = [known.labelled(k) for known, k in zip(job.known, kept, strict=True)]
-        order = schedule([len(k.names) for k in kept], recipe.training, options.seed, labelled)
-        met = frames_met(order, len(kept), order.all_steps)
         if (found := labels_met(kept, job.known, met)) is not None:
             options.say(found[0])
             record.note(labels_met=found[1])
@@ -201,6 +203,24 @@ def _trained(job: _Job, options: Options, record: RunRecord) -> list[KeptClip]:
     for k in kept:
         remove_kept(options.out / WORK / k.clip.name)  # room for the masks
     return kept
+
+
+def _kept(job: _Job, options: Options) -> list[KeptClip]:
+    """The cues of all clips; pictures of those that are short, as long as all of these are few."""
+    kept, left = list[KeptClip](), most_kept(options)
+    for clip, area, known in zip(job.clips, job.areas, job.known, strict=True):
+        kept.append(kept_cues(clip, area, options, known.labels.names, left))
+        count = len(kept[-1].names)
+        left -= count if count <= left else 0
+    return kept
+
+
+def _with_pictures(kept: KeptClip, options: Options, learnt: Collection[int]) -> KeptClip:
+    """The clip with the pictures that are read of it from now on: frames `learnt` from, those of the sheet of cues."""
+    wanted = kept.read_for({*learnt, *sheet_indices(len(kept.names))}, options.recipe)
+    folder, frames = options.out / WORK / kept.clip.name, kept.clip.frames()
+    frames = options.progress(f"{kept.clip.name}: pictures", frames, kept.clip.frame_count)
+    return keep_pictures(kept, options.recipe, folder, frames, wanted)
 
 
 def _training_clip(

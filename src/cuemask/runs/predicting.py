@@ -135,9 +135,9 @@ def write_masks(
             return None
         return _whole(masks / file, frame)
 
-    def carried(frame: Frame) -> Carried | None:
+    def carried(frame: Frame, picture: np.ndarray) -> Carried | None:
         number = numbers.get(frame.name)
-        return None if kept is None or number is None else supervision.carried(kept, number, options.recipe)
+        return None if kept is None or number is None else supervision.carried(kept, number, options.recipe, picture)
 
     def finish(frame: Frame, mask: np.ndarray, seen: Seen | None) -> _Finished:
         is_outside = finder.has_found(frame)

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from cuemask.cues.motion import GAPS
 from cuemask.errors import OutputError
 from cuemask.media.clips import Clip
 from cuemask.recipe import Recipe
@@ -32,6 +33,8 @@ JPEG = 0.15
 SHEET = 1_400_000
 BLOCK = 4096  # a small file takes a whole one
 PACKS_BETTER = 4  # times, at most, that what is compressed may turn out smaller
+FEW = 2_000  # frames of which pictures are kept in any case
+BESIDE = 48  # frames a clip, at most, that are read beside those of training: the look over it, the sheet
 FILL = 300_000  # run.json, the curve of losses, folders
 MAPS = ("color", "contour", "motion", "objectness", "shape", "positive", "negative")
 PICTURES = ("masks", "probability", "classes", *MAPS)
@@ -62,7 +65,7 @@ NeedOf = Callable[[int], Need]
 
 def segment_need(clips: Sequence[Clip], options: Options, model: int, *, every: int = 1) -> Need:
     """The need of `cuemask segment`; `model` is the size of its weights in bytes."""
-    kept, training = _kept(clips, options.recipe, every), _training(clips, options, every)
+    kept, training = _kept(clips, options, every), _training(clips, options, every)
     results = _results(clips, options, every) + SHEET * len(clips)  # and a sheet of cues
     checkpoint = _checkpoint(options.recipe, model)
 
@@ -75,7 +78,7 @@ def segment_need(clips: Sequence[Clip], options: Options, model: int, *, every: 
 
 def train_need(clips: Sequence[Clip], options: Options, model: int, *, every: int = 1) -> Need:
     """The need of `cuemask train`; `model` is the size of its weights in bytes."""
-    kept, checkpoint = _kept(clips, options.recipe, every), _checkpoint(options.recipe, model)
+    kept, checkpoint = _kept(clips, options, every), _checkpoint(options.recipe, model)
     peak = kept + _training(clips, options, every) + 2 * checkpoint + FILL
     return Need(peak, model + SHEET * len(clips) + FILL, peak)
 
@@ -91,7 +94,7 @@ def anchors_need(clips: Sequence[Clip], recipe: Recipe, *, every: int = 1) -> Ne
     a_map = _whole_blocks(MAP * recipe.input.height_px * recipe.input.width_px)
     maps = sum(cue != "location" for cue in recipe.cues.use) + 2
     pictures = sum(_frames(clip, every) for clip in clips) * maps * a_map + SHEET * len(clips)
-    kept = _kept(clips, recipe, every)
+    kept = sum(_frames(clip, every) for clip in clips) * _picture(recipe)
     return Need(kept + pictures + FILL, pictures + FILL, kept + pictures // PACKS_BETTER + FILL)
 
 
@@ -178,16 +181,42 @@ def _checkpoint(recipe: Recipe, model: int) -> int:
     return (4 if recipe.training.averaging else 3) * model
 
 
-def _kept(clips: Sequence[Clip], recipe: Recipe, every: int) -> int:
-    """Pictures of all frames, at working size."""
-    return sum(_frames(clip, every) for clip in clips) * 3 * recipe.input.height_px * recipe.input.width_px
+def most_met(options: Options) -> int:
+    """How many frames training can meet: two a pair of each step."""
+    settings = options.recipe.training
+    return 2 * settings.pairs_per_step * (settings.steps + (settings.label_steps if options.labels else 0))
+
+
+def most_kept(options: Options) -> int:
+    """Of how many frames, of all clips together, pictures are kept though training may not meet them.
+
+    To keep them costs disk, to look for those that it does meet costs another pass over the clip.
+    """
+    return max(2 * most_met(options), FEW)
+
+
+def _kept(clips: Sequence[Clip], options: Options, every: int) -> int:
+    """Pictures at working size: of all frames, or of those that training and the look over each clip read.
+
+    Frames that are labelled and that training does not meet are not counted.
+    """
+    frames, bound = sum(_frames(clip, every) for clip in clips), most_kept(options)
+    if frames > bound:
+        read = most_met(options) + BESIDE * len(clips)
+        if "motion" in options.recipe.cues.use:
+            read *= 1 + 2 * len(GAPS)  # it looks at frames before and after
+        frames = min(frames, bound + read)
+    return frames * _picture(options.recipe)
+
+
+def _picture(recipe: Recipe) -> int:
+    return 3 * recipe.input.height_px * recipe.input.width_px
 
 
 def _training(clips: Sequence[Clip], options: Options, every: int) -> int:
     """Anchors and features of the frames that training can meet."""
-    recipe, settings = options.recipe, options.recipe.training
-    steps = settings.steps + (settings.label_steps if options.labels else 0)
-    met = min(sum(_frames(clip, every) for clip in clips), 2 * steps * settings.pairs_per_step)
+    recipe = options.recipe
+    met = min(sum(_frames(clip, every) for clip in clips), most_met(options))
     maps = 2 if recipe.network.classes == 1 else 3  # `learning.kept`
     return met * (2 * maps * recipe.input.height_px * recipe.input.width_px + feature_bytes(recipe))
 
