@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -39,6 +39,7 @@ from cuemask.cues.location import MeanMap, gaussian_location
 from cuemask.cues.motion import frame_gap, motion_cue
 from cuemask.cues.objectness import objectness_cue
 from cuemask.cues.outside import SAMPLED, Outside, Stretch, Stretches, as_values, outside_of
+from cuemask.cues.own import MapOf
 from cuemask.cues.shape import entering, shape_cue
 from cuemask.errors import PictureError
 from cuemask.media.area import PictureArea
@@ -73,6 +74,8 @@ class KeptClip:
         Of the windows that objectness draws.
     outside
         The frames filmed outside the body.
+    own
+        What gives the maps of cues of one's own, by their names.
     """
 
     clip: Clip
@@ -83,6 +86,7 @@ class KeptClip:
     inside: Bool[np.ndarray, "H W"] | None
     seed: int
     outside: tuple[Stretch, ...] = ()
+    own: Mapping[str, MapOf] = field(default_factory=dict)
     _clipwide: dict[Recipe, Clipwide] = field(default_factory=dict, repr=False, compare=False)
     _ranges: dict[str, list[Range]] = field(default_factory=dict, repr=False, compare=False)
 
@@ -107,6 +111,7 @@ class KeptClip:
             contour_cue(color, inside) if "contour" in use else nothing,
             motion_cue(rgb, self._neighbours(index), inside) if "motion" in use else nothing,
             shape_cue(rgb, inside) if "shape" in use else nothing,
+            {name: self.own[name](self.names[index], rgb) for name in recipe.cues.own_weights},
         )
 
     def anchors(self, index: int, recipe: Recipe) -> Anchors:
@@ -146,7 +151,7 @@ class KeptClip:
         lean = dataclasses.replace(
             recipe,
             cues=dataclasses.replace(
-                recipe.cues, use=tuple(c for c in recipe.cues.use if c not in ("objectness", "shape"))
+                recipe.cues, use=tuple(c for c in recipe.cues.use if c not in ("objectness", "shape")), own=()
             ),
         )
 
