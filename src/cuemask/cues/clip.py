@@ -311,12 +311,12 @@ def _kept(folder: Path, clip: Clip, area: PictureArea, recipe: Recipe, seed: int
     return KeptClip(
         clip,
         area,
-        json.loads((folder / "names.json").read_text()),
+        json.loads((folder / "names.json").read_text(encoding="utf-8")),
         Records(folder / "rgb.npy"),
         np.load(folder / "location.npy"),
         working_inside(area, recipe),
         seed,
-        tuple(Stretch(**values) for values in json.loads((folder / "outside.json").read_text())),
+        tuple(Stretch(**values) for values in json.loads((folder / "outside.json").read_text(encoding="utf-8"))),
     )
 
 

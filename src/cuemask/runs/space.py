@@ -160,9 +160,11 @@ def occupied(folder: Path) -> int:
     for place, _, names in os.walk(folder):
         for name in names:
             try:
-                total += (Path(place) / name).lstat().st_blocks * 512
+                found = (Path(place) / name).lstat()
             except FileNotFoundError:  # a file written aside has just got its name
                 continue
+            blocks: int | None = getattr(found, "st_blocks", None)  # which Windows does not tell
+            total += _whole_blocks(found.st_size) if blocks is None else 512 * blocks
     return total
 
 
