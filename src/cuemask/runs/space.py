@@ -15,10 +15,12 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import get_args
 
+from cuemask.cues.anchors import Anchors
 from cuemask.errors import OutputError
 from cuemask.media.clips import Clip
-from cuemask.recipe import Recipe
+from cuemask.recipe import Cue, Recipe
 from cuemask.runs.options import Options
 from cuemask.runs.record import is_complete
 from cuemask.runs.shown import LOOKS, STRIP, WIDEST_PX
@@ -33,8 +35,7 @@ SHEET = 1_400_000
 BLOCK = 4096  # a small file takes a whole one
 PACKS_BETTER = 4  # times, at most, that what is compressed may turn out smaller
 FILL = 300_000  # run.json, the curve of losses, folders
-MAPS = ("color", "contour", "motion", "objectness", "shape", "positive", "negative")
-PICTURES = ("masks", "probability", "classes", *MAPS)
+PICTURES = ("masks", "probability", "classes", *(cue for cue in get_args(Cue) if cue != "location"), *Anchors._fields)
 
 
 @dataclass(frozen=True)
