@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
 
-.PHONY: demo test test-all check docs bench accuracy setup
+.PHONY: demo test test-all check docs bench accuracy setup lock
 
 setup: .venv/dev
 
@@ -47,6 +47,15 @@ check: .venv/dev
 	@$(BIN)/ruff format --check
 	@$(BIN)/pyright --pythonpath $(BIN)/python
 	@$(BIN)/lint-imports --no-cache
+
+# All dependencies with their hashes, for every system and Python at once. torch and the CUDA libraries that some of its builds
+# ask for are left to constraints.txt: which build fits is a matter of the machine. Needs uv: pip install uv
+TORCHS := torch triton cuda-bindings cuda-pathfinder cuda-toolkit $(addprefix nvidia-,cublas cuda-cupti cuda-nvrtc \
+  cuda-runtime cudnn-cu13 cufft cufile curand cusolver cusparse cusparselt-cu13 nccl-cu13 nvjitlink nvshmem-cu13 nvtx)
+
+lock:
+	@uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 -c constraints.txt --generate-hashes \
+	  --no-header --no-annotate --quiet $(addprefix --no-emit-package ,$(TORCHS)) -o requirements.lock
 
 # Fails on any link or anchor that leads nowhere.
 docs: .venv/dev

@@ -1,7 +1,8 @@
-"""What the site takes from elsewhere in the repository: tables of benchmarks, and the help of every command."""
+"""What the site takes from elsewhere in the repository: tables of benchmarks, the help of every command, notebooks."""
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def on_files(files: Files, config: Any) -> Files:
-    """Add benchmarks/results/*.md with their pictures, and reference/commands.md."""
+    """Add benchmarks/results/*.md with their pictures, reference/commands.md, and a page for each notebook."""
     for place in sorted((ROOT / "benchmarks" / "results").iterdir()):
         if place.suffix in {".md", ".png"}:
             files.append(
@@ -22,6 +23,8 @@ def on_files(files: Files, config: Any) -> Files:
                 else File.generated(config, f"results/{place.name}", content=place.read_text(encoding="utf-8"))
             )
     files.append(File.generated(config, "reference/commands.md", content=commands()))
+    for notebook in sorted((ROOT / "examples").glob("*.ipynb")):
+        files.append(File.generated(config, f"examples/{notebook.stem}.md", content=page_of(notebook)))
     return files
 
 
@@ -31,6 +34,15 @@ def on_page_markdown(markdown: str, *, page: Any, config: Any, files: Files) -> 
     up = "../" * page.file.src_uri.count("/")
     markdown = re.sub(r"\]\((?:\.\./)+benchmarks/results/", f"]({up}results/", markdown)
     return re.sub(r"\]\((?:\.\./)+docs/", f"]({up}", markdown)
+
+
+def page_of(notebook: Path) -> str:
+    """A notebook as a page: its words, and its code as it stands."""
+    parts: list[str] = []
+    for cell in json.loads(notebook.read_text(encoding="utf-8"))["cells"]:
+        text = "".join(cell["source"])
+        parts.append(text if cell["cell_type"] == "markdown" else f"```python\n{text}\n```")
+    return "\n\n".join([*parts, f"*This is `examples/{notebook.name}`.*", ""])
 
 
 def commands() -> str:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from cuemask.errors import CuemaskError
     from cuemask.evaluation.results import Evaluation
     from cuemask.learning import losses
-    from cuemask.library.calls import anchors, evaluate, frames, predict, report, segment, train, verify
+    from cuemask.library.calls import anchors, evaluate, export_onnx, frames, predict, report, segment, train, verify
     from cuemask.library.models import Model, load
     from cuemask.library.results import Clip, Run
     from cuemask.recipe import Recipe, load_recipe
@@ -50,6 +50,7 @@ __all__ = [
     "errors",
     "evaluate",
     "evaluation",
+    "export_onnx",
     "frames",
     "load",
     "load_recipe",
@@ -74,7 +75,9 @@ _NAMES = {
     "cuemask.datasets.catalogue": ("read_dataset",),
     "cuemask.errors": ("CuemaskError",),
     "cuemask.evaluation.results": ("Evaluation",),
-    "cuemask.library.calls": ("anchors", "evaluate", "frames", "predict", "report", "segment", "train", "verify"),
+    "cuemask.library.calls": (
+        *("anchors", "evaluate", "export_onnx", "frames", "predict", "report", "segment", "train", "verify"),
+    ),
     "cuemask.library.models": ("Model", "load"),
     "cuemask.library.results": ("Clip", "Run"),
     "cuemask.recipe": ("Recipe", "load_recipe"),

@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -18,6 +19,7 @@ from cuemask.ending import Group
 from cuemask.helping import Sections
 
 if TYPE_CHECKING:
+    from cuemask.cues.own import OwnCue
     from cuemask.datasets.dataset import Dataset
     from cuemask.evaluation.grouped import What as Grouped
     from cuemask.evaluation.results import Evaluation
@@ -164,6 +166,15 @@ def _labels(context: click.Context, parameter: click.Parameter, value: str | Non
     return int(value)
 
 
+def _own_cues(context: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> tuple[OwnCue, ...]:
+    del context, parameter
+    if not value:
+        return ()
+    from cuemask.runs.own_cues import cue_of
+
+    return tuple(cue_of(text) for text in value)
+
+
 def _common(command: F) -> F:
     """Options that every run has."""
     for option in reversed(
@@ -224,6 +235,14 @@ _classes = click.option(
     metavar="FILE",
     help="The classes.toml of `cuemask classes`: learn to tell these kinds of instruments apart [one kind].",
 )
+_cues = click.option(
+    "--cue",
+    "cues",
+    multiple=True,
+    metavar="NAME=FOLDER[:WEIGHT]",
+    callback=_own_cues,
+    help="A cue of your own: a map of each frame, 8-bit picture or .npy from 0 to 1, called after it.",
+)
 _device = click.option(
     "--device",
     type=click.Choice(["auto", "cpu", "cuda"]),
@@ -272,6 +291,7 @@ _report = click.option("--report/--no-report", default=True, help="Make report.h
 @_inputs
 @_common
 @_learned
+@_cues
 @_supervised
 @_classes
 @_device
@@ -298,6 +318,7 @@ def segment(inputs: tuple[str, ...], quiet: bool, **flags: Any) -> None:
 @_inputs
 @_common
 @_learned
+@_cues
 @_supervised
 @_classes
 @_device
@@ -380,6 +401,11 @@ def predict(run: Path, inputs: tuple[str, ...], quiet: bool, **flags: Any) -> No
     metavar="S",
     help="End after S seconds without a frame [never].",
 )
+@click.option(
+    "--stay/--no-stay",
+    default=None,
+    help="Leave the page up when a file has ended, until Ctrl-C [yes in a terminal, no in a script].",
+)
 @_device
 @_provider
 @click.option("--quiet", is_flag=True, help="No progress, no closing lines.")
@@ -391,6 +417,7 @@ def live(
     open_browser: bool,
     stall: float,
     give_up: float | None,
+    stay: bool | None,
     quiet: bool,
     **flags: Any,
 ) -> None:
@@ -407,25 +434,39 @@ def live(
     from cuemask.runs.living import LiveFigures, LiveOptions, problem
     from cuemask.runs.living import live as run
 
-    options = LiveOptions(port=None if no_page else port, stall_seconds=stall, give_up_seconds=give_up, **flags)
+    stays = sys.stdin.isatty() if stay is None else stay
+    options = LiveOptions(
+        port=None if no_page else port, stall_seconds=stall, give_up_seconds=give_up, stay=stays, **flags
+    )
     is_shown = not quiet and sys.stderr.isatty()
     page: list[str] = []
 
     def told(figures: LiveFigures) -> None:
-        if figures.page is not None and not page:
+        if figures.page is not None and figures.state != "opening" and not page:
             page.append(figures.page)
             if not quiet:
                 click.echo(f"page: {figures.page}")
             if open_browser:
                 click.launch(figures.page)
+        if figures.ended is not None:
+            close(figures)
+            if not quiet:
+                click.echo(f"the page stays: {figures.page} (Ctrl-C ends it)")
         elif is_shown:
             click.echo(f"\r\033[K{figures.line()}", nl=False, err=True)
 
+    closed: list[LiveFigures] = []
+
+    def close(figures: LiveFigures) -> None:
+        closed.append(figures)
+        if is_shown:
+            click.echo(err=True)
+        if not quiet:
+            click.echo("\n".join(figures.lines()))
+
     figures = run(source, model, options, told=told)
-    if is_shown:
-        click.echo(err=True)
-    if not quiet:
-        click.echo("\n".join(figures.lines()))
+    if not closed:
+        close(figures)
     error = problem(figures, options)
     if error is not None:
         raise error
@@ -543,6 +584,7 @@ def import_(kind: str, file: Path, out: Path, of_video: bool, quiet: bool) -> No
 @_inputs
 @_common
 @_learned
+@_cues
 def anchors(inputs: tuple[str, ...], quiet: bool, **flags: Any) -> None:
     """Write the cue maps and both anchors as pictures; no training."""
     from cuemask.runs.cueing import anchors as run
@@ -1007,6 +1049,7 @@ def _options(
     blank_text: bool = False,
     labels: int | Path | None = None,
     classes: Path | None = None,
+    cues: tuple[OwnCue, ...] = (),
 ) -> Options:
     from cuemask.media.frames import Selection
     from cuemask.recipe import load_recipe
@@ -1033,6 +1076,7 @@ def _options(
         dataset=dataset,
         labels=labels,
         classes=classes,
+        cues=cues,
         progress=silent if quiet else _progress,
         say=unsaid if quiet else partial(click.echo, err=True),
     )
@@ -1082,7 +1126,10 @@ def doctor(as_json: bool) -> None:
 
 
 def _progress(label: Label, items: Iterable[Any], total: int | None) -> Iterator[Any]:
-    """A bar with count, speed and time left on standard error; for another program lines of JSON."""
+    """A bar with count, speed and time left on standard error; for another program lines of JSON.
+
+    Where nothing is to be done there is none.
+    """
     if os.environ.get("CUEMASK_PROGRESS") == "lines":
         yield from _progress_lines(label, items, total)
         return
@@ -1107,10 +1154,14 @@ def _progress(label: Label, items: Iterable[Any], total: int | None) -> Iterator
         TextColumn("spent"),
         TimeElapsedColumn(),
     )
+    first = items[0] if isinstance(items, range) and len(items) else 0
+    coming = iter(items)
+    begun = list(islice(coming, 1))
+    if not begun:
+        return
     with Progress(*columns, console=Console(stderr=True)) as bars:
-        first = items[0] if isinstance(items, range) and len(items) else 0
         task = bars.add_task(label_at(label, first), total=total, completed=first)
-        for count, item in enumerate(items, first + 1):
+        for count, item in enumerate(chain(begun, coming), first + 1):
             yield item
             bars.update(task, completed=count, description=label_at(label, count))
         bars.update(task, total=bars.tasks[0].completed)  # a header's count is only an estimate

@@ -15,13 +15,13 @@ COMMANDS = {
 # Names of parameters; what stands nowhere is said last. A command with few options has one list.
 OPTIONS = {
     "Input": ("dataset", "data", "videos", "crop", "stereo", "every", "fps", "start", "end", "largest_picture"),
-    "Method": ("model", "recipe", "settings", "labels", "seed", "instances", "parts", "classes"),
+    "Method": ("model", "recipe", "settings", "cues", "labels", "seed", "instances", "parts", "classes"),
     "Truth": ("positive", "ignore", "truth_name", "only_truth", "only_predicted", "protocol", "surface"),
     "Output": (
         *("out", "save_probability", "overlay", "overlay_style", "report", "blank_outside", "blank_text"),
         *("mask_video", "figures", "csv"),
     ),
-    "Page": ("host", "port", "no_page", "open_browser"),
+    "Page": ("host", "port", "no_page", "open_browser", "stay"),
     "Run": ("resume", "device", "provider", "quiet", "help"),
 }
 FEW = 7

@@ -23,6 +23,10 @@ from cuemask.errors import RecipeError
 from cuemask.notebook import facts_html
 
 Cue = Literal["color", "objectness", "location", "contour", "motion", "shape"]
+# What no cue of one's own may be called: our cues, and the folders that runs have beside the maps of cues.
+_TAKEN = frozenset(
+    {*get_args(Cue), "positive", "negative", "masks", "probability", "classes", "instances", "parts", "shown"}
+)
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,14 @@ class CuesRecipe:
     # Shape that the clearest frames of a clip must reach for the cue to have a say in it, the whole from twice that on:
     # where it sees no instrument in any frame, it does not know what they look like there. 0 never asks.
     least_shape: float = 0.0
+    # Cues of one's own, which enter the products beside objectness, location and shape: NAME, or NAME:WEIGHT. Their
+    # maps are given with the inputs, `--cue NAME=FOLDER`.
+    own: tuple[str, ...] = ()
+
+    @property
+    def own_weights(self) -> dict[str, float]:
+        """The exponents of cues of one's own, by their names."""
+        return dict(map(_own_cue, self.own))
 
 
 @dataclass(frozen=True)
@@ -100,7 +112,8 @@ class AnchorsRecipe:
 class NetworkRecipe:
     """The segmentation network."""
 
-    architecture: Literal["unet", "resnet18_unet"] = "unet"
+    # own: a module of one's own, given in Python with the inputs; what else stands here is not for it.
+    architecture: Literal["unet", "resnet18_unet", "own"] = "unet"
     width: int = 64  # channels of the first level; doubled at each level below
     depth: int = 4  # times that the size is halved
     # unet: no norms, or batch norm after each convolution. resnet18_unet: the encoder's batch norms folded into its
@@ -248,10 +261,16 @@ _MOST_CHANNELS = 4096  # at a network's lowest level, whose convolutions have a 
 def _check(recipe: Recipe) -> None:
     """Ranges that types cannot express."""
     r = recipe
+    _refuse_own_cues(r.cues.own)
     rules = [
         ("input.height_px", r.input.height_px, 32 <= r.input.height_px <= 4096, "from 32 to 4096"),
         ("input.width_px", r.input.width_px, 32 <= r.input.width_px <= 4096, "from 32 to 4096"),
-        ("cues.use", r.cues.use, 0 < len(r.cues.use) == len(set(r.cues.use)), "one or more cues, each once"),
+        (
+            "cues.use",
+            r.cues.use,
+            bool(r.cues.use or r.cues.own) and len(r.cues.use) == len(set(r.cues.use)),
+            "of one or more cues, each once; none only beside cues of your own",
+        ),
         ("cues.objectness_windows", r.cues.objectness_windows, r.cues.objectness_windows >= 1, "at least 1"),
         ("cues.superpixel_cost", r.cues.superpixel_cost, r.cues.superpixel_cost > 0, "above 0"),
         ("cues.objectness_weight", r.cues.objectness_weight, r.cues.objectness_weight > 0, "above 0"),
@@ -291,6 +310,12 @@ def _check(recipe: Recipe) -> None:
         ),
         ("network.block_px", r.network.block_px, 1 <= r.network.block_px <= 8, "from 1 to 8"),
         ("network.classes", r.network.classes, 1 <= r.network.classes <= MOST_CLASSES, f"from 1 to {MOST_CLASSES}"),
+        (
+            "network.classes",
+            r.network.classes,
+            r.network.classes == 1 or r.network.architecture != "own",
+            "of 1: a network of your own tells instrument or not",
+        ),
         (
             "network.class_names",
             r.network.class_names,
@@ -337,6 +362,34 @@ def _check(recipe: Recipe) -> None:
     for place, value, holds, wanted in rules:
         if not holds:
             raise RecipeError(f"recipe: {place} = {value!r} is out of range.", f"Set {place} to a value {wanted}.")
+
+
+def _own_cue(text: str) -> tuple[str, float]:
+    """Name and weight of a cue of one's own: NAME, or NAME:WEIGHT."""
+    name, colon, weight = text.partition(":")
+    try:
+        return name, float(weight) if colon else 1.0
+    except ValueError:
+        return name, math.nan
+
+
+def _refuse_own_cues(own: Sequence[str]) -> None:
+    """Refuse names that are none or are taken, and weights that are none."""
+    taken = {*_TAKEN, *(each.name for each in dataclasses.fields(CuesRecipe))}
+    seen = set(taken)
+    for text in own:
+        name, weight = _own_cue(text)
+        if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,39}", name):
+            wanted = "a letter, then letters, digits and _, 40 at most"
+            raise RecipeError(f"the cue {name!r}: not a name.", f"Call it by {wanted}.")
+        if name.lower() in seen:
+            whose = "a cue, folder or setting of ours has that name" if name.lower() in taken else "given twice"
+            raise RecipeError(f"the cue {name!r}: {whose}.", f"Give it another name: my_{name}")
+        if not 0 < weight <= _LARGEST:
+            raise RecipeError(
+                f"the cue {name!r}: the weight {text.partition(':')[2]} is no number above 0.", f"Try: {name}:0.5"
+            )
+        seen.add(name.lower())
 
 
 def _fields(recipe: Recipe) -> Iterator[tuple[str, Any]]:
@@ -573,7 +626,7 @@ def recipe_of_model(values: object) -> Recipe:
 def recipe_as_mapping(recipe: Recipe) -> dict[str, Any]:
     """Plain nested dictionaries, lists, strings and numbers: what JSON and TOML hold."""
     mapping = dataclasses.asdict(recipe)
-    mapping["cues"]["use"] = list(recipe.cues.use)
+    mapping["cues"]["use"], mapping["cues"]["own"] = list(recipe.cues.use), list(recipe.cues.own)
     mapping["network"]["class_names"] = list(recipe.network.class_names)
     return mapping
 

@@ -188,6 +188,56 @@ def test_the_page_shows_the_run(model, clip):
     assert figures.ended == "stopped"
 
 
+def test_the_page_stays_when_the_file_has_ended_until_it_is_stopped(model, clip, tmp_path):
+    stop, states = threading.Event(), []
+
+    def told(figures: LiveFigures) -> None:
+        states.append(figures.state)
+        if figures.ended is not None:
+            assert json.loads((tmp_path / "f.json").read_text())["ended"] == "the source ended"
+            with urlopen(f"{figures.page}statistics", timeout=20) as answer:
+                assert json.load(answer)["state"] == "ended"
+            with urlopen(f"{figures.page}video", timeout=20) as answer:
+                assert b"image/jpeg" in answer.read(200), "who comes late sees the last frame"
+            threading.Timer(0.3, stop.set).start()
+
+    figures = run(str(clip), told, stop, port=0, stay=True, figures=tmp_path / "f.json")
+    assert stop.is_set()
+    assert states[-1] == "ended"
+    assert (figures.ended, figures.frames_in) == ("the source ended", 12)
+    assert figures.seconds < 30
+
+
+class Interrupted(threading.Event):
+    """Ctrl-C comes while somebody waits."""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        raise KeyboardInterrupt
+
+
+def test_ctrl_c_ends_a_page_that_stays(model, clip):
+    assert run(str(clip), stop=Interrupted(), port=0, stay=True).ended == "the source ended"
+
+
+def test_without_a_page_or_in_a_script_nothing_stays(model, clip):
+    assert run(str(clip), stay=True).ended == "the source ended", "there is no page that could stay"
+    done = cuemask("live", clip, "--model", "m.onnx", "--port", "0")  # the runner's input is no terminal
+    assert done.exit_code == 0
+    assert "the page stays" not in done.output
+
+
+def test_the_pages_address_is_said_once_its_source_is_open(model, clip, tmp_path, monkeypatch):
+    monkeypatch.setattr(living, "_wait", lambda stop: None)
+    done = cuemask("live", clip, "--model", "m.onnx", "--port", "0", "--stay")
+    assert done.stdout.startswith("page: http://")
+    assert done.stdout.splitlines()[-1].startswith("the page stays: http://")
+    assert done.stdout.count("frames: 12 in") == 1
+    (tmp_path / "no.mp4").write_bytes(b"nothing that plays")
+    refused = cuemask("live", tmp_path / "no.mp4", "--model", "m.onnx", "--port", "0")
+    assert refused.exit_code == 2
+    assert "page:" not in refused.output
+
+
 def test_a_source_that_is_given_up_is_an_error_after_its_figures(model, tmp_path):
     with http_stream([mpegts(range(10))]) as server:
         options = LiveOptions(port=None, give_up_seconds=0.3, figures=tmp_path / "f.json")

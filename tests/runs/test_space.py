@@ -238,6 +238,16 @@ def test_the_need_is_said_before_the_run_and_not_when_quiet(phantom, quick, tmp_
     assert cuemask("segment", phantom.frames, "--out", tmp_path / "b", *quick, "--quiet").stderr == ""
 
 
+def test_a_run_that_is_refused_for_another_reason_says_nothing_of_its_need(phantom, quick, out):
+    assert cuemask("anchors", phantom.frames, "--out", out, *quick, "--quiet").exit_code == 0
+    for words in (["segment"], ["train"], ["anchors"], ["predict", "drawn"]):
+        flags = [] if words[0] == "predict" else quick
+        refused = cuemask(*words, phantom.frames, "--out", out, *flags)
+        assert refused.exit_code == 2
+        assert "holds a run already" in refused.stderr
+        assert "needs about" not in refused.stderr
+
+
 @pytest.mark.parametrize("command", ["segment", "train", "anchors"])
 def test_a_run_that_cannot_fit_is_refused_without_a_trace(phantom, quick, out, disk, command):
     disk(100_000)
@@ -289,7 +299,8 @@ def test_the_remedy_names_fps_where_fps_was_given(phantom, out, disk):
 def test_a_run_that_may_just_fit_is_warned_of_and_begun(phantom, out, disk, caplog):
     clips = [long_clip(phantom)]
     disk((need_of(clips)(1).peak + need_of(clips)(1).least) // 2)
-    space.require_space(need_of(clips), clips, Options(out))
+    options = Options(out)
+    space.tell(space.require_space(need_of(clips), clips, options), options)
     assert "may become full" in caplog.text
 
 
@@ -297,7 +308,8 @@ def test_a_video_that_does_not_tell_its_length_is_named(phantom, out, disk):
     disk(10**12)
     said: list[str] = []
     clips = [dataclasses.replace(long_clip(phantom), frame_count=None)]
-    space.require_space(need_of(clips), clips, Options(out, say=said.append))
+    options = Options(out, say=said.append)
+    space.tell(space.require_space(need_of(clips), clips, options), options)
     assert said[0].endswith(f"not counting {phantom.video}, whose number of frames is not known")
 
 
@@ -316,7 +328,7 @@ def test_the_pictures_of_every_kind_count_as_left_by_the_run(phantom, tmp_path, 
     clips = [long_clip(phantom)]
     (tmp_path / "clip" / folder).mkdir(parents=True)
     (tmp_path / "clip" / folder / "a.png").write_bytes(b"m" * 10_000)
-    assert space.left_behind(tmp_path, clips) >= 10_000
+    assert space.left_behind(clips, Options(tmp_path)) >= 10_000
 
 
 def test_other_files_in_the_folder_do_not_count_as_left_by_the_run(phantom, out, disk):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -40,6 +40,7 @@ from cuemask.cues.location import MeanMap, gaussian_location
 from cuemask.cues.motion import GAPS, frame_gap, motion_cue, probed_frames
 from cuemask.cues.objectness import objectness_cue
 from cuemask.cues.outside import SAMPLED, Outside, Stretch, Stretches, as_values, outside_of
+from cuemask.cues.own import MapOf
 from cuemask.cues.pictures import PictureWriter, kept_pictures
 from cuemask.cues.shape import entering, shape_cue
 from cuemask.errors import PictureError
@@ -75,6 +76,8 @@ class KeptClip:
         Of the windows that objectness draws.
     outside
         The frames filmed outside the body.
+    own
+        What gives the maps of cues of one's own, by their names.
     """
 
     clip: Clip
@@ -85,6 +88,7 @@ class KeptClip:
     inside: Bool[np.ndarray, "H W"] | None
     seed: int
     outside: tuple[Stretch, ...] = ()
+    own: Mapping[str, MapOf] = field(default_factory=dict)
     _clipwide: dict[Recipe, Clipwide] = field(default_factory=dict, repr=False, compare=False)
     _ranges: dict[str, list[Range]] = field(default_factory=dict, repr=False, compare=False)
 
@@ -109,6 +113,7 @@ class KeptClip:
             contour_cue(color, inside) if "contour" in use else nothing,
             motion_cue(rgb, self._neighbours(index), inside) if "motion" in use else nothing,
             shape_cue(rgb, inside) if "shape" in use else nothing,
+            {name: self.own[name](self.names[index], rgb) for name in recipe.cues.own_weights},
         )
 
     def anchors(self, index: int, recipe: Recipe) -> Anchors:
@@ -148,7 +153,7 @@ class KeptClip:
         lean = dataclasses.replace(
             recipe,
             cues=dataclasses.replace(
-                recipe.cues, use=tuple(c for c in recipe.cues.use if c not in ("objectness", "shape"))
+                recipe.cues, use=tuple(c for c in recipe.cues.use if c not in ("objectness", "shape")), own=()
             ),
         )
 
@@ -383,12 +388,12 @@ def _kept(folder: Path, clip: Clip, area: PictureArea, recipe: Recipe, seed: int
     return KeptClip(
         clip,
         area,
-        json.loads((folder / "names.json").read_text()),
+        json.loads((folder / "names.json").read_text(encoding="utf-8")),
         kept_pictures(folder),
         np.load(folder / "location.npy"),
         working_inside(area, recipe),
         seed,
-        tuple(Stretch(**values) for values in json.loads((folder / "outside.json").read_text())),
+        tuple(Stretch(**values) for values in json.loads((folder / "outside.json").read_text(encoding="utf-8"))),
     )
 
 

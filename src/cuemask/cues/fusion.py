@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -19,7 +20,13 @@ _DOUBT = 0.1  # of the least contour, above it: where evidence rises from 0 to 1
 
 
 class CueMaps(NamedTuple):
-    """The cues of one frame, each in [0, 1]; 0 everywhere for those that the recipe does not use."""
+    """The cues of one frame, each in [0, 1]; 0 everywhere for those that the recipe does not use.
+
+    Attributes
+    ----------
+    own
+        Those of one's own (`cues.own`), by name.
+    """
 
     color: Float32[np.ndarray, "H W"]
     objectness: Float32[np.ndarray, "H W"]
@@ -27,6 +34,11 @@ class CueMaps(NamedTuple):
     contour: Float32[np.ndarray, "H W"]
     motion: Float32[np.ndarray, "H W"]
     shape: Float32[np.ndarray, "H W"]
+    own: Mapping[str, Float32[np.ndarray, "H W"]] = MappingProxyType({})
+
+    def named(self, name: str) -> Float32[np.ndarray, "H W"]:
+        """The map of a cue, ours or one's own."""
+        return self.own[name] if name in self.own else getattr(self, name)
 
 
 class Clipwide(NamedTuple):
@@ -48,7 +60,7 @@ class Clipwide(NamedTuple):
 
 
 def anchors_of(maps: CueMaps, inside: Bool[np.ndarray, "H W"] | None, recipe: Recipe, clipwide: Clipwide) -> Anchors:
-    """Both anchors of a frame: what it looks like, sharpened, times objectness, location and shape."""
+    """Both anchors of a frame: what it looks like, sharpened, times objectness, location, shape and one's own cues."""
     cues, wanted = recipe.cues, recipe.anchors
     looks = fused(maps, inside, cues)
     if looks is not None and wanted.sharpness > 0:
@@ -61,6 +73,7 @@ def anchors_of(maps: CueMaps, inside: Bool[np.ndarray, "H W"] | None, recipe: Re
     ):
         if cue in cues.use:
             chosen.append((values, weight))
+    chosen += [(maps.own[name], weight) for name, weight in cues.own_weights.items()]
     both = anchors(
         [cue for cue, _ in chosen],
         inside,

@@ -29,8 +29,8 @@ def write_coco(path: Path, frames: Iterable[MaskFrame]) -> list[str]:
 
     Ids start at 1. `iscrowd` is 0: what trains on COCO leaves crowds out, and what reads RLE reads it either way.
     """
-    spool = tempfile.TemporaryFile("w+", encoding="utf-8", dir=path.parent)  # noqa: SIM115 (closed below)
-    with spool, path.open("w", encoding="utf-8") as file:
+    spool = tempfile.TemporaryFile("w+", encoding="utf-8", newline="\n", dir=path.parent)  # noqa: SIM115 (closed below)
+    with spool, path.open("w", encoding="utf-8", newline="\n") as file:
         file.write(f'{_INFO}"categories": {_CATEGORIES},\n"images": [')
         annotations = 0
         for number, frame in enumerate(frames, 1):
@@ -60,8 +60,8 @@ def write_coco(path: Path, frames: Iterable[MaskFrame]) -> list[str]:
 
 def write_coco_video(path: Path, frames: Iterable[MaskFrame]) -> list[str]:
     """Write one JSON file in the layout of YouTube-VIS: a video and an annotation a clip, a mask or null a frame."""
-    spool = tempfile.TemporaryFile("w+", encoding="utf-8", dir=path.parent)  # noqa: SIM115 (closed below)
-    with spool, path.open("w", encoding="utf-8") as file:
+    spool = tempfile.TemporaryFile("w+", encoding="utf-8", newline="\n", dir=path.parent)  # noqa: SIM115 (closed below)
+    with spool, path.open("w", encoding="utf-8", newline="\n") as file:
         file.write(f'{_INFO}"categories": {_CATEGORIES},\n"videos": [')
         for number, (clip, of_clip) in enumerate(groupby(frames, lambda frame: frame.clip), 1):
             start = "\n" if number == 1 else ",\n"

@@ -24,7 +24,7 @@ def write_davis(folder: Path, frames: Iterable[MaskFrame]) -> list[str]:
         write_indices(folder / _ANNOTATIONS / frame.clip / f"{frame.name}.png", frame.mask)
     listing = folder / _SET
     make_folder(listing.parent)
-    listing.write_text("".join(f"{clip}\n" for clip in clips), encoding="utf-8")
+    listing.write_text("".join(f"{clip}\n" for clip in clips), encoding="utf-8", newline="\n")
     return []
 
 

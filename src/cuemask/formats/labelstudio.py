@@ -29,7 +29,7 @@ def write_labelstudio(path: Path, frames: Iterable[MaskFrame], images: str = "")
     images
         What stands before the frames' file names in the address that Label Studio shows them from.
     """
-    with path.open("w", encoding="utf-8") as file:
+    with path.open("w", encoding="utf-8", newline="\n") as file:
         file.write("[")
         for place, frame in enumerate(frames):
             file.write((",\n" if place else "\n") + json.dumps(_task(frame, images)))

@@ -17,8 +17,8 @@ def write_voc(folder: Path, frames: Iterable[MaskFrame]) -> list[str]:
     """Write `SegmentationClass` and `SegmentationObject`, the frames' names and `labelmap.txt`."""
     listing = folder / "ImageSets" / "Segmentation" / "default.txt"
     make_folder(listing.parent)
-    (folder / "labelmap.txt").write_text(_LABELS, encoding="utf-8")
-    with listing.open("w", encoding="utf-8") as names:
+    (folder / "labelmap.txt").write_text(_LABELS, encoding="utf-8", newline="\n")
+    with listing.open("w", encoding="utf-8", newline="\n") as names:
         for frame in frames:
             names.write(f"{frame.stem}\n")
             for kind in ("SegmentationClass", "SegmentationObject"):  # one object: both hold 1

@@ -27,13 +27,15 @@ def write_yolo(folder: Path, frames: Iterable[MaskFrame]) -> list[str]:
     What polygons have lost.
     """
     make_folder(folder / "labels" / "train")
-    (folder / "data.yaml").write_text(_DATA, encoding="utf-8")
+    (folder / "data.yaml").write_text(_DATA, encoding="utf-8", newline="\n")
     lost, frames_with_loss = 0, 0
     for frame in frames:
         contours = _outlines(frame.mask)
         path = folder / "labels" / "train" / f"{frame.stem}.txt"
         make_folder(path.parent)
-        path.write_text("".join(_line(contour, frame.mask.shape) for contour in contours), encoding="utf-8")
+        path.write_text(
+            "".join(_line(contour, frame.mask.shape) for contour in contours), encoding="utf-8", newline="\n"
+        )
         filled = cv2.drawContours(np.zeros(frame.mask.shape, np.uint8), contours, -1, 1, cv2.FILLED)
         differing = int(np.count_nonzero((filled > 0) != frame.mask))
         lost += differing

@@ -20,7 +20,7 @@ from cuemask.errors import InstallationError, WeightsError
 from cuemask.inference.model import Model
 from cuemask.inference.runtime import CLASSES, INPUT, OUTPUT, load_onnx
 from cuemask.learning.backbones import without_norms
-from cuemask.learning.unet import ResNet18UNet
+from cuemask.learning.unet import ResNet18UNet, UNet
 from cuemask.media.files import written_aside
 from cuemask.recipe import Recipe, recipe_as_mapping
 
@@ -155,8 +155,10 @@ def _metadata(recipe: Recipe) -> dict[str, str]:
 
 
 def _without_norms(net: nn.Module) -> nn.Module:
-    """A copy in which each batch norm is folded into the convolution before it."""
+    """A copy in which each batch norm is folded into the convolution before it; of a network of one's own as it is."""
     net = copy.deepcopy(net)
+    if not isinstance(net, (UNet, ResNet18UNet)):  # whose convolutions may be used in other places, too
+        return net
     if isinstance(net, ResNet18UNet):
         net.encoder = without_norms(net.encoder)
     for sequence in [m for m in net.modules() if isinstance(m, nn.Sequential)]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from cuemask import __version__
 from cuemask.errors import CuemaskError, WeightsError
 from cuemask.inference.ours import not_ours, recipe_in
 from cuemask.learning.backbones import placed
+from cuemask.learning.own import refuse_other_network
 from cuemask.learning.training import autocast
 from cuemask.learning.unet import network
 from cuemask.learning.weights import load_into, refuse_misfits
@@ -65,6 +67,8 @@ def save_model(net: nn.Module, recipe: Recipe, path: Path) -> None:
     """
     metadata = {"cuemask": __version__, "recipe": json.dumps(recipe_as_mapping(recipe))}
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in net.state_dict().items()}
+    if recipe.network.architecture == "own":  # safetensors refuses weights that share memory
+        weights = {name: tensor.clone() for name, tensor in weights.items()}
     write_bytes(path, _ordered(save(weights, metadata)))  # written by us, a full disk is an error that tells itself
 
 
@@ -78,13 +82,18 @@ def _ordered(data: bytes) -> bytes:
     return len(text).to_bytes(8, "little") + text + data[end:]
 
 
-def load_model(path: Path, device: str = "cpu") -> Model:
+def load_model(path: Path, device: str = "cpu", own: nn.Module | None = None) -> Model:
     """The model in `path`, or in `path/model.safetensors` of a run's folder.
+
+    Parameters
+    ----------
+    own
+        The network of one's own that it holds the weights of, which no file can; it is copied, and stays as it is.
 
     Raises
     ------
     WeightsError
-        If it is absent, damaged or not a model of ours.
+        If it is absent, damaged or not a model of ours, or wants a network of one's own that is not given or another.
     """
     file = path / FILE if path.is_dir() else path
     if not file.is_file():
@@ -96,18 +105,27 @@ def load_model(path: Path, device: str = "cpu") -> Model:
     try:
         with safe_open(file, "pt") as opened:
             recipe = recipe_in(opened.metadata() or {}, file, remedy)
-            state = _state(opened, recipe, file)
+            refuse_other_network(file, recipe, own)
+            state = _state(opened, recipe, file, own)
     except (SafetensorError, OSError) as error:
         raise not_ours(file, str(error), remedy) from error
-    net = network(recipe.network)
+    net = network(recipe.network) if own is None else copy.deepcopy(own).cpu()
     load_into(net, state, file)
     return Model(placed(net.eval(), device), recipe, device)
 
 
-def _state(opened: Any, recipe: Recipe, file: Path) -> dict[str, Tensor]:
-    """The weights, once the file's header is found to have those of the recipe's network, and no other numbers."""
-    with torch.device("meta"):  # sizes without memory: what the recipe asks for may be more than there is
-        own = network(recipe.network).state_dict()
+def _state(opened: Any, recipe: Recipe, file: Path, given: nn.Module | None) -> dict[str, Tensor]:
+    """The weights, once the file's header is found to have those of the network, and no other numbers."""
+    if given is not None:
+        own = given.state_dict()
+        if strange := [name for name in opened.keys() if name not in own]:  # noqa: SIM118 - no dictionary
+            raise WeightsError(
+                f"{file}: has {len(strange)} parameters that the network given does not, first {strange[0]}.",
+                "Give the network that learnt: the same class with the same arguments.",
+            )
+    else:
+        with torch.device("meta"):  # sizes without memory: what the recipe asks for may be more than there is
+            own = network(recipe.network).state_dict()
     stored = {name: opened.get_slice(name) for name in opened.keys() if name in own}  # noqa: SIM118 - no dictionary
     refuse_misfits({name: tuple(part.get_shape()) for name, part in stored.items()}, own, file)
     state: dict[str, Tensor] = {name: opened.get_tensor(name) for name in own}

@@ -98,8 +98,9 @@ def _kept(
                 array[n] = piece
                 kinds.append(kind)
             array.flush()
+            del array  # Windows renames nothing that is mapped
         write_bytes(names, json.dumps(kinds).encode())
-    return np.load(path, mmap_mode="r"), json.loads(names.read_text())
+    return np.load(path, mmap_mode="r"), json.loads(names.read_text(encoding="utf-8"))
 
 
 def _drawn(

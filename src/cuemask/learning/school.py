@@ -364,7 +364,7 @@ def _school(out: Path, lessons: Lessons, start: Path | None, device: str, worker
         lessons = replace(lessons, start=hashlib.sha256(start.read_bytes()).hexdigest())
     net, record = teach(lessons, folder, earlier, device=device, workers=workers)
     if start is not None and start.with_suffix(".json").is_file():
-        record["earlier"] = json.loads(start.with_suffix(".json").read_text())
+        record["earlier"] = json.loads(start.with_suffix(".json").read_text(encoding="utf-8"))
     data = school_weights(net)
     record["sha256"] = hashlib.sha256(data).hexdigest()
     write_bytes(out, data)

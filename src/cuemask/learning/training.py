@@ -85,6 +85,7 @@ def train(
     *,
     device: str = "cpu",
     seed: int = 0,
+    own: nn.Module | None = None,
     steps: Callable[[Iterable[int], int], Iterable[int]] = lambda numbers, _: numbers,
 ) -> tuple[nn.Module, Progress]:
     """Train the recipe's network on all adjacent pairs of `clips`.
@@ -96,6 +97,8 @@ def train(
     ----------
     checkpoint
         Written every `training.checkpoint_seconds` and at the end.
+    own
+        A network of one's own in the place of the recipe's; it is copied, and stays as it is.
     steps
         Wraps the step numbers yet to come, given with their total: a progress bar.
 
@@ -112,20 +115,20 @@ def train(
             f"{', '.join(clip.name for clip in clips)}: one frame only, so there is no pair of frames to learn from.",
             "Give at least two frames, or use a trained model: cuemask predict RUN INPUT --out DIR",
         )
-    net, average, optimiser = _begun(recipe, device, seed)
+    net, average, optimiser = _begun(recipe, device, seed, own)
     progress = Progress()
     if checkpoint.is_file():
         try:
             progress = _restored(checkpoint, net, optimiser, average)
         except WeightsError as error:
             _log.warning("%s Training begins anew.", error.what)
-            net, average, optimiser = _begun(recipe, device, seed)  # some of it may have been read
+            net, average, optimiser = _begun(recipe, device, seed, own)  # some of it may have been read
     epoch_steps = math.ceil(len(order.pairs) / recipe.training.pairs_per_step)
     alone = _undiffused(recipe)  # where all pixels are known there is nothing to diffuse to
     started, saved = time.monotonic() - progress.seconds, time.monotonic()
     remaining = range(progress.step, order.all_steps)
     for step, batch in zip(steps(remaining, order.all_steps), batches(clips, order, recipe, remaining), strict=True):
-        if recipe.network.dropout:
+        if recipe.network.dropout or own is not None:
             torch.manual_seed(int(np.random.default_rng([seed, 2, step]).integers(2**63)))  # as in an unbroken run
         for group in optimiser.param_groups:
             group["lr"] = learning_rate(recipe, step) * group.get("pace", 1)
@@ -142,10 +145,12 @@ def train(
     return (net if average is None else average).eval(), progress
 
 
-def _begun(recipe: Recipe, device: str, seed: int) -> tuple[nn.Module, nn.Module | None, torch.optim.Optimizer]:
+def _begun(
+    recipe: Recipe, device: str, seed: int, own: nn.Module | None
+) -> tuple[nn.Module, nn.Module | None, torch.optim.Optimizer]:
     """Network, running average and optimiser before the first step."""
     torch.manual_seed(seed)
-    net = placed(untrained_network(recipe), device).train()
+    net = placed(untrained_network(recipe) if own is None else copy.deepcopy(own), device).train()
     return net, copy.deepcopy(net) if recipe.training.averaging else None, adam(net, recipe)
 
 

@@ -12,12 +12,24 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from cuemask.errors import WeightsError
 from cuemask.learning.backbones import IMAGENET_MEAN, IMAGENET_STD, Normalization, ResNet18
 from cuemask.recipe import NetworkRecipe
 
 
 def network(recipe: NetworkRecipe) -> UNet | ResNet18UNet:
-    """The network that a recipe describes, with untrained weights drawn from torch's generator."""
+    """The network that a recipe describes, with untrained weights drawn from torch's generator.
+
+    Raises
+    ------
+    WeightsError
+        If that is one of somebody's own, which no recipe can describe.
+    """
+    if recipe.architecture == "own":
+        raise WeightsError(
+            "a network of one's own is wanted (network.architecture = own), and none is given.",
+            "Give the module in Python: cuemask.segment(..., network=module)",
+        )
     if recipe.architecture == "resnet18_unet":
         return ResNet18UNet(recipe.normalization, recipe.skips, recipe.outputs)
     return UNet(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from os import PathLike
 from pathlib import Path
-from typing import Unpack
+from typing import TYPE_CHECKING, Any, Unpack, cast
 
 from cuemask.datasets.dataset import Dataset
 from cuemask.errors import EvaluationError
@@ -22,15 +22,21 @@ from cuemask.library.settings import (
     PredictSettings,
     SegmentSettings,
     TrainSettings,
+    listed_inputs,
     options_of,
 )
-from cuemask.media.clips import open_clips
+from cuemask.media.clips import ClipFiles, open_clips
 from cuemask.media.frames import Frame, Selection
 from cuemask.recipe import Recipe
 from cuemask.runs.verifying import Verification
 from cuemask.runs.verifying import verify as verify_run
 
-__all__ = ["anchors", "evaluate", "frames", "predict", "report", "segment", "train", "verify"]
+if TYPE_CHECKING:
+    from torch import nn
+
+    from cuemask.runs.exporting import Exported
+
+__all__ = ["anchors", "evaluate", "export_onnx", "frames", "predict", "report", "segment", "train", "verify"]
 
 
 def segment(
@@ -55,7 +61,11 @@ def segment(
         command's options: `every`, `fps`, `start`, `end` (seconds), `crop` (top, left, height, width in pixels; else
         found), `stereo` ("left", "right"), `seed`, `resume`, `device` ("auto", "cpu", "cuda"), `labels` (percent, or a
         folder of true masks), `save_probability`, `overlay`, `overlay_style`, `report`, `blank_outside`, `blank_text`;
-        `progress` and `say` as in `cuemask.runs.options.Options`.
+        `progress` and `say` as in `cuemask.runs.options.Options`. Beside fields of the recipe `cues` takes cues of your
+        own (docs/howto/cues.md): a function from a picture, (H, W, 3) uint8, to a map, (H, W) in [0, 1], or a folder of
+        maps; with a weight in the products, `cues={"sam": (function, 0.5)}`, else it is 1. `network` takes a
+        `torch.nn.Module` in the place of its section (docs/howto/network.md): RGB in [0, 1], (N, 3, H, W), to logits,
+        (N, 1, H, W); it is copied. Nobody else can make it again: give it to `predict` and `load`, too.
 
     Returns
     -------
@@ -129,7 +139,8 @@ def predict(run: Place, inputs: Inputs, *, out: Place, **settings: Unpack[Predic
     inputs, out
         As of `segment`.
     settings
-        As of `segment`, without what concerns learning; `provider` is what ONNX Runtime runs with.
+        As of `segment`, without what concerns learning; `provider` is what ONNX Runtime runs with, `network` the module
+        that learnt, where it was one of your own.
 
     Returns
     -------
@@ -321,6 +332,51 @@ def verify(run: Place) -> Verification:
     True
     """
     return verify_run(Path(run))
+
+
+def export_onnx(
+    run: Place,
+    *,
+    out: Place,
+    inputs: Inputs = (),
+    crop: tuple[int, int, int, int] | None = None,
+    network: Callable[..., Any] | None = None,
+) -> Exported:
+    """Write a trained model as one ONNX file, for `predict`, `load` or a program of your own, and run it against torch.
+
+    Parameters
+    ----------
+    run
+        A run, its folder or its `model.safetensors`.
+    out
+        The file, ending in `.onnx`.
+    inputs
+        Videos, folders or patterns; with them the network is quantised to 8-bit integers, ranges measured on these.
+    crop
+        Top, left, height and width of the picture in the frames of `inputs`, in pixels; None finds it.
+    network
+        The module that learnt, where it was one of your own.
+
+    Returns
+    -------
+    What it came to: `file`, the largest `difference` of a probability to torch, and of 8 bits the `agreement` of masks.
+
+    Raises
+    ------
+    CuemaskError
+        If a library is missing, the model or an input cannot be read, `out` cannot be written, or the exported
+        model does not agree with torch.
+
+    Examples
+    --------
+    >>> import cuemask
+    >>> cuemask.export_onnx("result", out="model.onnx").difference < 1e-3
+    True
+    """
+    from cuemask.runs.exporting import export_onnx as run_export
+
+    given = [one for one in listed_inputs(inputs) if not isinstance(one, ClipFiles)]
+    return run_export(Path(run), Path(out), given, crop=crop, network=cast("nn.Module | None", network))
 
 
 def frames(

@@ -173,6 +173,7 @@ def load(
     *,
     device: Literal["auto", "cpu", "cuda"] = "auto",
     provider: Literal["auto", "cpu", "cuda", "tensorrt", "openvino"] = "auto",
+    network: Callable[..., Any] | None = None,
 ) -> Model:
     """A trained model, ready to be called.
 
@@ -183,6 +184,8 @@ def load(
         without torch; or "drawn", the network that comes with cuemask and has seen drawn scenes only.
     device, provider
         As in `segment` and `predict`.
+    network
+        The `torch.nn.Module` that learnt, where it was one of your own; it is copied, and its weights are the file's.
 
     Raises
     ------
@@ -197,7 +200,7 @@ def load(
     >>> cuemask.load("drawn").recipe.name
     'drawn'
     """
-    return Model(open_model(Path(model), device, provider)[0], str(Path(model)))
+    return Model(open_model(Path(model), device, provider, network=network)[0], str(Path(model)))
 
 
 def _through(

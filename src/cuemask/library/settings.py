@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
 from os import PathLike
 from pathlib import Path
 from typing import Any, Literal, TypedDict, cast
 
+from cuemask.cues.own import OwnCue
 from cuemask.datasets.dataset import Dataset
 from cuemask.errors import RecipeError
 from cuemask.media.clips import ClipFiles
 from cuemask.media.frames import Selection
 from cuemask.media.overlay import Style
 from cuemask.media.stereo import Eye
-from cuemask.recipe import Recipe, load_recipe
+from cuemask.recipe import CuesRecipe, Recipe, load_recipe
 from cuemask.runs.options import Options, Progress, refuse_other_words
 
 Place = str | PathLike[str]
@@ -44,7 +46,7 @@ class RecipeSettings(TypedDict, total=False):
     input: Section
     cues: Section
     anchors: Section
-    network: Section
+    network: Section | Callable[..., Any]  # or a module of one's own
     features: Section
     losses: Section
     training: Section
@@ -82,10 +84,12 @@ class PredictSettings(ReadingSettings, MaskSettings, total=False):
 
     device: Literal["auto", "cpu", "cuda"]
     provider: Literal["auto", "cpu", "cuda", "tensorrt", "openvino"]
+    network: Callable[..., Any] | None
     report: bool
 
 
 _SECTIONS = frozenset(RecipeSettings.__annotations__) - {"set"}
+_CUES = frozenset(key.name for key in fields(CuesRecipe))
 _SELECTION = {"every": "every", "fps": "frames_per_second", "start": "start_seconds", "end": "end_seconds"}
 
 
@@ -110,12 +114,23 @@ def options_of(
     """
     _refuse_unknown(call, given, list(allowed.__annotations__))
     refuse_other_words(given)
+    cues, own = _apart(given.get("cues", {}))
+    given = {**given, "cues": cues} if own else given
+    network = given.get("network")
+    if call == "predict" or callable(network):
+        given = {name: value for name, value in given.items() if name != "network"}
+    else:
+        network = None
     selection = Selection(**{field: given[name] for name, field in _SELECTION.items() if name in given})
     left: dict[str, Any] = {
         name: value for name, value in given.items() if name not in {*_SECTIONS, *_SELECTION, "set"}
     }
     if not isinstance(labels := left.get("labels"), (int, type(None))):
         left["labels"] = Path(labels)
+    if own:
+        left["cues"] = own
+    if network is not None:
+        left["network"] = network
     chosen = recipe_of(recipe, given)
     if isinstance(inputs, Dataset):
         left = {"crop": inputs.crop, **left, "dataset": inputs}
@@ -141,6 +156,24 @@ def listed_inputs(inputs: Inputs) -> list[str | Path | ClipFiles]:
         return [recording.files for recording in inputs.recordings]
     several = [inputs] if isinstance(inputs, (str, PathLike, ClipFiles)) else cast("Sequence[Any]", inputs)
     return [one if isinstance(one, (str, ClipFiles)) else Path(one) for one in several]
+
+
+def _apart(cues: object) -> tuple[Any, tuple[OwnCue, ...]]:
+    """Fields of the recipe's section, and cues of one's own: a function or folder, or one of these and a weight."""
+    if not isinstance(cues, Mapping):
+        return cues, ()  # which the recipe refuses
+    section: dict[str, Any] = {}
+    own: list[OwnCue] = []
+    for name, value in cast("Mapping[str, Any]", cues).items():
+        is_pair = isinstance(value, tuple) and len(cast("tuple[Any, ...]", value)) == 2
+        source, weight = value if is_pair else (value, None)
+        if isinstance(source, str) and (is_pair or Path(source).is_dir()) and name not in _CUES:
+            source = Path(source)
+        if isinstance(source, PathLike) or callable(source):
+            own.append(OwnCue(name, source if callable(source) else Path(cast("PathLike[str]", source)), weight))
+        else:
+            section[name] = value
+    return section, tuple(own)
 
 
 def _refuse_unknown(call: str, given: Mapping[str, Any], known: Sequence[str]) -> None:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import io
-import os
-import weakref
 from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import accumulate
+from pathlib import Path
 from typing import Any
 
 from cuemask.errors import PictureError
 from cuemask.media.dicom import Instance, pieces
 from cuemask.media.names import shown
+from cuemask.media.reading_at import ReadAt
 
 
 class FragmentedStream(io.RawIOBase):
@@ -26,13 +26,12 @@ class FragmentedStream(io.RawIOBase):
         First byte and length of each.
     """
 
-    def __init__(self, path: Any, places: Sequence[tuple[int, int]]) -> None:
+    def __init__(self, path: Path, places: Sequence[tuple[int, int]]) -> None:
         super().__init__()
         self._pieces = list(places)
         self._ends = list(accumulate(length for _, length in places))
         self._place = 0
-        self._descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
-        weakref.finalize(self, os.close, self._descriptor)
+        self._read_at = ReadAt(path)
 
     def readable(self) -> bool:
         """Yes."""
@@ -59,7 +58,7 @@ class FragmentedStream(io.RawIOBase):
             return 0
         start, length = self._pieces[number]
         done = self._place - (self._ends[number] - length)
-        data = os.pread(self._descriptor, min(len(buffer), length - done), start + done)
+        data = self._read_at(min(len(buffer), length - done), start + done)
         buffer[: len(data)] = data
         self._place += len(data)
         return len(data)

@@ -6,6 +6,8 @@ import errno
 import hashlib
 import os
 import stat
+import sys
+import time
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -13,6 +15,7 @@ from pathlib import Path
 from cuemask.errors import InputError, OutputError
 from cuemask.media.names import MOST_BYTES
 
+_READERS_SECONDS = 2.0  # that another program may look at a file which is about to be replaced
 _SPECIAL = {stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device"}
 
 
@@ -89,10 +92,29 @@ def written_aside(path: Path) -> Generator[Path, None, None]:
     try:
         with output_errors(path):
             yield aside
-            aside.replace(path)
+            put_in_place(aside, path)
     finally:
         with suppress(OSError):  # what went wrong with `path` has been said above
             aside.unlink(missing_ok=True)
+
+
+def put_in_place(aside: Path, path: Path) -> None:
+    """Rename `aside` to `path`; on Windows, which refuses while anybody has `path` open, wait for who is soon done.
+
+    Raises
+    ------
+    OSError
+        If it cannot be renamed.
+    """
+    deadline = time.monotonic() + (_READERS_SECONDS if sys.platform == "win32" else 0)
+    while True:
+        try:
+            aside.replace(path)
+            return
+        except PermissionError:
+            if time.monotonic() >= deadline:
+                raise
+            time.sleep(0.02)
 
 
 def write_bytes(path: Path, data: bytes) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -49,6 +50,20 @@ def lookup_of(clip: Clip) -> FrameLookup:
     if clip.kind == "video":
         return _OfVideo(clip)
     return _OfDicom(clip) if clip.kind == "frames" else _OfPictures(clip)
+
+
+def sizes_of(clip: Clip, names: Iterable[str]) -> dict[str, tuple[int, int]]:
+    """Height and width of frames in pixels; they are read only where sizes may differ.
+
+    Raises
+    ------
+    PictureError
+        If one of them cannot be read.
+    """
+    if not clip.sizes_vary:
+        return dict.fromkeys(names, (clip.height_px, clip.width_px))
+    found = lookup_of(clip)
+    return {name: found.rgb(name).shape[:2] for name in names}
 
 
 class _OfVideo:

@@ -19,7 +19,7 @@ from av.video.stream import VideoStream
 from jaxtyping import Bool, UInt8
 
 from cuemask.errors import OutputError
-from cuemask.media.files import aside_of, output_errors
+from cuemask.media.files import aside_of, output_errors, put_in_place
 
 # With its dark rim it stands out from all tissue for whoever sees it, also without red, green or blue cones
 # (docs/deviations.md#the-colour-of-an-outline).
@@ -189,7 +189,7 @@ class OverlayWriter:
         with write_errors(self.path):
             self._container.mux(self._stream.encode(None))
             self._container.close()
-            self._aside.replace(self.path)
+            put_in_place(self._aside, self.path)
 
 
 @contextmanager

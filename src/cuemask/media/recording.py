@@ -20,7 +20,7 @@ from av.video.stream import VideoStream
 from jaxtyping import Bool
 
 from cuemask.errors import OutputError
-from cuemask.media.files import aside_of, make_folder
+from cuemask.media.files import aside_of, make_folder, put_in_place
 from cuemask.media.overlay import write_errors
 
 log = logging.getLogger(__name__)
@@ -183,7 +183,7 @@ class _MaskWriter:
                 if self._stream is not None:
                     self._container.mux(self._stream.encode(None))
                 self._container.close()
-                self._aside.replace(self.path)
+                put_in_place(self._aside, self.path)
         finally:
             with suppress(OSError, av.error.FFmpegError):
                 self._container.close()

@@ -1,13 +1,12 @@
 """Arrays of many equal records on disk, written one after another and read by number.
 
-The file is an ordinary `.npy`. Records are read with `pread` and not memory-mapped, so that the resident
+The file is an ordinary `.npy`. Records are read by their place and not memory-mapped, so that the resident
 memory of a run does not grow with the length of its videos.
 """
 
 from __future__ import annotations
 
 import os
-import weakref
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -17,7 +16,8 @@ import numpy as np
 from jaxtyping import Int64
 
 from cuemask.errors import OutputError
-from cuemask.media.files import aside_of, output_errors
+from cuemask.media.files import aside_of, output_errors, put_in_place
+from cuemask.media.reading_at import ReadAt
 
 
 class RecordWriter:
@@ -85,7 +85,7 @@ class RecordWriter:
                     self._file.flush()
                     os.fsync(self._file.fileno())
                     self._file.close()
-                    self._aside.replace(self.path)
+                    put_in_place(self._aside, self.path)
         finally:
             with suppress(OSError):  # a full disk has been reported already
                 self._file.close()
@@ -116,8 +116,7 @@ class Records:
         self._bytes = int(np.prod(self.shape, dtype=np.int64)) * self.dtype.itemsize
         if path.stat().st_size < self._start + self._count * self._bytes:
             raise OutputError(f"{path}: cut short.", f"Remove it and run again: rm {path}")
-        self._descriptor = os.open(path, os.O_RDONLY)
-        weakref.finalize(self, os.close, self._descriptor)
+        self._read = ReadAt(path)
 
     def __len__(self) -> int:
         return self._count
@@ -126,7 +125,7 @@ class Records:
         """Record `index`, from 0, as an array of its own."""
         if not 0 <= index < self._count:
             raise IndexError(f"record {index} of {self._count}")
-        data = os.pread(self._descriptor, self._bytes, self._start + index * self._bytes)
+        data = self._read(self._bytes, self._start + index * self._bytes)
         return np.frombuffer(bytearray(data), self.dtype).reshape(self.shape)
 
 

@@ -138,7 +138,7 @@ def read_scene(path: Path) -> PhantomScene:
         If the file is no such description.
     """
     try:
-        found: dict[str, Any] = json.loads(path.read_text())
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         told: dict[str, Any] = {
             field.name: found[field.name] for field in fields(PhantomScene) if field.name not in _YOUNGER
         }

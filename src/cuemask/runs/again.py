@@ -87,6 +87,10 @@ class LearningAgain:
     def command(self) -> list[str]:
         """The arguments of cuemask: the run's own inputs, recipe and classes, and the corrections as labels."""
         record = self._record
+        if "network" in record:
+            raise InputError(
+                f"{self._run}: its network is one of your own, which cannot be made from here.", self._in_python()
+            )
         recipe = make_folder(self._corrections) / _RECIPE
         write_bytes(recipe, recipe_as_toml(recipe_from_mapping(record["recipe"])).encode())
         selection: dict[str, Any] = record["inputs"][0]["selection"]
@@ -104,7 +108,20 @@ class LearningAgain:
             "--classes": record.get("classes", {}).get("given"),
         }
         given = [str(part) for name, value in options.items() if value is not None for part in (name, value)]
-        return ["segment", *given, "--", *self._sources]
+        return ["segment", *given, *self._cues(), "--", *self._sources]
+
+    def _cues(self) -> list[str]:
+        """Cues of one's own, with the folders that they had; their weights stand in the recipe."""
+        told: Sequence[Mapping[str, str]] = self._record.get("cues", ())
+        if made := [cue["name"] for cue in told if "folder" not in cue]:
+            raise InputError(
+                f"{self._run}: its cue {made[0]!r} is a function in Python, which cannot be called from here.",
+                self._in_python(),
+            )
+        return [word for cue in told for word in ("--cue", f"{cue['name']}={cue['folder']}")]
+
+    def _in_python(self) -> str:
+        return f"Learn again in Python: cuemask.segment(..., labels={str(self._corrections)!r})"
 
     def stop(self) -> None:
         """End it; what is done is kept, and `--resume` goes on with it."""

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
 from cuemask.cues.anchors import Anchors
 from cuemask.cues.clip import KeptClip, keep_clip, kept_before
+from cuemask.cues.own import MapOf
 from cuemask.media.area import PictureArea
 from cuemask.media.clips import Clip, ClipFiles, open_clips
 from cuemask.media.files import make_folder
@@ -19,8 +22,9 @@ from cuemask.recipe import Recipe
 from cuemask.report.sheet import Cell, contact_sheet
 from cuemask.runs.options import Options, area_of
 from cuemask.runs.outside import told_of_outlines, told_of_outside, told_of_text
+from cuemask.runs.own_cues import own_maps, with_cues
 from cuemask.runs.record import RunRecord, told
-from cuemask.runs.space import anchors_need, require_space, resumable
+from cuemask.runs.space import anchors_need, require_space, resumable, tell
 from cuemask.runs.whole import missing_maps
 from cuemask.runs.work import WORK, run_folder
 
@@ -31,8 +35,9 @@ CUES = "cues.png"
 def anchors(inputs: Sequence[str | Path | ClipFiles], options: Options) -> Path:
     """Write the cue maps and both anchors of every frame of `inputs`, and a contact sheet for each clip.
 
-    `out/<clip>/{color,contour,motion,objectness,positive,negative}/<frame>.png` (8-bit, 255 is 1) at the recipe's
-    working size, as far as the recipe uses these cues, `out/<clip>/location.png` and `out/<clip>/cues.png`.
+    `out/<clip>/{color,contour,motion,objectness,shape,positive,negative}/<frame>.png` (8-bit, 255 is 1) at the recipe's
+    working size, as far as the recipe uses these cues, those of one's own likewise, `out/<clip>/location.png` and
+    `out/<clip>/cues.png`.
 
     Returns
     -------
@@ -44,7 +49,7 @@ def anchors(inputs: Sequence[str | Path | ClipFiles], options: Options) -> Path:
         If an input cannot be read or `out` cannot be written.
     """
     with run_folder(options.out):
-        _anchors(inputs, options)
+        _anchors(inputs, with_cues(options))
     return options.out
 
 
@@ -52,15 +57,17 @@ def _anchors(inputs: Sequence[str | Path | ClipFiles], options: Options) -> None
     clips = open_clips(inputs, options.selection)
     areas = [area_of(clip, options) for clip in clips]
     need = require_space(lambda every: anchors_need(clips, options.recipe, every=every), clips, options)
-    facts = told("anchors", options.recipe, options.seed, clips, options.crop, options.stereo)
+    own = own_maps(clips, areas, options)
+    facts = told("anchors", options.recipe, options.seed, clips, options.crop, options.stereo) | own.told
     gone = missing_maps(clips, _kinds(options.recipe), options)
     with resumable(need, clips, options):
         record = RunRecord(options.out, facts, resume=options.resume, missing=gone)
         if record.was_complete:
             return
-        for clip, area in zip(clips, areas, strict=True):
+        tell(need, options)
+        for clip, area, maps in zip(clips, areas, own.of_clips, strict=True):
             with record.stage("cues"):
-                kept = kept_cues(clip, area, options)
+                kept = kept_cues(clip, area, options, own=maps)
             record.note_outside(clip.name, kept.outside)
             record.note_text(clip.name, area)
             with record.stage("pictures"):
@@ -74,11 +81,19 @@ def kept_cues(
     area: PictureArea,
     options: Options,
     labelled: AbstractSet[str] = frozenset(),
+    own: Mapping[str, MapOf] = MappingProxyType({}),
     most: int | None = None,
 ) -> KeptClip:
     """The clip's cues in the run's work folder: those of an interrupted run, else computed now.
 
-    `labelled` frames are kept wherever they were filmed. Of a clip of more than `most` frames no pictures are kept.
+    Parameters
+    ----------
+    labelled
+        Frames that are kept wherever they were filmed.
+    own
+        What gives the maps of cues of one's own.
+    most
+        Of a clip of more frames than this no pictures are kept.
 
     Raises
     ------
@@ -96,7 +111,7 @@ def kept_cues(
         kept = keep_clip(clip, area, options.recipe, folder, options.seed, frames, labelled, most)
     if kept.outside:
         options.say(told_of_outside(clip.name, kept.outside))
-    return kept
+    return replace(kept, own=own)
 
 
 def sheet_indices(count: int) -> list[int]:
@@ -109,7 +124,7 @@ def cue_cells(kept: KeptClip, index: int, options: Options) -> list[Cell]:
     maps = kept.cues(index, options.recipe)
     chosen = kept.anchors_from(index, maps, options.recipe)
     cells = [Cell("input", kept.rgb[index])]
-    cells += [Cell(name, getattr(maps, name)) for name in options.recipe.cues.use]
+    cells += [Cell(name, maps.named(name)) for name in used_cues(options.recipe)]
     for name, anchor in chosen._asdict().items():
         gain = 1 / max(float(anchor.max()), 1e-6)
         cells.append(Cell(f"{name} anchor x{gain:.1f}", anchor * gain))
@@ -122,9 +137,14 @@ def write_cue_sheet(kept: KeptClip, options: Options) -> None:
     write_rgb(make_folder(options.out / kept.clip.name) / CUES, contact_sheet(rows))
 
 
+def used_cues(recipe: Recipe) -> list[str]:
+    """The names of the cues that a recipe uses, ours and one's own."""
+    return [*recipe.cues.use, *recipe.cues.own_weights]
+
+
 def _kinds(recipe: Recipe) -> list[str]:
     """Folders of a clip's maps."""
-    return [*(cue for cue in recipe.cues.use if cue != "location"), *Anchors._fields]
+    return [*(cue for cue in used_cues(recipe) if cue != "location"), *Anchors._fields]
 
 
 def _write_pictures(kept: KeptClip, options: Options) -> None:
@@ -135,9 +155,10 @@ def _write_pictures(kept: KeptClip, options: Options) -> None:
 
     def write(index: int) -> None:
         cues = kept.cues(index, options.recipe)
-        maps = {**cues._asdict(), **kept.anchors_from(index, cues, options.recipe)._asdict()}
+        both = kept.anchors_from(index, cues, options.recipe)._asdict()
         for name in written:
-            write_probability(folder / name / f"{kept.names[index]}.png", maps[name])
+            values = both[name] if name in both else cues.named(name)
+            write_probability(folder / name / f"{kept.names[index]}.png", values)
 
     kept.clipwide(options.recipe)  # once, before the threads ask for it
     indices = range(len(kept.names))

@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 from jaxtyping import UInt8
+from torch import nn
 
 from cuemask.cues.clip import working_picture
 from cuemask.errors import OutputError, WeightsError
@@ -62,6 +63,7 @@ def export_onnx(
     calibrate_on: Sequence[str | Path] = (),
     *,
     crop: tuple[int, int, int, int] | None = None,
+    network: nn.Module | None = None,
 ) -> Exported:
     """Write the trained model of `run` as one ONNX file, and run that file against torch.
 
@@ -79,6 +81,8 @@ def export_onnx(
         about 16 frames of each.
     crop
         Top, left, height and width of the picture in these frames; None finds it.
+    network
+        The network of one's own that learnt, where it was none of ours.
 
     Raises
     ------
@@ -88,7 +92,7 @@ def export_onnx(
     """
     if out.suffix.lower() != ".onnx":
         raise OutputError(f"{out}: does not end in .onnx, by which predict tells it.", f"Try: --out {out}.onnx")
-    model = load_model(run_of(run) if run.is_dir() else run)
+    model = load_model(run_of(run) if run.is_dir() else run, own=network)
     options = Options(out=out, recipe=model.recipe, crop=crop)
     clips = [(clip, area_of(clip, options)) for clip in open_clips(calibrate_on)] if calibrate_on else []
     with own_file(out, _is_own):

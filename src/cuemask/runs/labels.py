@@ -17,9 +17,9 @@ from cuemask.errors import InputError
 from cuemask.learning.supervision import Labels, Supervision
 from cuemask.media.clips import Clip
 from cuemask.media.frames import Selection, frame_name
+from cuemask.media.lookup import sizes_of
 from cuemask.media.mask_folders import named_masks
 from cuemask.media.masks import instrument, read_mask
-from cuemask.media.pictures import read_picture, selected_pictures
 from cuemask.runs.classes import class_readers
 from cuemask.runs.options import Options
 
@@ -223,7 +223,7 @@ def _refuse_unknown(clip: Clip, names: Iterable[str], known: Iterable[str], plac
 
 
 def _refuse_sizes(clip: Clip, labels: Labels, place: int | Path) -> None:
-    sizes = _sizes(clip, labels.names)
+    sizes = sizes_of(clip, labels.names)
     for name in sorted(labels.names):
         height, width = labels.read(name).shape
         if (height, width) != sizes[name]:
@@ -232,16 +232,6 @@ def _refuse_sizes(clip: Clip, labels: Labels, place: int | Path) -> None:
                 f"{sizes[name][1]}x{sizes[name][0]}.",
                 "Give masks of the frames' own size.",
             )
-
-
-def _sizes(clip: Clip, names: Iterable[str]) -> dict[str, tuple[int, int]]:
-    """Height and width of some frames, in pixels; they are read only where they may differ."""
-    if not clip.sizes_vary:
-        return dict.fromkeys(names, (clip.height_px, clip.width_px))
-    paths = dict(
-        zip(clip.names() or (), (path for _, path in selected_pictures(clip.paths, clip.selection)), strict=True)
-    )
-    return {name: read_picture(paths[name]).shape[:2] for name in names}
 
 
 def _refuse_without_anchors(clips: Sequence[Clip], recordings: Mapping[str, Recording]) -> None:

@@ -17,6 +17,7 @@ from cuemask.errors import TrainingError
 from cuemask.inference.model import FILE, chosen_device, load_model, save_model
 from cuemask.learning.features import Extractor, extractor_for
 from cuemask.learning.kept import TrainingClip, keep_for_training, remove_kept
+from cuemask.learning.own import told_of_network
 from cuemask.learning.pairs import frames_met, schedule
 from cuemask.learning.supervision import Supervision
 from cuemask.learning.training import encoder_weights
@@ -32,10 +33,12 @@ from cuemask.runs.cueing import CUES, kept_cues, sheet_indices, write_cue_sheet
 from cuemask.runs.labels import labels_met, supervisions, told_of_labels
 from cuemask.runs.options import Options, area_of
 from cuemask.runs.outside import sought
+from cuemask.runs.own_cues import OwnMaps, own_maps, with_cues
+from cuemask.runs.own_network import with_network
 from cuemask.runs.predicting import finished, tell_apart, write_masks
 from cuemask.runs.record import RunRecord, told
 from cuemask.runs.reporting import reported_again
-from cuemask.runs.space import Need, most_kept, require_space, resumable, segment_need, train_need
+from cuemask.runs.space import Need, most_kept, require_space, resumable, segment_need, tell, train_need
 from cuemask.runs.whole import missing, missing_masks
 from cuemask.runs.work import WORK, run_folder
 
@@ -59,7 +62,7 @@ def segment(inputs: Sequence[str | Path | ClipFiles], options: Options) -> Path:
         If an input cannot be read, there is nothing to learn from, or `out` cannot be written.
     """
     with run_folder(options.out):
-        _segment(inputs, sought(with_classes(options)))
+        _segment(inputs, sought(with_network(with_cues(with_classes(options)))))
     return options.out
 
 
@@ -70,7 +73,7 @@ def _segment(inputs: Sequence[str | Path | ClipFiles], options: Options) -> None
         return
     with resumable(job.need, job.clips, options):
         kept = _trained(job, options, record)
-        model = load_model(options.out, chosen_device(options.device))
+        model = load_model(options.out, chosen_device(options.device), options.network)
         for cues, known in zip(kept, job.known, strict=True):
             with record.stage("prediction"):
                 write_masks(model, cues.clip, cues.area, options, cues, known)
@@ -92,7 +95,7 @@ def train(inputs: Sequence[str | Path | ClipFiles], options: Options) -> Path:
         As `segment`.
     """
     with run_folder(options.out):
-        _train(inputs, with_classes(options))
+        _train(inputs, with_network(with_cues(with_classes(options))))
     return options.out
 
 
@@ -114,6 +117,7 @@ class _Job:
     clips: list[Clip]
     areas: list[PictureArea]
     known: list[Supervision]
+    cues: OwnMaps
     extract: Extractor
     device: str
     need: Need
@@ -124,15 +128,18 @@ def _opened(command: str, inputs: Sequence[str | Path | ClipFiles], options: Opt
     recipe, device = options.recipe, chosen_device(options.device)
     clips = open_clips(inputs, options.selection)
     areas, extract = [area_of(clip, options) for clip in clips], extractor_for(recipe, device)
-    need = require_space(partial(_need, command, clips, options, _model_bytes(recipe)), clips, options)
+    need = require_space(partial(_need, command, clips, options, _model_bytes(options)), clips, options)
     known = supervisions(clips, options)
-    job = _Job(clips, areas, known, extract, device, need)
+    cues = own_maps(clips, areas, options)
+    job = _Job(clips, areas, known, cues, extract, device, need)
     weights = [path for path in (job.extract.weights, _encoder(options)) if path is not None]
     facts = told(command, recipe, options.seed, clips, options.crop, options.stereo)
-    facts |= told_of_labels(clips, known, options) | told_of_classes(options)
+    facts |= told_of_labels(clips, known, options) | told_of_classes(options) | cues.told
+    facts |= {} if options.network is None else {"network": told_of_network(options.network)}
     with resumable(need, clips, options):
         record = RunRecord(options.out, facts, resume=options.resume, missing=_missing(command, clips, options))
         if not record.was_complete:
+            tell(need, options)
             record.note(device=device, weights=[{"file": str(path), "sha256": sha256(path)} for path in weights])
     return job, record
 
@@ -151,10 +158,10 @@ def _need(command: str, clips: Sequence[Clip], options: Options, model: int, eve
     return segment_need(clips, options, model, every=every)
 
 
-def _model_bytes(recipe: Recipe) -> int:
+def _model_bytes(options: Options) -> int:
     """Size of the network's weights, without making them."""
     with torch.device("meta"):
-        state = network(recipe.network).state_dict()
+        state = (network(options.recipe.network) if options.network is None else options.network).state_dict()
     return sum(tensor.numel() * tensor.element_size() for tensor in state.values())
 
 
@@ -196,7 +203,9 @@ def _trained(job: _Job, options: Options, record: RunRecord) -> list[KeptClip]:
         def steps(numbers: Iterable[int], total: int) -> Iterable[int]:
             return options.progress(partial(_epoch, len(order.pairs), recipe), numbers, total)
 
-        net, progress = train_network(training, recipe, checkpoint, device=job.device, seed=options.seed, steps=steps)
+        net, progress = train_network(
+            training, recipe, checkpoint, device=job.device, seed=options.seed, own=options.network, steps=steps
+        )
     record.note(losses=progress.epochs)
     write_loss_curves(curves, progress.epochs)
     save_model(net, recipe, options.out / FILE)
@@ -208,8 +217,8 @@ def _trained(job: _Job, options: Options, record: RunRecord) -> list[KeptClip]:
 def _kept(job: _Job, options: Options) -> list[KeptClip]:
     """The cues of all clips; pictures of those that are short, as long as all of these are few."""
     kept, left = list[KeptClip](), most_kept(options)
-    for clip, area, known in zip(job.clips, job.areas, job.known, strict=True):
-        kept.append(kept_cues(clip, area, options, known.labels.names, left))
+    for clip, area, known, own in zip(job.clips, job.areas, job.known, job.cues.of_clips, strict=True):
+        kept.append(kept_cues(clip, area, options, known.labels.names, own, left))
         count = len(kept[-1].names)
         left -= count if count <= left else 0
     return kept

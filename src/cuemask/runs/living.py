@@ -8,7 +8,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -60,6 +60,8 @@ class LiveOptions:
         After how long without a frame a source counts as stalled, and is opened again unless it is a pipe.
     give_up_seconds
         End after so many seconds without a frame; None never gives up.
+    stay
+        Leave the page up when the source has ended, until `stop` is set or Ctrl-C is pressed.
     crop, device, provider
         As in `Options`.
     """
@@ -72,6 +74,7 @@ class LiveOptions:
     seconds: float | None = None
     stall_seconds: float = 5.0
     give_up_seconds: float | None = None
+    stay: bool = False
     crop: tuple[int, int, int, int] | None = None
     device: str = "auto"
     provider: str = "auto"
@@ -182,7 +185,8 @@ def live(
     model
         As for `predict`.
     told
-        Called when the page is there and about once a second.
+        Called when the page is there, when the state of the source changes and about once a second; where the page
+        stays, also with the closing figures.
 
     Returns
     -------
@@ -208,13 +212,32 @@ def live(
         warm_up(predictor)
         with run.page():
             told(run.figures())
-            run.ended = run.go_on(told, stop or threading.Event())
+            stop = stop or threading.Event()
+            run.ended = run.go_on(told, stop)
+            if options.stay and options.port is not None and run.ended == _ENDED:
+                run.close()
+                figures = _closing(run, options)
+                told(figures)
+                _wait(stop)
+                return figures
     finally:
         run.close()
+    return _closing(run, options)
+
+
+def _closing(run: _LiveRun, options: LiveOptions) -> LiveFigures:
+    """The closing figures, written where that is wanted."""
     figures = run.figures()
     if options.figures is not None:
         write_bytes(options.figures, (json.dumps(figures.as_json(), indent=2) + "\n").encode())
     return figures
+
+
+def _wait(stop: threading.Event) -> None:
+    """Until `stop` is set or Ctrl-C is pressed."""
+    with suppress(KeyboardInterrupt):
+        while not stop.wait(_TICK_SECONDS):  # Windows hears no Ctrl-C in a wait without an end
+            pass
 
 
 def problem(figures: LiveFigures, options: LiveOptions) -> CuemaskError | None:
@@ -229,7 +252,7 @@ def problem(figures: LiveFigures, options: LiveOptions) -> CuemaskError | None:
     return None
 
 
-_GAVE_UP = "given up"
+_GAVE_UP, _ENDED = "given up", "the source ended"
 
 
 class _LiveRun:
@@ -244,6 +267,7 @@ class _LiveRun:
         options: LiveOptions,
     ) -> None:
         self.ended: str | None = None
+        self._is_closed = False
         self._source, self._model, self._model_path = source, model, model_path
         self._recorder, self._options = recorder, options
         self._area = LiveArea(model.recipe, options.crop)
@@ -276,6 +300,7 @@ class _LiveRun:
     def go_on(self, told: Callable[[LiveFigures], None], stop: threading.Event) -> str:
         """Read and mask until something ends it; why, in words."""
         self._started = next_told = time.monotonic()
+        state = self._source.state
         end = float("inf") if self._options.seconds is None else self._started + self._options.seconds
         self._reader.start()
         try:
@@ -284,8 +309,9 @@ class _LiveRun:
                 if arrival is not None:
                     self._mask(arrival)
                 elif self._newest.is_over:
-                    return _GAVE_UP if self._source.gave_up else "the source ended"
-                if time.monotonic() >= next_told:
+                    return _GAVE_UP if self._source.gave_up else _ENDED
+                if time.monotonic() >= next_told or state != self._source.state:
+                    state = self._source.state
                     next_told = time.monotonic() + _TOLD_EVERY_SECONDS
                     told(self.figures())
         except KeyboardInterrupt:
@@ -293,7 +319,10 @@ class _LiveRun:
         return "stopped" if stop.is_set() else "time was up"
 
     def close(self) -> None:
-        """Finish the mask video, then let go of the source."""
+        """Finish the mask video, then let go of the source; a second time it does nothing."""
+        if self._is_closed:
+            return
+        self._is_closed = True
         self._source.stop()
         if self._recorder is not None:
             self._recorder.close()

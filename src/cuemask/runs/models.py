@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from cuemask.cues.shape import WEIGHTS
 from cuemask.errors import CuemaskError
@@ -12,7 +13,9 @@ from cuemask.inference.runtime import load_onnx
 from cuemask.runs.record import run_of
 
 
-def open_model(run: Path, device: str, provider: str, *, one_core: bool = False) -> tuple[Predictor, Path]:
+def open_model(
+    run: Path, device: str, provider: str, *, one_core: bool = False, network: Any = None
+) -> tuple[Predictor, Path]:
     """The model and its file. Importing torch waits until a model of torch's is given.
 
     Parameters
@@ -25,12 +28,16 @@ def open_model(run: Path, device: str, provider: str, *, one_core: bool = False)
         As in `Options`.
     one_core
         As in `load_onnx`.
+    network
+        The network of one's own that learnt (a `torch.nn.Module`), where it was none of ours.
 
     Raises
     ------
     CuemaskError
         If the model cannot be read, or what is to run it is absent.
     """
+    if network is not None and (run.suffix.lower() == ".onnx" or (run == Path(DRAWN) and not run.exists())):
+        raise CuemaskError(f"{run}: holds its network; none is to be given.", "Leave network out.")
     if run == Path(DRAWN) and not run.exists():
         if provider != "auto":
             raise CuemaskError(
@@ -47,4 +54,4 @@ def open_model(run: Path, device: str, provider: str, *, one_core: bool = False)
     from cuemask.inference.model import FILE, chosen_device, load_model
 
     file = run_of(run) / FILE if run.is_dir() else run
-    return load_model(file, chosen_device(device)), file
+    return load_model(file, chosen_device(device), network), file

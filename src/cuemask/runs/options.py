@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import numpy as np
 from jaxtyping import UInt8
 
+from cuemask.cues.own import OwnCue
 from cuemask.datasets.dataset import Dataset
 from cuemask.errors import InputError
 from cuemask.media.area import PictureArea, eye_area, fixed_area, picture_area
@@ -105,6 +106,10 @@ class Options:
         with the names of frames; None or 0 nothing.
     classes
         The `classes.toml` of `cuemask classes`, or its run: the kinds of instruments to be told apart; None tells none.
+    cues
+        Cues of one's own, beside those of the recipe (`runs.own_cues`).
+    network
+        A network of one's own (`learning.own`), a `torch.nn.Module`; None takes the recipe's.
     overlay
         Whether the video with the masks drawn over it is made.
     overlay_style
@@ -154,6 +159,8 @@ class Options:
     dataset: Dataset | None = None
     labels: int | Path | None = None
     classes: Path | None = None
+    cues: tuple[OwnCue, ...] = ()
+    network: Any = None
     progress: Progress = silent
     say: Callable[[str], None] = unsaid
 

@@ -37,7 +37,7 @@ from cuemask.runs.outside import Finder, sought, told_of_outlines, told_of_outsi
 from cuemask.runs.record import RunRecord, told
 from cuemask.runs.reporting import reported_again, write_report
 from cuemask.runs.shown import OUTSIDE, SHEET, Shown, sheet_of
-from cuemask.runs.space import predict_need, require_space, resumable
+from cuemask.runs.space import predict_need, require_space, resumable, tell
 from cuemask.runs.whole import CLASSES, missing_masks
 from cuemask.runs.work import WORK, run_folder
 
@@ -68,7 +68,7 @@ def predict(run: Path, inputs: Sequence[str | Path | ClipFiles], options: Option
 
 
 def _predict(run: Path, inputs: Sequence[str | Path | ClipFiles], options: Options) -> None:
-    model, file = open_model(run, options.device, options.provider, one_core=True)
+    model, file = open_model(run, options.device, options.provider, one_core=True, network=options.network)
     options = sought(replace(options, recipe=model.recipe))
     clips = open_clips(inputs, options.selection)
     areas = [area_of(clip, options) for clip in clips]
@@ -80,6 +80,7 @@ def _predict(run: Path, inputs: Sequence[str | Path | ClipFiles], options: Optio
         if record.was_complete:
             reported_again(options)
             return
+        tell(need, options)
         record.note(device=model.device)
         for clip, area in zip(clips, areas, strict=True):
             if area.text:

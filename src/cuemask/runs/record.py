@@ -36,6 +36,8 @@ _MUST_AGREE = (
     "stereo",
     "labels",
     "classes",
+    "cues",
+    "network",
     "model_sha256",
 )
 

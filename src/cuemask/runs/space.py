@@ -13,13 +13,15 @@ import os
 import shutil
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import get_args
 
+from cuemask.cues.anchors import Anchors
 from cuemask.cues.motion import GAPS
 from cuemask.errors import OutputError
 from cuemask.media.clips import Clip
-from cuemask.recipe import Recipe
+from cuemask.recipe import Cue, Recipe
 from cuemask.runs.options import Options
 from cuemask.runs.record import is_complete
 from cuemask.runs.shown import LOOKS, STRIP, WIDEST_PX
@@ -36,8 +38,7 @@ PACKS_BETTER = 4  # times, at most, that what is compressed may turn out smaller
 FEW = 2_000  # frames of which pictures are kept in any case
 BESIDE = 48  # frames a clip, at most, that are read beside those of training: the look over it, the sheet
 FILL = 300_000  # run.json, the curve of losses, folders
-MAPS = ("color", "contour", "motion", "objectness", "shape", "positive", "negative")
-PICTURES = ("masks", "probability", "classes", *MAPS)
+PICTURES = ("masks", "probability", "classes", *(cue for cue in get_args(Cue) if cue != "location"), *Anchors._fields)
 
 
 @dataclass(frozen=True)
@@ -52,11 +53,17 @@ class Need:
         When it is complete.
     least
         `peak`, were all pictures and videos to pack four times as well as guessed.
+    line
+        What is said of it when the run begins.
+    is_tight
+        Whether the disk may become full.
     """
 
     peak: int
     stays: int
     least: int
+    line: str = ""
+    is_tight: bool = False
 
 
 # The need if only each n-th of the frames is taken.
@@ -92,14 +99,14 @@ def predict_need(clips: Sequence[Clip], options: Options, *, every: int = 1) -> 
 def anchors_need(clips: Sequence[Clip], recipe: Recipe, *, every: int = 1) -> Need:
     """The need of `cuemask anchors`: a map of each frame for each cue and both anchors, beside the kept cues."""
     a_map = _whole_blocks(MAP * recipe.input.height_px * recipe.input.width_px)
-    maps = sum(cue != "location" for cue in recipe.cues.use) + 2
+    maps = sum(cue != "location" for cue in recipe.cues.use) + len(recipe.cues.own) + 2
     pictures = sum(_frames(clip, every) for clip in clips) * maps * a_map + SHEET * len(clips)
     kept = sum(_frames(clip, every) for clip in clips) * _picture(recipe)
     return Need(kept + pictures + FILL, pictures + FILL, kept + pictures // PACKS_BETTER + FILL)
 
 
 def require_space(need_of: NeedOf, clips: Sequence[Clip], options: Options) -> Need:
-    """Say what the run needs and what is free.
+    """Compare what the run needs with what is free; `tell` says it once nothing else refuses the run.
 
     What an interrupted run left in the folder is counted as free: it is part of the need.
 
@@ -112,18 +119,22 @@ def require_space(need_of: NeedOf, clips: Sequence[Clip], options: Options) -> N
     if options.resume and is_complete(out):
         return need
     folder = _nearest(out)
-    free = shutil.disk_usage(folder).free + (left_behind(out, clips) if options.resume else 0)
+    free = shutil.disk_usage(folder).free + (left_behind(clips, options) if options.resume else 0)
     line = f"needs about {size(need.peak)} in {out} while it runs ({size(need.stays)} stay); {size(free)} are free"
     unknown = [clip.source for clip in clips if clip.frame_count is None]
     if unknown:
         line += f"; not counting {', '.join(unknown)}, whose number of frames is not known"
     if need.least > free:
         raise OutputError(f"{out}: {line}.", _remedy(need_of, clips, free))
-    if need.peak > free:
-        log.warning("%s: the disk may become full; the run can then be resumed.", line)
-    else:
-        options.say(line)
-    return need
+    return replace(need, line=line, is_tight=need.peak > free)
+
+
+def tell(need: Need, options: Options) -> None:
+    """Say what the run that begins needs, and warn where that may be too much."""
+    if need.is_tight:
+        log.warning("%s: the disk may become full; the run can then be resumed.", need.line)
+    elif need.line:
+        options.say(need.line)
 
 
 @contextmanager
@@ -134,15 +145,17 @@ def resumable(need: Need, clips: Sequence[Clip], options: Options) -> Generator[
     except OutputError as error:
         if not _is_full(error):
             raise
-        missing = need.peak - left_behind(options.out, clips)
+        missing = need.peak - left_behind(clips, options)
         about = f", about {size(missing)}" if missing > 0 else ""
         again = "again" if options.resume else "with --resume"
         raise OutputError(error.what, f"Free some space{about}, then run the same command {again}.") from error
 
 
-def left_behind(out: Path, clips: Sequence[Clip]) -> int:
-    """Bytes of disk that a run in `out` takes by now; other files in that folder do not count."""
-    return sum(occupied(out / place) for place in (WORK, *(f"{c.name}/{name}" for c in clips for name in PICTURES)))
+def left_behind(clips: Sequence[Clip], options: Options) -> int:
+    """Bytes of disk that a run takes by now; other files in its folder do not count."""
+    pictures = (*PICTURES, *options.recipe.cues.own_weights)
+    places = (WORK, *(f"{clip.name}/{name}" for clip in clips for name in pictures))
+    return sum(occupied(options.out / place) for place in places)
 
 
 def occupied(folder: Path) -> int:
@@ -151,9 +164,11 @@ def occupied(folder: Path) -> int:
     for place, _, names in os.walk(folder):
         for name in names:
             try:
-                total += (Path(place) / name).lstat().st_blocks * 512
+                found = (Path(place) / name).lstat()
             except FileNotFoundError:  # a file written aside has just got its name
                 continue
+            blocks: int | None = getattr(found, "st_blocks", None)  # which Windows does not tell
+            total += _whole_blocks(found.st_size) if blocks is None else 512 * blocks
     return total
 
 
