@@ -29,7 +29,7 @@ from cuemask.media.dicom_files import DIRECTORY, DicomClip, dicom_clips, dicom_i
 from cuemask.media.dicom_pixels import DEFAULT_RATE, dicom_frames, frames_rgb, selected_frames
 from cuemask.media.files import refuse_special
 from cuemask.media.frames import Frame, Selection, frame_name
-from cuemask.media.names import alike, refuse_clip_name, refuse_frame_names, refuse_shared_stems, shown
+from cuemask.media.names import refuse_clip_name, refuse_frame_names, refuse_shared_stems, shown, told_apart
 from cuemask.media.pictures import (
     PICTURES_PER_SECOND,
     composed,
@@ -431,23 +431,7 @@ def _refuse_repeats(sources: list[_Source]) -> None:
 
 def _unique_names(sources: list[_Source]) -> list[str]:
     """Name sources after their last folder or file, with as many folders in front as keeps them apart."""
-    parts = [_name_parts(source) for source in sources]
-    depths = [1] * len(sources)
-    while True:
-        names = ["_".join(part[-depth:]) for part, depth in zip(parts, depths, strict=True)]
-        shared = {name for name, times in Counter(map(alike, names)).items() if times > 1}
-        if not shared:
-            break
-        deeper = [
-            depth + (alike(name) in shared and depth < len(part))
-            for name, depth, part in zip(names, depths, parts, strict=True)
-        ]
-        if deeper == depths:
-            raise _inseparable(sources, names, shared)
-        depths = deeper
-    for source, name in zip(sources, names, strict=True):
-        refuse_clip_name(name, source.given)
-    return names
+    return told_apart([_name_parts(source) for source in sources], [source.given for source in sources])
 
 
 def _name_parts(source: _Source) -> list[str]:
@@ -457,11 +441,3 @@ def _name_parts(source: _Source) -> list[str]:
     if source.label:
         return [part for part in (*place.parts[1:-1], source.label) if part]
     return [part for part in (*place.parts[1:-1], place.stem if source.kind == "video" else place.name) if part]
-
-
-def _inseparable(sources: list[_Source], names: list[str], shared: set[str]) -> InputError:
-    given = [source.given for source, name in zip(sources, names, strict=True) if alike(name) in shared]
-    return InputError(
-        f"{' and '.join(given)}: their results would share one name.",
-        "Rename one of them, or segment them in separate runs with an --out of their own.",
-    )
