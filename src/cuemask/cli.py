@@ -295,6 +295,7 @@ def segment(inputs: tuple[str, ...], quiet: bool, **flags: Any) -> None:
     """
     from cuemask.runs.learning import segment as run
 
+    quiet = quiet or _helps()
     out = run(*_job(inputs, quiet, **flags))
     _name_results(out, quiet, "overlay.mp4", "sheet.png", "cues.png", "masks", "tracks.csv", "confidence.csv")
 
@@ -311,6 +312,7 @@ def train(inputs: tuple[str, ...], quiet: bool, **flags: Any) -> None:
     """Learn from unlabelled video; --out becomes a RUN for `cuemask predict`."""
     from cuemask.runs.learning import train as run
 
+    quiet = quiet or _helps()
     out = run(*_job(inputs, quiet, **flags))
     _name_results(out, quiet, "cues.png")
     if not quiet:
@@ -925,7 +927,7 @@ def phantom(
 
 
 @main.command()
-@click.argument("listing", type=_Path(path_type=Path, exists=True), metavar="MANIFEST|FOLDER")
+@click.argument("listing", type=_Path(path_type=Path), metavar="MANIFEST|FOLDER")
 @_common_to_all
 @click.option(
     "--on",
@@ -1203,6 +1205,11 @@ def _progress_lines(label: Label, items: Iterable[Any], total: int | None) -> It
             last = time.monotonic()
             line = {"progress": label_at(label, count), "count": count, "total": total}
             click.echo(json.dumps(line), err=True)
+
+
+def _helps() -> bool:
+    """Whether torchrun started this process beside the first one, which alone has something to tell."""
+    return "TORCHELASTIC_RUN_ID" in os.environ and os.environ.get("RANK", "0") != "0"
 
 
 def _name_results(out: Path, quiet: bool, *names: str) -> None:

@@ -27,7 +27,7 @@ from cuemask.studies.batch import batch
 from cuemask.studies.board import Board, Row, read_rows, seconds_left
 from cuemask.studies.engines import engine
 from cuemask.studies.local import LocalExecutor, shares_of
-from cuemask.studies.running import TRIES, outcomes
+from cuemask.studies.running import DROPS, TRIES, outcomes
 from cuemask.studies.status import status
 from cuemask.studies.work import Outcome, Unit, work
 
@@ -186,15 +186,25 @@ def unit(name: str = "op", size: int = 1) -> Unit:
     return Unit("look", name, (name,), Path("study"), Options(Path("study")), bytes=size)
 
 
-@pytest.mark.parametrize("error", [CancelledError(), RuntimeError("killed")])
-def test_a_unit_whose_worker_was_lost_is_given_to_another_but_not_for_ever(error: BaseException) -> None:
+def test_a_unit_whose_worker_was_lost_is_given_to_another_but_not_for_ever() -> None:
     def do(unit: Unit) -> Outcome:
         return Outcome(unit.name, frames=3)
 
-    assert list(outcomes(Losing(TRIES - 1, error), [unit()], do=do)) == [(Outcome("op", frames=3), TRIES)]
-    ((outcome, tries),) = outcomes(Losing(99, error), [unit()], do=do)
+    killed = RuntimeError("killed")
+    assert list(outcomes(Losing(TRIES - 1, killed), [unit()], do=do)) == [(Outcome("op", frames=3), TRIES)]
+    ((outcome, tries),) = outcomes(Losing(99, killed), [unit()], do=do)
     assert tries == TRIES
-    assert f"its worker was lost {TRIES} times" in outcome.error
+    assert f"its worker was lost {TRIES} times (RuntimeError: killed)" in outcome.error
+
+
+def test_what_an_engine_dropped_is_no_fault_of_the_unit_s() -> None:
+    def do(unit: Unit) -> Outcome:
+        return Outcome(unit.name, frames=3)
+
+    dropped = CancelledError()
+    assert list(outcomes(Losing(DROPS, dropped), [unit()], do=do)) == [(Outcome("op", frames=3), 1)]
+    ((outcome, _),) = outcomes(Losing(2 * DROPS, dropped), [unit()], do=do)
+    assert "the engine dropped it" in outcome.error
 
 
 def test_a_passing_fault_is_tried_again_and_one_of_the_video_is_not(threads: Executor) -> None:
@@ -249,12 +259,16 @@ def test_the_largest_video_is_begun_first(threads: Executor) -> None:
     assert order == ["b", "c", "a"]
 
 
-def test_a_killed_process_loses_its_unit_alone() -> None:
+def test_a_killed_process_loses_its_unit_alone_and_each_has_a_gpu_of_those_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "7,8")
     with LocalExecutor(1) as executor:
         with pytest.raises(Exception, match="abruptly"):
             executor.submit(_die).result(60)
         assert executor.submit(os.getpid).result(60) != os.getpid()
-        assert executor.submit(os.sched_getaffinity, 0).result(60) <= os.sched_getaffinity(0)
+        assert executor.submit(os.sched_getaffinity, 0).result(60) == os.sched_getaffinity(0)
+        assert executor.submit(os.environ.get, "CUDA_VISIBLE_DEVICES").result(60) == "7"
 
 
 def _die() -> None:

@@ -105,6 +105,10 @@ class Records:
         self._descriptor = os.open(path, os.O_RDONLY)
         weakref.finalize(self, os.close, self._descriptor)
 
+    def __reduce__(self) -> tuple[type[Records], tuple[Path]]:
+        """Another process opens the file for itself."""
+        return Records, (self.path,)
+
     def __len__(self) -> int:
         return self._count
 

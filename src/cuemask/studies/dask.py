@@ -32,7 +32,7 @@ class DaskExecutor(Executor):
 
     def __init__(self, address: str) -> None:
         self._address = address
-        self._client = _client(address, seconds=20)
+        self._client = _client(address, seconds=20.0)
         self._executor = self._client.get_executor(pure=False)
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
@@ -58,7 +58,7 @@ def _client(address: str, seconds: float) -> Client:
     until = time.monotonic() + seconds
     while True:
         try:
-            return Client(address, timeout=5, set_as_default=False)
+            return Client(address, timeout=max(0.5, min(5.0, seconds)), set_as_default=False)
         except OSError as error:
             if time.monotonic() >= until:
                 raise EngineError(

@@ -16,12 +16,13 @@ _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 class LocalExecutor(Executor):
-    """So many spawned processes, among which the cores are divided."""
+    """So many spawned processes, among which the cores are divided, and the GPUs that $CUDA_VISIBLE_DEVICES names."""
 
     def __init__(self, processes: int) -> None:
-        self._shares: SimpleQueue[Sequence[int]] = SimpleQueue()
-        for share in shares_of(_cores(), processes):
-            self._shares.put(share)
+        self._shares: SimpleQueue[tuple[Sequence[int], str | None]] = SimpleQueue()
+        gpus = [gpu for gpu in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if gpu]
+        for number, share in enumerate(shares_of(_cores(), processes)):
+            self._shares.put((share, gpus[number % len(gpus)] if gpus else None))
         self._slots = ThreadPoolExecutor(processes)
         self._own = threading.local()
         self._pools: list[ProcessPoolExecutor] = []
@@ -43,7 +44,7 @@ class LocalExecutor(Executor):
         if not hasattr(self._own, "share"):
             self._own.share = self._shares.get()
         if not hasattr(self._own, "pool"):
-            self._own.pool = self._pool(self._own.share)
+            self._own.pool = self._pool(*self._own.share)
         try:
             return self._own.pool.submit(fn, *args, **kwargs).result()
         except BrokenProcessPool:
@@ -51,9 +52,9 @@ class LocalExecutor(Executor):
             del self._own.pool
             raise
 
-    def _pool(self, share: Sequence[int]) -> ProcessPoolExecutor:
+    def _pool(self, share: Sequence[int], gpu: str | None) -> ProcessPoolExecutor:
         spawn = multiprocessing.get_context("spawn")
-        pool = ProcessPoolExecutor(1, mp_context=spawn, initializer=_begin, initargs=(share,))
+        pool = ProcessPoolExecutor(1, mp_context=spawn, initializer=_begin, initargs=(share, gpu))
         self._pools.append(pool)
         return pool
 
@@ -69,13 +70,15 @@ def _cores() -> list[int]:
     return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
 
 
-def _begin(share: Sequence[int]) -> None:
+def _begin(share: Sequence[int], gpu: str | None) -> None:
     """Before anything is imported that counts processors: keep to these, and end when the coordinator does."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the coordinator says when to end
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, share)
     for name in _THREADS:
         os.environ.setdefault(name, str(len(share)))
+    if gpu is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpu
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 

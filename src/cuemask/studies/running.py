@@ -11,6 +11,7 @@ from typing import Any
 from cuemask.studies.work import Outcome, Unit, work
 
 TRIES = 4
+DROPS = 50  # a scheduler that was started again is no fault of the units that it had
 WINDOW = 256  # units that the engine has at one time; it need not hold a hospital's archive
 
 
@@ -25,7 +26,8 @@ def outcomes(
     """What comes of each unit, as it comes, and how often it was tried.
 
     A worker that is lost loses its unit, which is given to another; a fault of disk or network, too, is tried again.
-    After `TRIES` tries it has failed. The largest videos are begun first, so that none is left alone at the end.
+    After `TRIES` tries it has failed, not counting `DROPS` times that the engine itself dropped it. The largest videos
+    are begun first, so that none is left alone at the end.
 
     Parameters
     ----------
@@ -38,7 +40,7 @@ def outcomes(
     """
     waiting = deque(sorted(units, key=lambda unit: -(unit.bytes or 0)))
     given: dict[Future[Outcome], Unit] = {}
-    tries = Counter[str]()
+    tries, drops = Counter[str](), Counter[str]()
     while waiting or given:
         if waiting and len(given) <= WINDOW // 2:
             together: Callable[[], Any] = getattr(executor, "batch", nullcontext)
@@ -51,11 +53,19 @@ def outcomes(
         for future in done:
             unit = given.pop(future)
             outcome, is_lost = _outcome(unit, future)
-            if (is_lost or outcome.is_passing) and tries[unit.name] < TRIES:
+            if _is_dropped(future) and drops[unit.name] < DROPS:
+                drops[unit.name] += 1
+                tries[unit.name] -= 1
+                waiting.append(unit)
+            elif (is_lost or outcome.is_passing) and tries[unit.name] < TRIES:
                 waiting.append(unit)
             else:
                 yield outcome, tries[unit.name]
         tick()
+
+
+def _is_dropped(future: Future[Outcome]) -> bool:
+    return future.cancelled() or isinstance(future.exception(), CancelledError)
 
 
 def _outcome(unit: Unit, future: Future[Outcome]) -> tuple[Outcome, bool]:
