@@ -43,6 +43,7 @@ _EVENTS = frozenset({"open", "os.rename", "os.remove", "os.rmdir", "os.mkdir"})
 _MOST = 3  # faults of one video: `studies.running` gives up after four tries
 _TWICE = 0.3
 _STALL_SECONDS = 0.3
+_SCHEDULER_KILLS, _LIVES_SECONDS = 2, (10.0, 40.0)  # in each study; how long it lives before
 _ERRORS = {"error": errno.EIO, "full": errno.ENOSPC}
 
 
@@ -162,8 +163,8 @@ def local(workers: int, tally: Tally) -> Generator[Executor, None, None]:
 
 
 @contextmanager
-def dask(workers: int, tally: Tally, restart_seconds: float = 20.0) -> Generator[Executor, None, None]:
-    """A scheduler and workers, each started again when it ends; the scheduler is killed now and then."""
+def dask(workers: int, tally: Tally) -> Generator[Executor, None, None]:
+    """A scheduler and workers, each started again when it ends; the scheduler is killed a few times."""
     from cuemask.studies.dask import DaskExecutor
 
     with socket.socket() as free:
@@ -174,7 +175,7 @@ def dask(workers: int, tally: Tally, restart_seconds: float = 20.0) -> Generator
     worker = ["worker", address, "--nthreads", "1", "--memory-limit", "0", "--no-dashboard", "--death-timeout", "10"]
     ends = threading.Event()
     kept = [threading.Thread(target=_keep, args=(words, ends)) for words in [worker] * workers]
-    kept.append(threading.Thread(target=_keep, args=(scheduler, ends, restart_seconds, tally)))
+    kept.append(threading.Thread(target=_keep, args=(scheduler, ends, _SCHEDULER_KILLS, tally)))
     for thread in kept:
         thread.start()
     executor = DaskExecutor(address)
@@ -187,17 +188,17 @@ def dask(workers: int, tally: Tally, restart_seconds: float = 20.0) -> Generator
             thread.join()
 
 
-def _keep(words: list[str], ends: threading.Event, restart_seconds: float = 0.0, tally: Tally | None = None) -> None:
-    """Have a process of Dask's run; kill it every so many seconds, and start it again when it has ended."""
+def _keep(words: list[str], ends: threading.Event, kills: int = 0, tally: Tally | None = None) -> None:
+    """Have a process of Dask's run; kill it so many times, and start it again when it has ended."""
     rng = np.random.default_rng()
     while not ends.is_set():
         command = [sys.executable, "-m", "dask", *words]
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        until = time.monotonic() + (float(rng.uniform(0.5, 1.5)) * restart_seconds if restart_seconds else 1e9)
+        until = time.monotonic() + (float(rng.uniform(*_LIVES_SECONDS)) if kills > 0 else 1e9)
         while process.poll() is None and time.monotonic() < until and not ends.wait(0.2):
             pass
         if tally is not None and process.poll() is None and not ends.is_set():
-            tally.schedulers += 1
+            tally.schedulers, kills = tally.schedulers + 1, kills - 1
         process.kill()
         process.wait()
 

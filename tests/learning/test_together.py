@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import socket
@@ -20,9 +21,8 @@ from torch import nn
 from cuemask.errors import TrainingError
 from cuemask.learning.pairs import Pair
 from cuemask.learning.pasting import Pieces, draw_pieces
-from cuemask.learning.together import ALONE, World, shared
+from cuemask.learning.together import ALONE, SharedBatchNorm, World, shared
 from cuemask.learning.training import Batch, make_batch
-from cuemask.learning.unet import UNet
 from cuemask.phantom import PhantomScene, write_phantom
 from cuemask.recipe import DEFAULT, load_recipe
 
@@ -83,10 +83,22 @@ def test_what_would_not_be_learnt_the_same_is_refused() -> None:
     net, world = nn.Conv2d(1, 1, 1), World(0, 64)
     with pytest.raises(TrainingError, match="64 processes have 6 pairs a step"):
         shared(net, load_recipe("default", ["training.pairs_per_step=6"]), world)
-    recipe = load_recipe("default", ["training.pairs_per_step=64"])
-    with pytest.raises(TrainingError, match="batch norms"):
-        shared(UNet(width=2, depth=2, normalization="batch"), recipe, world)
     with pytest.raises(TrainingError, match="several classes"):
         shared(net, load_recipe("default", ["training.pairs_per_step=64", "network.classes=2"]), world)
     assert shared(net, DEFAULT, ALONE) is net
-    assert shared(net, recipe, world) is net
+
+
+def test_a_shared_batch_norm_is_a_batch_norm() -> None:
+    norm, values = nn.BatchNorm2d(3), torch.randn(4, 3, 5, 6, requires_grad=True)
+    nn.init.uniform_(norm.weight)
+    nn.init.uniform_(norm.bias)
+    own = SharedBatchNorm(copy.deepcopy(norm), ALONE)
+    outcomes: list[list[torch.Tensor]] = []
+    for one in (norm, own):
+        values.grad = None
+        found = one.train()(values)
+        (found * torch.arange(6)).square().mean().backward()
+        assert values.grad is not None
+        outcomes.append([found, values.grad.clone(), *one.state_dict().values(), one.eval()(values)])
+    for expected, found in zip(*outcomes, strict=True):
+        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)

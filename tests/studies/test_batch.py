@@ -268,7 +268,7 @@ def test_a_killed_process_loses_its_unit_alone_and_each_has_a_gpu_of_those_named
             executor.submit(_die).result(60)
         assert executor.submit(os.getpid).result(60) != os.getpid()
         assert executor.submit(os.sched_getaffinity, 0).result(60) == os.sched_getaffinity(0)
-        assert executor.submit(os.environ.get, "CUDA_VISIBLE_DEVICES").result(60) == "7"
+        assert executor.submit(os.getenv, "CUDA_VISIBLE_DEVICES").result(60) == "7"
 
 
 def _die() -> None:

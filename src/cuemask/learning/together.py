@@ -115,11 +115,58 @@ def shared(net: nn.Module, recipe: Recipe, world: World) -> nn.Module:
         )
     if recipe.network.classes > 1:
         raise TrainingError("several classes are learnt in one process only.", "Run it without torchrun.")
-    if any(isinstance(module, nn.BatchNorm2d) for module in net.modules()):
-        if not next(net.parameters()).is_cuda:
-            raise TrainingError(
-                "batch norms over several processes need GPUs.",
-                "Run it without torchrun, or without batch norms: --set network.normalization=none",
-            )
-        return nn.SyncBatchNorm.convert_sync_batchnorm(net)
+    for module in list(net.modules()):
+        for name, child in module.named_children():
+            if isinstance(child, nn.BatchNorm2d):
+                setattr(module, name, SharedBatchNorm(child, world))
     return net
+
+
+class SharedBatchNorm(nn.BatchNorm2d):
+    """A batch norm over the pictures of all processes; its weights are those of `norm`.
+
+    PyTorch has one for GPUs alone.
+    """
+
+    def __init__(self, norm: nn.BatchNorm2d, world: World) -> None:
+        super().__init__(norm.num_features, norm.eps, norm.momentum)
+        self.world = world
+        self.weight, self.bias = norm.weight, norm.bias
+        self.running_mean, self.running_var = norm.running_mean, norm.running_var
+        self.num_batches_tracked = norm.num_batches_tracked
+
+    def forward(self, input: Float[Tensor, "N C H W"]) -> Float[Tensor, "N C H W"]:
+        """The batch of all processes, each channel at mean 0 and deviation 1, then scaled and shifted."""
+        if not self.training:
+            return super().forward(input)
+        values = input.float()
+        count = self.world.sum(torch.tensor(float(values.numel() / self.num_features), device=input.device))
+        mean = _Sum.apply(values.sum((0, 2, 3)), self.world) / count
+        centred = values - mean[:, None, None]
+        variance = _Sum.apply(centred.square().sum((0, 2, 3)), self.world) / count
+        self._note(mean.detach(), variance.detach() * count / (count - 1))
+        scale = self.weight * (variance + self.eps).rsqrt()
+        return (centred * scale[:, None, None] + self.bias[:, None, None]).to(input.dtype)
+
+    @torch.no_grad()
+    def _note(self, mean: Float[Tensor, " C"], variance: Float[Tensor, " C"]) -> None:
+        assert self.running_mean is not None
+        assert self.running_var is not None
+        assert self.num_batches_tracked is not None
+        assert self.momentum is not None
+        self.running_mean.lerp_(mean, self.momentum)
+        self.running_var.lerp_(variance, self.momentum)
+        self.num_batches_tracked += 1
+
+
+class _Sum(torch.autograd.Function):
+    """The sum over all processes, through which gradients pass."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, world: World) -> Tensor:
+        ctx.world = world
+        return world.sum(values.clone())
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        return ctx.world.sum(gradients[0].clone()), None

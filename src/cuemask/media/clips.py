@@ -42,6 +42,7 @@ from cuemask.media.pictures import (
     refuse_few_bits,
     selected_pictures,
 )
+from cuemask.media.stores import StoredPath, place_of
 from cuemask.media.tracks import other_tracks
 from cuemask.media.video import sample_video, video_frames
 
@@ -181,9 +182,11 @@ class Clip:
         return sample_video(self.paths[0], self.selection, count, self.lost)
 
     def sha256(self) -> str:
-        """Hash the content: the video's bytes, or the names and bytes of the pictures."""
+        """Hash the content: the video's bytes, or the names and bytes of the pictures; on a store its version."""
         digest = hashlib.sha256()
         for number, path in enumerate(self.paths):
+            if isinstance(path, StoredPath):
+                return path.version()
             with path.open("rb") as file:
                 content = hashlib.file_digest(file, "sha256")
             if self.kind != "pictures":
@@ -245,12 +248,12 @@ def open_clips(inputs: Sequence[str | Path | ClipFiles], selection: Selection = 
 
 def _dicom_together(inputs: Sequence[str | Path | ClipFiles]) -> list[list[_Source]]:
     """The sources of each input; DICOM files that are named one by one are sorted into series, at the first's place."""
-    files = [Path(given) for given in inputs if not isinstance(given, ClipFiles) and _is_dicom_file(Path(given))]
+    files = [place_of(given) for given in inputs if not isinstance(given, ClipFiles) and _is_dicom_file(given)]
     sources: list[list[_Source]] = []
     for given in inputs:
-        if isinstance(given, ClipFiles) or Path(given) not in files:
+        if isinstance(given, ClipFiles) or place_of(given) not in files:
             sources.append(_sources(given))
-        elif Path(given) == files[0]:
+        elif place_of(given) == files[0]:
             repeated = [path for path, times in Counter(files).items() if times > 1]
             if repeated:
                 raise InputError("The same DICOM file is given twice.", "Give every input once.")
@@ -258,7 +261,8 @@ def _dicom_together(inputs: Sequence[str | Path | ClipFiles]) -> list[list[_Sour
     return sources
 
 
-def _is_dicom_file(path: Path) -> bool:
+def _is_dicom_file(given: str | Path) -> bool:
+    path = place_of(given)
     with suppress(OSError):  # told of where it is opened
         return path.is_file() and is_dicom(path) and path.name.upper() != DIRECTORY
     return False
@@ -328,7 +332,7 @@ def _sources(told: str | Path | ClipFiles) -> list[_Source]:
     if isinstance(told, ClipFiles):
         kind: Kind = "pictures" if all(is_picture(path) for path in told.paths) else "video"
         return [_Source(told.name, kind, told.paths, Path(told.name), told)]
-    given, path = str(told), Path(told)
+    given, path = str(told), place_of(told)
     if not given:
         raise InputError("An input is the empty word.", "Give a video, a folder of pictures or a pattern.")
     try:

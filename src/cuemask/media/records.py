@@ -1,13 +1,12 @@
 """Arrays of many equal records on disk, written one after another and read by number.
 
-The file is an ordinary `.npy`. Records are read with `pread` and not memory-mapped, so that the resident
-memory of a run does not grow with the length of its videos.
+The file is an ordinary `.npy`. Records are read one by one and not memory-mapped, so that the resident memory of a run
+does not grow with the length of its videos; the file is opened for each, so that a run may have any number of videos.
 """
 
 from __future__ import annotations
 
 import os
-import weakref
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -83,7 +82,7 @@ class RecordWriter:
 
 
 class Records:
-    """Reads records by number; safe to share between threads.
+    """Reads records by number; safe to share between threads, and holds no open file.
 
     Raises
     ------
@@ -102,8 +101,6 @@ class Records:
         self._bytes = int(np.prod(self.shape, dtype=np.int64)) * self.dtype.itemsize
         if path.stat().st_size < self._start + self._count * self._bytes:
             raise OutputError(f"{path}: cut short.", f"Remove it and run again: rm {path}")
-        self._descriptor = os.open(path, os.O_RDONLY)
-        weakref.finalize(self, os.close, self._descriptor)
 
     def __reduce__(self) -> tuple[type[Records], tuple[Path]]:
         """Another process opens the file for itself."""
@@ -116,7 +113,9 @@ class Records:
         """Record `index`, from 0, as an array of its own."""
         if not 0 <= index < self._count:
             raise IndexError(f"record {index} of {self._count}")
-        data = os.pread(self._descriptor, self._bytes, self._start + index * self._bytes)
+        with self.path.open("rb", buffering=0) as file:
+            file.seek(self._start + index * self._bytes)
+            data = file.read(self._bytes)
         return np.frombuffer(bytearray(data), self.dtype).reshape(self.shape)
 
 

@@ -44,7 +44,8 @@ class LocalExecutor(Executor):
         if not hasattr(self._own, "share"):
             self._own.share = self._shares.get()
         if not hasattr(self._own, "pool"):
-            self._own.pool = self._pool(*self._own.share)
+            share, gpu = self._own.share
+            self._own.pool = self._pool(share, gpu)
         try:
             return self._own.pool.submit(fn, *args, **kwargs).result()
         except BrokenProcessPool:

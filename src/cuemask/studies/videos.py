@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from cuemask.errors import InputError
 from cuemask.media.names import refuse_clip_name, told_apart
 from cuemask.media.pictures import is_picture, natural_order
+from cuemask.media.stores import is_address, place_of
 
 _VIDEOS = frozenset(
     {
@@ -30,7 +31,7 @@ class Video:
     name
         Of the folder of its results; unique in its study.
     source
-        Where it is: an absolute path.
+        Where it is: an absolute path, or an address on a store.
     bytes
         Its size, where it is a file that is there.
     """
@@ -43,8 +44,9 @@ class Video:
 def videos_of(listing: Path, known: Mapping[str, str] | None = None) -> list[Video]:
     """The videos of a manifest, a line each, or those in a folder and all folders below it.
 
-    A manifest's line is a path, from the manifest's own folder on, or a name, a tab and a path; lines that begin with #
-    and empty ones are passed over. Whether the paths lead anywhere shows when each is opened.
+    A manifest's line is a path, from the manifest's own folder on, or an address on a store, or a name, a tab and one
+    of these; lines that begin with # and empty ones are passed over. Whether they lead anywhere shows when each is
+    opened.
 
     Parameters
     ----------
@@ -102,18 +104,19 @@ def _in_manifest(file: Path) -> list[tuple[str, str]]:
         name, tab, path = line.rpartition("\t")
         if tab:
             refuse_clip_name(name.strip(), line)
-        told.append((name.strip(), os.path.normpath(file.resolve().parent / path.strip())))
+        path = path.strip()
+        told.append((name.strip(), path if is_address(path) else os.path.normpath(file.resolve().parent / path)))
     return told
 
 
 def _parts(source: str) -> list[str]:
-    path = PurePosixPath(source) if os.name != "nt" else Path(source)
-    is_file = path.suffix.lower() in _VIDEOS or Path(source).is_file()
+    path = place_of(source)
+    is_file = path.suffix.lower() in _VIDEOS or path.is_file()
     return [part for part in (*path.parts[1:-1], path.stem if is_file else path.name) if part]
 
 
 def _bytes(source: str) -> int | None:
-    path = Path(source)
+    path = Path(source)  # nothing is asked of stores
     return path.stat().st_size if path.is_file() else None
 
 
