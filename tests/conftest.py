@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import os
 import pkgutil
 import sys
@@ -31,9 +32,13 @@ settings.load_profile("cuemask")
 
 install_import_hook("cuemask", "beartype.beartype")
 
+# Modules that import libraries which not all have, by these.
+NEED = {"cuemask.studies.dask": "distributed", "cuemask.studies.slurm": "submitit"}
+
 # All of them now: the hook takes modules apart into trees, which Python cannot do in two threads at once.
 for module in pkgutil.walk_packages(cuemask.__path__, "cuemask."):
-    if not module.name.endswith("__main__"):
+    is_lacking = module.name in NEED and importlib.util.find_spec(NEED[module.name]) is None
+    if not module.name.endswith("__main__") and not is_lacking:
         importlib.import_module(module.name)
 
 

@@ -177,6 +177,12 @@ def _own_cues(context: click.Context, parameter: click.Parameter, value: tuple[s
 
 def _common(command: F) -> F:
     """Options that every run has."""
+    command = click.option("--resume", is_flag=True, help="Go on with the run in --out.")(command)
+    return _common_to_all(command)
+
+
+def _common_to_all(command: F) -> F:
+    """Options of every run, of one video or of a study."""
     for option in reversed(
         [
             click.option("--out", required=True, type=_Path(path_type=Path), help="Folder of the results."),
@@ -194,7 +200,6 @@ def _common(command: F) -> F:
                 metavar="N",
                 help="Another draw of chance: same seed, same masks.",
             ),
-            click.option("--resume", is_flag=True, help="Go on with the run in --out."),
             click.option("--quiet", is_flag=True, help="No progress, no closing lines."),
         ]
     ):
@@ -310,6 +315,7 @@ def segment(inputs: tuple[str, ...], quiet: bool, **flags: Any) -> None:
     """
     from cuemask.runs.learning import segment as run
 
+    quiet = quiet or _helps()
     out = run(*_job(inputs, quiet, **flags))
     _name_results(out, quiet, "overlay.mp4", "sheet.png", "cues.png", "masks", "tracks.csv", "confidence.csv")
 
@@ -327,6 +333,7 @@ def train(inputs: tuple[str, ...], quiet: bool, **flags: Any) -> None:
     """Learn from unlabelled video; --out becomes a RUN for `cuemask predict`."""
     from cuemask.runs.learning import train as run
 
+    quiet = quiet or _helps()
     out = run(*_job(inputs, quiet, **flags))
     _name_results(out, quiet, "cues.png")
     if not quiet:
@@ -962,6 +969,75 @@ def phantom(
 
 
 @main.command()
+@click.argument("listing", type=_Path(path_type=Path), metavar="MANIFEST|FOLDER")
+@_common_to_all
+@click.option(
+    "--on",
+    default="local",
+    show_default=True,
+    metavar="ENGINE",
+    help="local:4 (processes here), dask://HOST:8786, slurm, or slurm:partition=gpu,cpus_per_task=4,mem=16GB.",
+)
+@click.option("--each", is_flag=True, help="Every video learns a network of its own, as `cuemask segment` does.")
+@click.option(
+    "--model",
+    type=_Path(path_type=Path),
+    metavar="RUN|MODEL.onnx|drawn",
+    help="Learn nothing; as in `cuemask predict`.",
+)
+@_learned
+@_device
+@_provider
+@_probability
+@_overlay
+@_overlay_style
+@_instances
+@_parts
+@_report
+@_blank_outside
+@_blank_text
+@_reads_pictures
+def batch(listing: Path, on: str, each: bool, model: Path | None, quiet: bool, **flags: Any) -> None:
+    """Mask the instruments in many videos, on processes of this machine, a Dask cluster or SLURM.
+
+    MANIFEST: a text file, a line a video or folder of pictures: its path, or a name, a tab and its path. FOLDER: all in
+    it and below it.
+
+    One network is learnt on all, unless --each or --model says otherwise; then each video is a unit of work. The same
+    command goes on, and tries again what failed; `cuemask status` tells how far it is. Exits 2 where a video failed.
+    """
+    from cuemask.studies.batch import batch as run
+
+    study = run(listing, _options(quiet, dataset=None, **flags), on=on, each=each, model=model)
+    for row in study.failed:
+        click.echo(f"failed  {row.name}: {row.error}", err=True)
+    if not quiet:
+        done = len(study.rows) - len(study.failed)
+        click.echo(f"{done} of {len(study.rows)} videos done: {study.folder / 'videos'}\n{study.folder / 'status.csv'}")
+    if study.failed:
+        sys.exit(2)
+
+
+@main.command("status")
+@click.argument("study", type=_Path(path_type=Path))
+@click.option("--watch", is_flag=True, help="Again every two seconds, until nobody works on it.")
+def status_(study: Path, watch: bool) -> None:
+    """Tell how far STUDY, the --out of `cuemask batch`, is: done, running, failed with the error's words, time left."""
+    import time
+
+    from cuemask.studies.status import status
+
+    while True:
+        found = status(study)
+        if watch and sys.stdout.isatty():
+            click.clear()
+        click.echo("\n".join(found.lines()))
+        if not watch or found.is_over:
+            return
+        time.sleep(2)
+
+
+@main.command()
 @click.argument("what", type=click.Choice(["table1", "table2", "table3", "table4", "figure2"]))
 @click.option("--data", required=True, type=_Path(path_type=Path), metavar="ROOT", help="Where the data set lies.")
 @click.option("--out", required=True, type=_Path(path_type=Path), help="Folder of the results.")
@@ -1034,7 +1110,7 @@ def _options(
     start: float,
     end: float | None,
     seed: int,
-    resume: bool,
+    resume: bool = False,
     recipe: str = "default",
     settings: tuple[str, ...] = (),
     device: str = "auto",
@@ -1180,6 +1256,11 @@ def _progress_lines(label: Label, items: Iterable[Any], total: int | None) -> It
             last = time.monotonic()
             line = {"progress": label_at(label, count), "count": count, "total": total}
             click.echo(json.dumps(line), err=True)
+
+
+def _helps() -> bool:
+    """Whether torchrun started this process beside the first one, which alone has something to tell."""
+    return "TORCHELASTIC_RUN_ID" in os.environ and os.environ.get("RANK", "0") != "0"
 
 
 def _name_results(out: Path, quiet: bool, *names: str) -> None:

@@ -10,6 +10,7 @@
     ├── OutputError           a folder that cannot be written, is full or holds another run
     ├── TrainingError         nothing to learn from, or learning diverged
     ├── EvaluationError       predictions and truth that do not match
+    ├── EngineError           what a study runs on: not there, lost, or told in words that it does not know
     └── InstallationError     a library that is absent, or that another package overwrote
 
 Every error says in its first line what happened and where, with the real values, and in its last line the
@@ -80,6 +81,10 @@ class TrainingError(CuemaskError):
 
 class EvaluationError(CuemaskError):
     """Predictions and truth that do not match."""
+
+
+class EngineError(CuemaskError):
+    """The engine that a study runs on: not there, lost, or told in words that it does not know."""
 
 
 class InstallationError(CuemaskError):

@@ -6,6 +6,7 @@ import click
 
 COMMANDS = {
     "Make masks": ("segment", "train", "predict", "live", "group", "classes", "anchors"),
+    "Many videos": ("batch", "status"),
     "Look and correct": ("report", "review"),
     "Hand on": ("export", "import"),
     "Judge": ("evaluate", "benchmark", "datasets", "verify"),
@@ -15,19 +16,20 @@ COMMANDS = {
 # Names of parameters; what stands nowhere is said last. A command with few options has one list.
 OPTIONS = {
     "Input": ("dataset", "data", "videos", "crop", "stereo", "every", "fps", "start", "end", "largest_picture"),
-    "Method": ("model", "recipe", "settings", "cues", "labels", "seed", "instances", "parts", "classes"),
+    "Method": ("each", "model", "recipe", "settings", "cues", "labels", "seed", "instances", "parts", "classes"),
     "Truth": ("positive", "ignore", "truth_name", "only_truth", "only_predicted", "protocol", "surface"),
     "Output": (
         *("out", "save_probability", "overlay", "overlay_style", "report", "blank_outside", "blank_text"),
         *("mask_video", "figures", "csv"),
     ),
     "Page": ("host", "port", "no_page", "open_browser", "stay"),
-    "Run": ("resume", "device", "provider", "quiet", "help"),
+    "Run": ("on", "resume", "device", "provider", "quiet", "help"),
 }
 FEW = 7
 
 EXAMPLES = {
     "anchors": "cuemask anchors op1.mp4 --out cues",
+    "batch": "cuemask batch videos --out study --on local:4",
     "benchmark": "cuemask benchmark table3 --data ~/endovis2017 --out tables --recipe default",
     "classes": "cuemask classes result",
     "datasets": "cuemask datasets",
@@ -53,6 +55,7 @@ EXAMPLES = {
     "report": "cuemask report result",
     "review": "cuemask review result --annotator Ada --open",
     "segment": "cuemask segment op1.mp4 --out result",
+    "status": "cuemask status study --watch",
     "train": "cuemask train day1/*.mp4 --out model",
     "verify": "cuemask verify result",
 }

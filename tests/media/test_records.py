@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import errno
+import pickle
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -26,6 +28,15 @@ def test_records_come_back_by_number_and_the_file_is_an_ordinary_npy(tmp_path):
     assert np.array_equal(np.load(tmp_path / "r.npy"), arrays)
     records[0][:] = 9  # a copy of its own
     assert np.array_equal(records[0], arrays[0])
+
+
+def test_records_hold_no_open_file_and_travel_to_other_processes(tmp_path):
+    write(tmp_path / "r.npy", [np.full(3, 7)] * 2)
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    many = [Records(tmp_path / "r.npy") for _ in range(50)]
+    assert all(records[1][0] == 7 for records in many)
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    assert pickle.loads(pickle.dumps(many[0]))[1].tolist() == [7, 7, 7]
 
 
 @pytest.mark.parametrize("index", [-1, 7])

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+import io
 import logging
 import weakref
 from collections.abc import Callable
@@ -240,6 +242,26 @@ def test_a_video_cut_off_after_its_index_yields_what_decodes_and_then_warns(
         frames = list(clip.frames())
     assert 20 < len(frames) < 120
     assert f"{len(frames)} frames decoded of 120" in caplog.text
+
+
+def test_a_fault_of_the_disk_is_not_taken_for_the_end_of_a_video(
+    tmp_path: Path, draw_video: Draw, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = draw_video(tmp_path / "op.mp4", 60)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
+    clip = open_one(path)
+
+    class Failing(io.RawIOBase):
+        def readable(self) -> bool:
+            return True
+
+        def readinto(self, buffer: object, /) -> int:
+            raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(Path, "open", lambda *_: Failing())
+    with pytest.raises(InputError, match="cannot be read to its end") as told:
+        list(clip.frames())
+    assert isinstance(told.value.__cause__, OSError)
 
 
 def test_a_whole_video_warns_of_nothing(tmp_path: Path, draw_video: Draw, caplog: pytest.LogCaptureFixture) -> None:

@@ -35,6 +35,7 @@ from cuemask.learning.losses import Regions, anchor_loss, diffusion_loss, region
 from cuemask.learning.pairs import Pair, Schedule, View, jitter, random_view, schedule, seen, step_pairs
 from cuemask.learning.pasting import Pieces, draw_pieces, pasted_at_random
 from cuemask.learning.resampling import carry_down, interpolation_matrix
+from cuemask.learning.together import ALONE, World, shared
 from cuemask.learning.unet import ResNet18UNet, network
 from cuemask.learning.weights import RESNET18, digest_of, load_into, read_state, unpickled, weights_file
 from cuemask.media.files import written_aside
@@ -87,6 +88,7 @@ def train(
     seed: int = 0,
     own: nn.Module | None = None,
     steps: Callable[[Iterable[int], int], Iterable[int]] = lambda numbers, _: numbers,
+    world: World = ALONE,
 ) -> tuple[nn.Module, Progress]:
     """Train the recipe's network on all adjacent pairs of `clips`.
 
@@ -101,6 +103,8 @@ def train(
         A network of one's own in the place of the recipe's; it is copied, and stays as it is.
     steps
         Wraps the step numbers yet to come, given with their total: a progress bar.
+    world
+        This process and those that learn the same with it; the first writes checkpoints, which all read.
 
     Raises
     ------
@@ -115,42 +119,47 @@ def train(
             f"{', '.join(clip.name for clip in clips)}: one frame only, so there is no pair of frames to learn from.",
             "Give at least two frames, or use a trained model: cuemask predict RUN INPUT --out DIR",
         )
-    net, average, optimiser = _begun(recipe, device, seed, own)
+    net, average, optimiser = _begun(recipe, device, seed, own, world)
     progress = Progress()
     if checkpoint.is_file():
         try:
             progress = _restored(checkpoint, net, optimiser, average)
         except WeightsError as error:
             _log.warning("%s Training begins anew.", error.what)
-            net, average, optimiser = _begun(recipe, device, seed, own)  # some of it may have been read
+            net, average, optimiser = _begun(recipe, device, seed, own, world)  # some of it may have been read
+    world.wait()  # all have read it before it is written again
     epoch_steps = math.ceil(len(order.pairs) / recipe.training.pairs_per_step)
     alone = _undiffused(recipe)  # where all pixels are known there is nothing to diffuse to
     started, saved = time.monotonic() - progress.seconds, time.monotonic()
     remaining = range(progress.step, order.all_steps)
-    for step, batch in zip(steps(remaining, order.all_steps), batches(clips, order, recipe, remaining), strict=True):
+    made = batches(clips, order, recipe, remaining, world)
+    for step, batch in zip(steps(remaining, order.all_steps), made, strict=True):
         if recipe.network.dropout or own is not None:
             torch.manual_seed(int(np.random.default_rng([seed, 2, step]).integers(2**63)))  # as in an unbroken run
         for group in optimiser.param_groups:
             group["lr"] = learning_rate(recipe, step) * group.get("pace", 1)
-        losses = training_step(net, optimiser, moved(batch, device), recipe if step < order.steps else alone)
+        losses = training_step(net, optimiser, moved(batch, device), recipe if step < order.steps else alone, world)
         if average is not None:
             move_average(average, net, recipe.training.averaging, step)
         _note(progress, losses, step, epoch_steps, last=step + 1 == order.all_steps)
         progress.seconds = time.monotonic() - started
-        if time.monotonic() - saved > recipe.training.checkpoint_seconds:
+        if world.rank == 0 and time.monotonic() - saved > recipe.training.checkpoint_seconds:
             _save(checkpoint, net, optimiser, progress, average)
             saved = time.monotonic()
-    if remaining:
+    if remaining and world.rank == 0:
         _save(checkpoint, net, optimiser, progress, average)
     return (net if average is None else average).eval(), progress
 
 
 def _begun(
-    recipe: Recipe, device: str, seed: int, own: nn.Module | None
+    recipe: Recipe, device: str, seed: int, own: nn.Module | None, world: World
 ) -> tuple[nn.Module, nn.Module | None, torch.optim.Optimizer]:
     """Network, running average and optimiser before the first step."""
+    if own is not None and world.size > 1:
+        raise TrainingError("a network of one's own is learnt in one process only.", "Run it without torchrun.")
     torch.manual_seed(seed)
-    net = placed(untrained_network(recipe) if own is None else copy.deepcopy(own), device).train()
+    net = untrained_network(recipe) if own is None else copy.deepcopy(own)
+    net = shared(placed(net, device).train(), recipe, world)
     return net, copy.deepcopy(net) if recipe.training.averaging else None, adam(net, recipe)
 
 
@@ -171,8 +180,10 @@ def adam(net: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     return torch.optim.Adam([{"params": others}, {"params": head, "pace": HEAD_PACE}], lr=rate, fused=True)
 
 
-def training_step(net: nn.Module, optimiser: torch.optim.Optimizer, batch: Batch, recipe: Recipe) -> Losses:
-    """One step of the optimiser on one batch.
+def training_step(
+    net: nn.Module, optimiser: torch.optim.Optimizer, batch: Batch, recipe: Recipe, world: World = ALONE
+) -> Losses:
+    """One step of the optimiser on one batch, or on the batches of all processes as if they were one.
 
     Raises
     ------
@@ -183,8 +194,14 @@ def training_step(net: nn.Module, optimiser: torch.optim.Optimizer, batch: Batch
         logits = pair_logits(net, batch.rgb, recipe)  # N K H W
     losses = full_loss(logits.float(), batch, recipe)
     optimiser.zero_grad(set_to_none=True)
+    if world.size > 1:  # every term is a mean over pairs, of which this process has its share
+        share = len(batch.rgb) / (2 * recipe.training.pairs_per_step)
+        losses = Losses(*(share * term for term in losses))
     losses.total.backward()
+    world.sum_gradients(net)
     optimiser.step()
+    if world.size > 1:
+        losses = Losses(*world.sum(torch.stack(losses).detach()))
     # Looked at last: asking a GPU for a number waits for all it was given before.
     if not torch.isfinite(losses.total):
         raise TrainingError(
@@ -343,17 +360,24 @@ def make_batch(
     recipe: Recipe,
     rng: np.random.Generator,
     pieces: Pieces = Pieces(),  # noqa: B008 (a constant)
+    places: Sequence[int] | None = None,
 ) -> Batch:
     """Read, cut and colour the frames of `pairs`; both frames of a pair share crop and flip, not colour.
 
     Into `training.pasted` of the frames some of `pieces` are pasted. Their pixels' anchors are their truth, and the
     diffusion losses, whose features are those of the frame as it was, pass over them.
+
+    With `places` the batch is that of these pairs alone, each as it is among all.
     """
     views = [random_view(recipe.training, rng) for _ in pairs]
     frames = [(p.clip, p.first, v) for p, v in zip(pairs, views, strict=True)]
     frames += [(p.clip, p.second, v) for p, v in zip(pairs, views, strict=True)]
+    own = set(range(len(pairs)) if places is None else places)
     rgb, anchors, inside, features = [], [], [], []
-    for clip, index, view in frames:
+    for number, (clip, index, view) in enumerate(frames):
+        if number % len(pairs) not in own:
+            _draw_past(recipe, rng, pieces)
+            continue
         source = clips[clip]
         picture = jitter(seen(source.rgb[index], view), recipe.training, rng)
         maps = class_anchors(source.anchors[index].astype(np.float32), recipe.network.classes)  # A + 1, H, W
@@ -371,6 +395,7 @@ def make_batch(
         inside.append(within)
         features.append(source.features[index])
     height, width = inside[0].shape
+    views = [view for number, view in enumerate(views) if number in own]
     rows, columns = view_matrices(views, (height, width), features[0].shape[1:], recipe.features)
     pictures = torch.from_numpy(np.stack(rgb)).permute(0, 3, 1, 2)
     *positive, negative = torch.from_numpy(np.stack(anchors)).unsqueeze(1).unbind(-1)
@@ -383,6 +408,13 @@ def make_batch(
         rows.repeat(2, 1, 1),
         columns.repeat(2, 1, 1),
     )
+
+
+def _draw_past(recipe: Recipe, rng: np.random.Generator, pieces: Pieces) -> None:
+    """Draw what a frame of another process's would have drawn."""
+    jitter(np.zeros((1, 1, 3), np.uint8), recipe.training, rng)
+    if pieces.instruments and rng.random() < recipe.training.pasted:
+        pasted_at_random(np.zeros((recipe.input.height_px, recipe.input.width_px, 3), np.float32), pieces, rng)
 
 
 def _regions(p: Tensor, batch: Batch) -> tuple[Regions, Regions]:
@@ -430,15 +462,21 @@ def _halving(pixels: int) -> Float[Tensor, "half_pixels n_pixels"]:
     return interpolation_matrix(max(1, pixels // 2), pixels, kernel="cubic", align_corners=True)
 
 
-def batches(clips: Sequence[TrainingClip], order: Schedule, recipe: Recipe, steps: Sequence[int]) -> Iterator[Batch]:
-    """Batches in order, the next one made in a thread while the network works on the present one."""
+def batches(
+    clips: Sequence[TrainingClip], order: Schedule, recipe: Recipe, steps: Sequence[int], world: World = ALONE
+) -> Iterator[Batch]:
+    """Batches in order, the next one made in a thread while the network works on the present one.
+
+    With other processes, of each batch this one's share.
+    """
     pieces = Pieces()
     if recipe.training.pasted > 0:
         pieces = draw_pieces(recipe.input.height_px, recipe.input.width_px, order.seed)
 
     def batch(step: int) -> Batch:
         chosen = step_pairs(order, step)
-        return make_batch(clips, chosen, recipe, np.random.default_rng([order.seed, 1, step]), pieces)
+        rng = np.random.default_rng([order.seed, 1, step])
+        return make_batch(clips, chosen, recipe, rng, pieces, world.places(len(chosen)))
 
     return in_threads(batch, steps, threads=1, ahead=2)
 

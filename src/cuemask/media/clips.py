@@ -29,7 +29,7 @@ from cuemask.media.dicom_files import DIRECTORY, DicomClip, dicom_clips, dicom_i
 from cuemask.media.dicom_pixels import DEFAULT_RATE, dicom_frames, frames_rgb, selected_frames
 from cuemask.media.files import refuse_special
 from cuemask.media.frames import Frame, Selection, frame_name
-from cuemask.media.names import alike, refuse_clip_name, refuse_frame_names, refuse_shared_stems, shown
+from cuemask.media.names import refuse_clip_name, refuse_frame_names, refuse_shared_stems, shown, told_apart
 from cuemask.media.pictures import (
     PICTURES_PER_SECOND,
     composed,
@@ -42,6 +42,7 @@ from cuemask.media.pictures import (
     refuse_few_bits,
     selected_pictures,
 )
+from cuemask.media.stores import StoredPath, place_of
 from cuemask.media.tracks import other_tracks
 from cuemask.media.video import sample_video, video_frames
 
@@ -181,9 +182,11 @@ class Clip:
         return sample_video(self.paths[0], self.selection, count, self.lost)
 
     def sha256(self) -> str:
-        """Hash the content: the video's bytes, or the names and bytes of the pictures."""
+        """Hash the content: the video's bytes, or the names and bytes of the pictures; on a store its version."""
         digest = hashlib.sha256()
         for number, path in enumerate(self.paths):
+            if isinstance(path, StoredPath):
+                return path.version()
             with path.open("rb") as file:
                 content = hashlib.file_digest(file, "sha256")
             if self.kind != "pictures":
@@ -245,12 +248,12 @@ def open_clips(inputs: Sequence[str | Path | ClipFiles], selection: Selection = 
 
 def _dicom_together(inputs: Sequence[str | Path | ClipFiles]) -> list[list[_Source]]:
     """The sources of each input; DICOM files that are named one by one are sorted into series, at the first's place."""
-    files = [Path(given) for given in inputs if not isinstance(given, ClipFiles) and _is_dicom_file(Path(given))]
+    files = [place_of(given) for given in inputs if not isinstance(given, ClipFiles) and _is_dicom_file(given)]
     sources: list[list[_Source]] = []
     for given in inputs:
-        if isinstance(given, ClipFiles) or Path(given) not in files:
+        if isinstance(given, ClipFiles) or place_of(given) not in files:
             sources.append(_sources(given))
-        elif Path(given) == files[0]:
+        elif place_of(given) == files[0]:
             repeated = [path for path, times in Counter(files).items() if times > 1]
             if repeated:
                 raise InputError("The same DICOM file is given twice.", "Give every input once.")
@@ -258,7 +261,8 @@ def _dicom_together(inputs: Sequence[str | Path | ClipFiles]) -> list[list[_Sour
     return sources
 
 
-def _is_dicom_file(path: Path) -> bool:
+def _is_dicom_file(given: str | Path) -> bool:
+    path = place_of(given)
     with suppress(OSError):  # told of where it is opened
         return path.is_file() and is_dicom(path) and path.name.upper() != DIRECTORY
     return False
@@ -328,7 +332,7 @@ def _sources(told: str | Path | ClipFiles) -> list[_Source]:
     if isinstance(told, ClipFiles):
         kind: Kind = "pictures" if all(is_picture(path) for path in told.paths) else "video"
         return [_Source(told.name, kind, told.paths, Path(told.name), told)]
-    given, path = str(told), Path(told)
+    given, path = str(told), place_of(told)
     if not given:
         raise InputError("An input is the empty word.", "Give a video, a folder of pictures or a pattern.")
     try:
@@ -431,23 +435,7 @@ def _refuse_repeats(sources: list[_Source]) -> None:
 
 def _unique_names(sources: list[_Source]) -> list[str]:
     """Name sources after their last folder or file, with as many folders in front as keeps them apart."""
-    parts = [_name_parts(source) for source in sources]
-    depths = [1] * len(sources)
-    while True:
-        names = ["_".join(part[-depth:]) for part, depth in zip(parts, depths, strict=True)]
-        shared = {name for name, times in Counter(map(alike, names)).items() if times > 1}
-        if not shared:
-            break
-        deeper = [
-            depth + (alike(name) in shared and depth < len(part))
-            for name, depth, part in zip(names, depths, parts, strict=True)
-        ]
-        if deeper == depths:
-            raise _inseparable(sources, names, shared)
-        depths = deeper
-    for source, name in zip(sources, names, strict=True):
-        refuse_clip_name(name, source.given)
-    return names
+    return told_apart([_name_parts(source) for source in sources], [source.given for source in sources])
 
 
 def _name_parts(source: _Source) -> list[str]:
@@ -457,11 +445,3 @@ def _name_parts(source: _Source) -> list[str]:
     if source.label:
         return [part for part in (*place.parts[1:-1], source.label) if part]
     return [part for part in (*place.parts[1:-1], place.stem if source.kind == "video" else place.name) if part]
-
-
-def _inseparable(sources: list[_Source], names: list[str], shared: set[str]) -> InputError:
-    given = [source.given for source, name in zip(sources, names, strict=True) if alike(name) in shared]
-    return InputError(
-        f"{' and '.join(given)}: their results would share one name.",
-        "Rename one of them, or segment them in separate runs with an --out of their own.",
-    )

@@ -21,6 +21,7 @@ from av.video.stream import VideoStream
 
 from cuemask.errors import VideoError
 from cuemask.media.dicom import header_of
+from cuemask.media.files import refuse_unreadable
 from cuemask.media.names import shown
 from cuemask.media.places import NumberedFrame, Place, Places, in_place
 from cuemask.media.tracks import open_video
@@ -302,6 +303,7 @@ class OpenVideo:
                     places.count,
                 )
         elif self.frame_count is not None and self._is_short(places):
+            refuse_unreadable(self.path)
             log.warning(
                 "%s: %d frames decoded of %d that its header promises; the file is cut off or damaged. "
                 "Copy it again from its source if frames are missing.",

@@ -74,6 +74,25 @@ def refuse_special(path: Path) -> None:
         )
 
 
+def refuse_unreadable(path: Path) -> None:
+    """Refuse a file that the system does not give to its end: what read it may have taken a fault for the end.
+
+    Raises
+    ------
+    InputError
+        With the system's words; its cause is the system's error.
+    """
+    try:
+        with path.open("rb") as file:
+            while file.read(1 << 20):
+                pass
+    except OSError as error:
+        raise InputError(
+            f"{path}: cannot be read to its end ({error.strerror or error}).",
+            "Look to the disk or network that it lies on, then run the same command again.",
+        ) from error
+
+
 @contextmanager
 def written_aside(path: Path) -> Generator[Path, None, None]:
     """Give a path beside `path` to write to; rename it to `path` on success, remove it on failure.

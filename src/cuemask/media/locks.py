@@ -20,6 +20,11 @@ from typing import Any, Literal
 from cuemask.errors import OutputError
 from cuemask.media.files import output_errors
 
+
+class HeldError(OutputError):
+    """Another process writes it, or was killed on another machine while it did."""
+
+
 _Grabbed = Literal["yes", "no", "unknown"]
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 _WORD_SECONDS = 1.0  # in which who has just taken a lock says so
@@ -60,7 +65,7 @@ def locked(lock: Path, place: Path) -> Generator[None, None, None]:
     Raises
     ------
     OutputError
-        If another process holds it, named with its machine, or `lock` cannot be written.
+        If `lock` cannot be written; a `HeldError` if another process holds it, named with its machine.
     """
     with output_errors(place):
         descriptor = _opened(lock, place)
@@ -77,6 +82,21 @@ def locked(lock: Path, place: Path) -> Generator[None, None, None]:
             with suppress(OSError):
                 lock.unlink()
             os.close(descriptor)
+
+
+def holder_of(lock: Path) -> dict[str, Any]:
+    """Who says in the file `lock` that it writes: `machine`, `pid`, `since`. Empty where nobody does, or nobody lives.
+
+    One that was killed on another machine is told as if it lived.
+    """
+    try:
+        found = json.loads(lock.read_bytes()[:4096])
+    except (OSError, ValueError, RecursionError):
+        return {}
+    if not isinstance(found, dict):
+        return {}
+    is_dead = _is_here(found) and found.get("pid") != os.getpid() and not _is_alive(found.get("pid"))
+    return {} if is_dead else found
 
 
 def _opened(lock: Path, place: Path) -> int:
@@ -100,9 +120,9 @@ def _refuse_held(descriptor: int, lock: Path, place: Path) -> None:
         time.sleep(0.02)
         holder = _told(descriptor)
     if grabbed == "no" or (grabbed == "unknown" and _is_here(holder) and _is_alive(holder.get("pid"))):
-        raise OutputError(f"{place}: {_who(holder)} is writing it.", "Wait until it ends, or write to another place.")
+        raise HeldError(f"{place}: {_who(holder)} is writing it.", "Wait until it ends, or write to another place.")
     if holder and not _is_here(holder):
-        raise OutputError(
+        raise HeldError(
             f"{place}: {_who(holder)} is writing it, or was killed.",
             f"See there. If it runs no more, remove what it left, then run the same command again: rm {lock}",
         )

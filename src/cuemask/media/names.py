@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import unicodedata
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -40,6 +41,43 @@ def shown(path: Path) -> str:
 def alike(name: str) -> str:
     """What `name` has in common with all names that some disks take for the same."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFD", name).casefold())
+
+
+def told_apart(parts: Sequence[Sequence[str]], given: Sequence[str]) -> list[str]:
+    """Names after the last part of each, with as many parts in front as keep them apart.
+
+    Parameters
+    ----------
+    parts
+        Of each the folders above it and what it is called itself, in their order.
+    given
+        What each was given as.
+
+    Raises
+    ------
+    InputError
+        If two cannot be told apart, or a name could be no folder of a run.
+    """
+    depths = [1] * len(parts)
+    while True:
+        names = ["_".join(part[-depth:]) for part, depth in zip(parts, depths, strict=True)]
+        shared = {name for name, times in Counter(map(alike, names)).items() if times > 1}
+        if not shared:
+            break
+        deeper = [
+            depth + (alike(name) in shared and depth < len(part))
+            for name, depth, part in zip(names, depths, parts, strict=True)
+        ]
+        if deeper == depths:
+            both = [told for told, name in zip(given, names, strict=True) if alike(name) in shared]
+            raise InputError(
+                f"{' and '.join(both)}: their results would share one name.",
+                "Rename one of them, or segment them in separate runs with an --out of their own.",
+            )
+        depths = deeper
+    for told, name in zip(given, names, strict=True):
+        refuse_clip_name(name, told)
+    return names
 
 
 def refuse_clip_name(name: str, source: str) -> None:

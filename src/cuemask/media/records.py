@@ -1,7 +1,7 @@
 """Arrays of many equal records on disk, written one after another and read by number.
 
-The file is an ordinary `.npy`. Records are read by their place and not memory-mapped, so that the resident
-memory of a run does not grow with the length of its videos.
+The file is an ordinary `.npy`. Records are read one by one and not memory-mapped, so that the resident memory of a run
+does not grow with the length of its videos; the file is opened for each, so that a run may have any number of videos.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from jaxtyping import Int64
 
 from cuemask.errors import OutputError
 from cuemask.media.files import aside_of, output_errors, put_in_place
-from cuemask.media.reading_at import ReadAt
 
 
 class RecordWriter:
@@ -97,7 +96,7 @@ class RecordWriter:
 
 
 class Records:
-    """Reads records by number; safe to share between threads.
+    """Reads records by number; safe to share between threads, and holds no open file.
 
     Raises
     ------
@@ -116,7 +115,10 @@ class Records:
         self._bytes = int(np.prod(self.shape, dtype=np.int64)) * self.dtype.itemsize
         if path.stat().st_size < self._start + self._count * self._bytes:
             raise OutputError(f"{path}: cut short.", f"Remove it and run again: rm {path}")
-        self._read = ReadAt(path)
+
+    def __reduce__(self) -> tuple[type[Records], tuple[Path]]:
+        """Another process opens the file for itself."""
+        return Records, (self.path,)
 
     def __len__(self) -> int:
         return self._count
@@ -125,7 +127,9 @@ class Records:
         """Record `index`, from 0, as an array of its own."""
         if not 0 <= index < self._count:
             raise IndexError(f"record {index} of {self._count}")
-        data = self._read(self._bytes, self._start + index * self._bytes)
+        with self.path.open("rb", buffering=0) as file:
+            file.seek(self._start + index * self._bytes)
+            data = file.read(self._bytes)
         return np.frombuffer(bytearray(data), self.dtype).reshape(self.shape)
 
 

@@ -17,6 +17,7 @@ from cuemask.errors import VideoError
 from cuemask.media.dicom import Instance, header_of
 from cuemask.media.dicom_stream import video_stream
 from cuemask.media.names import shown
+from cuemask.media.stores import StoredPath
 
 log = logging.getLogger(__name__)
 
@@ -121,6 +122,8 @@ def _opened(path: Path) -> InputContainer:
     if (instance := header_of(path)) is not None:
         return _of_dicom(instance)
     try:
+        if isinstance(path, StoredPath):
+            return cast("InputContainer", av.open(path.open("rb"), "r"))
         # An absolute path holds no colon that FFmpeg could take for a protocol.
         return av.open(str(path.absolute()))
     except PermissionError as error:

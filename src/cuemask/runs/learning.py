@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,6 +21,7 @@ from cuemask.learning.kept import TrainingClip, keep_for_training, remove_kept
 from cuemask.learning.own import told_of_network
 from cuemask.learning.pairs import frames_met, schedule
 from cuemask.learning.supervision import Supervision
+from cuemask.learning.together import ALONE, World, together
 from cuemask.learning.training import encoder_weights
 from cuemask.learning.training import train as train_network
 from cuemask.learning.unet import network
@@ -61,18 +63,33 @@ def segment(inputs: Sequence[str | Path | ClipFiles], options: Options) -> Path:
     CuemaskError
         If an input cannot be read, there is nothing to learn from, or `out` cannot be written.
     """
-    with run_folder(options.out):
-        _segment(inputs, sought(with_network(with_cues(with_classes(options)))))
+    with together(chosen_device(options.device)) as world, _leading(world, options) as leads:
+        if leads:
+            with run_folder(options.out):
+                _segment(inputs, sought(with_network(with_cues(with_classes(options)))), world)
     return options.out
 
 
-def _segment(inputs: Sequence[str | Path | ClipFiles], options: Options) -> None:
+@contextmanager
+def _leading(world: World, options: Options) -> Generator[bool, None, None]:
+    """Whether this process does the run, as the first of those that torchrun started; the others help it to learn."""
+    if world.rank == 0:
+        yield True
+        world.tell(None)
+        return
+    while (told := world.tell(None)) is not None:
+        training, recipe, checkpoint, seed = told
+        train_network(training, recipe, checkpoint, device=chosen_device(options.device), seed=seed, world=world)
+    yield False
+
+
+def _segment(inputs: Sequence[str | Path | ClipFiles], options: Options, world: World = ALONE) -> None:
     job, record = _opened("segment", inputs, options)
     if record.was_complete:
         reported_again(options)
         return
     with resumable(job.need, job.clips, options):
-        kept = _trained(job, options, record)
+        kept = _trained(job, options, record, world)
         model = load_model(options.out, chosen_device(options.device), options.network)
         for cues, known in zip(kept, job.known, strict=True):
             with record.stage("prediction"):
@@ -94,18 +111,20 @@ def train(inputs: Sequence[str | Path | ClipFiles], options: Options) -> Path:
     CuemaskError
         As `segment`.
     """
-    with run_folder(options.out):
-        _train(inputs, with_network(with_cues(with_classes(options))))
+    with together(chosen_device(options.device)) as world, _leading(world, options) as leads:
+        if leads:
+            with run_folder(options.out):
+                _train(inputs, with_network(with_cues(with_classes(options))), world)
     return options.out
 
 
-def _train(inputs: Sequence[str | Path | ClipFiles], options: Options) -> None:
+def _train(inputs: Sequence[str | Path | ClipFiles], options: Options, world: World = ALONE) -> None:
     job, record = _opened("train", inputs, options)
     if record.was_complete:
         reported_again(options)
         return
     with resumable(job.need, job.clips, options):
-        for kept in _trained(job, options, record):
+        for kept in _trained(job, options, record, world):
             write_cue_sheet(kept, options)
         finished(options, record)
 
@@ -165,7 +184,7 @@ def _model_bytes(options: Options) -> int:
     return sum(tensor.numel() * tensor.element_size() for tensor in state.values())
 
 
-def _trained(job: _Job, options: Options, record: RunRecord) -> list[KeptClip]:
+def _trained(job: _Job, options: Options, record: RunRecord, world: World) -> list[KeptClip]:
     """Cues, features and training, each only as far as an interrupted run has not done it."""
     recipe = options.recipe
     with record.stage("cues"):
@@ -203,8 +222,16 @@ def _trained(job: _Job, options: Options, record: RunRecord) -> list[KeptClip]:
         def steps(numbers: Iterable[int], total: int) -> Iterable[int]:
             return options.progress(partial(_epoch, len(order.pairs), recipe), numbers, total)
 
+        world.tell((training, recipe, checkpoint, options.seed))
         net, progress = train_network(
-            training, recipe, checkpoint, device=job.device, seed=options.seed, own=options.network, steps=steps
+            training,
+            recipe,
+            checkpoint,
+            device=job.device,
+            seed=options.seed,
+            own=options.network,
+            steps=steps,
+            world=world,
         )
     record.note(losses=progress.epochs)
     write_loss_curves(curves, progress.epochs)

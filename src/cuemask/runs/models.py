@@ -13,6 +13,17 @@ from cuemask.inference.runtime import load_onnx
 from cuemask.runs.record import run_of
 
 
+def model_file(run: Path) -> Path:
+    """The file of the model that is meant, as of `open_model`; whether it is whole shows when it is opened."""
+    if run == Path(DRAWN) and not run.exists():
+        return WEIGHTS
+    if not run.is_dir():
+        return run
+    from cuemask.inference.model import FILE
+
+    return run_of(run) / FILE
+
+
 def open_model(
     run: Path, device: str, provider: str, *, one_core: bool = False, network: Any = None
 ) -> tuple[Predictor, Path]:
@@ -51,7 +62,7 @@ def open_model(
             f"{run}: --provider {provider} is for exported models; this one runs in torch.",
             f"Export it: cuemask export onnx {run} --out model.onnx; or choose with --device.",
         )
-    from cuemask.inference.model import FILE, chosen_device, load_model
+    from cuemask.inference.model import chosen_device, load_model
 
-    file = run_of(run) / FILE if run.is_dir() else run
+    file = model_file(run)
     return load_model(file, chosen_device(device), network), file

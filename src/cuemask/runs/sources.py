@@ -9,6 +9,7 @@ from typing import Any
 from cuemask.errors import InputError
 from cuemask.media.clips import Clip, open_clips
 from cuemask.media.frames import Selection
+from cuemask.media.stores import place_of
 
 
 def sources_of(
@@ -36,7 +37,7 @@ def sources_of(
         return [str(given) for given in inputs]
     sources = list(dict.fromkeys(str(entry.get("source", "")) for entry in entries))
     for source in sources:
-        if not Path(source).exists() and not any(letter in source for letter in "*?["):
+        if not place_of(source).exists() and not any(letter in source for letter in "*?["):
             raise InputError(
                 f"{run}: its frames were read from {source}, which is not there (seen from {Path.cwd()}).",
                 f"Go to the folder where the run was made, or say where they are: cuemask {command} {run} INPUT...",

@@ -1,0 +1,234 @@
+"""A unit of work: what a worker is told to do with one video, and what it says of it.
+
+Frames never pass through an engine: a worker reads the video where it lies and writes to the study's folder, which all
+machines see. A result is whole or absent: it grows in a folder of its own and is renamed. So work may be done twice,
+by two workers at once or by one after another was killed: the first to end counts, and both write the same.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import logging
+import platform
+import shutil
+import time
+import traceback
+from collections.abc import Generator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from itertools import count
+from pathlib import Path
+from typing import Literal
+
+from cuemask.errors import CuemaskError, OutputError
+from cuemask.media.clips import open_clips
+from cuemask.media.files import make_folder, output_errors
+from cuemask.media.locks import HeldError, locked
+from cuemask.runs.confidences import FILE as CONFIDENCES
+from cuemask.runs.options import Options
+from cuemask.runs.record import is_complete, read_record
+
+Kind = Literal["look", "train", "predict", "segment"]
+
+MODEL, VIDEOS, PARTS = "model", "videos", ".parts"
+# What another try, perhaps on another machine, may be spared.
+_PASSING = frozenset(
+    getattr(errno, name)
+    for name in (
+        *("EIO", "ESTALE", "ETIMEDOUT", "ENOSPC", "EDQUOT", "EAGAIN", "EMFILE", "ENFILE", "ENOMEM", "EREMOTEIO"),
+        *("ECONNRESET", "ECONNABORTED", "ENETUNREACH", "ENETDOWN", "EHOSTUNREACH", "EHOSTDOWN", "ENOTCONN"),
+    )
+    if hasattr(errno, name)
+)
+
+
+@dataclass(frozen=True)
+class Unit:
+    """What one worker is told to do.
+
+    Attributes
+    ----------
+    kind
+        `look`: open a video and decode its first frame; `train`: learn from all videos; `predict`, `segment`: mask one.
+    name
+        Of the video; of `train` what it is.
+    sources
+        The video, or all.
+    study
+        The study's folder.
+    options
+        Of the run; its `out` is not heeded.
+    model
+        Of `predict`: as `runs.predicting.predict` takes it.
+    bytes
+        Size of the video, where it is known.
+    """
+
+    kind: Kind
+    name: str
+    sources: tuple[str, ...]
+    study: Path
+    options: Options
+    model: Path | None = None
+    bytes: int | None = None
+
+    @property
+    def folder(self) -> Path:
+        """Where its result lies once it is whole."""
+        return self.study / MODEL if self.kind == "train" else self.study / VIDEOS / self.name
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a unit.
+
+    Attributes
+    ----------
+    error
+        What went wrong and the remedy, in the error's own words, a line each; empty where it is done.
+    is_passing
+        Whether another try may go well: a disk, a network.
+    trace
+        Where an error is ours: the traceback.
+    frames
+        Masked frames.
+    seconds
+        That the worker was at it.
+    machine
+        The worker's.
+    notes
+        Warnings, such as of frames that could not be decoded.
+    """
+
+    name: str
+    error: str = ""
+    is_passing: bool = False
+    trace: str = ""
+    frames: int = 0
+    seconds: float = 0.0
+    machine: str = ""
+    notes: tuple[str, ...] = ()
+
+
+def work(unit: Unit) -> Outcome:
+    """Do a unit, unless its result is there; what goes wrong is told and not raised."""
+    started, told = time.monotonic(), _Heard()
+    error, is_passing, trace, frames = "", False, "", 0
+    logger = logging.getLogger("cuemask")
+    logger.addHandler(told)
+    try:
+        if unit.kind == "look":
+            open_clips(unit.sources, unit.options.selection)
+        else:
+            frames = _made(unit)
+    except CuemaskError as found:
+        error, is_passing = f"{found.what}\n{found.remedy}", _is_passing(found)
+    except Exception as found:
+        error, is_passing = f"{type(found).__name__}: {found}", _is_passing(found)
+        trace = traceback.format_exc()
+    finally:
+        logger.removeHandler(told)
+    seconds = round(time.monotonic() - started, 3)
+    return Outcome(unit.name, error, is_passing, trace, frames, seconds, platform.node(), tuple(told.lines))
+
+
+class _Heard(logging.Handler):
+    """Warnings, each once and not endlessly many."""
+
+    _MOST = 5
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        line = record.getMessage()
+        if len(self.lines) < self._MOST and line not in self.lines:
+            self.lines.append(line)
+
+
+def _made(unit: Unit) -> int:
+    """Make the result unless it is there; how many frames it has masks of."""
+    if not is_complete(unit.folder):
+        with _own_part(unit) as part:
+            _run_again_if_unfit(unit, part)
+            _put(part, unit.folder)
+    return masked_frames(unit.folder)
+
+
+def _run_again_if_unfit(unit: Unit, part: Path) -> None:
+    """Go on with what a killed worker left there; what does not fit, or is damaged, is made anew."""
+    is_left = (part / "run.json").exists()
+    try:
+        _run(unit, part)
+    except OutputError as error:
+        if not is_left or isinstance(error.__cause__, OSError):
+            raise
+        shutil.rmtree(part)
+        _run(unit, part)
+
+
+def _run(unit: Unit, part: Path) -> None:
+    options = replace(unit.options, out=part, resume=True)
+    if unit.kind == "predict":
+        from cuemask.runs.predicting import predict
+
+        assert unit.model is not None
+        predict(unit.model, unit.sources, options)
+    else:
+        from cuemask.runs.learning import segment, train
+
+        (train if unit.kind == "train" else segment)(unit.sources, options)
+
+
+@contextmanager
+def _own_part(unit: Unit) -> Generator[Path, None, None]:
+    """A folder for the result to grow in that no other process writes: that of a killed one, if it can be told."""
+    parts = make_folder(unit.study / PARTS)
+    with ExitStack() as stack:
+        for number in count(1):
+            part = parts / f"{part_name(unit.name)}.{number}"
+            try:
+                stack.enter_context(locked(parts / f"{part.name}.lock", part))
+            except HeldError:
+                continue
+            yield part
+            return
+
+
+def part_name(name: str) -> str:
+    """What the folders begin with in which the result of a unit grows: short enough for what is put behind it."""
+    return name if len(name.encode()) < 200 else hashlib.sha256(name.encode()).hexdigest()
+
+
+def _put(part: Path, folder: Path) -> None:
+    """Give a whole result its name; where another worker was first, its result stays."""
+    make_folder(folder.parent)
+    with output_errors(folder):
+        try:
+            part.rename(folder)
+        except OSError:
+            if not is_complete(folder):
+                raise
+            shutil.rmtree(part, ignore_errors=True)
+
+
+def masked_frames(folder: Path) -> int:
+    """How many frames a complete run has masks of."""
+    record = read_record(folder / "run.json") or {}
+    tables = [folder / str(entry.get("clip")) / CONFIDENCES for entry in record.get("inputs", [])]
+    return sum(_lines(table) - 1 for table in tables if table.is_file())
+
+
+def _lines(path: Path) -> int:
+    with path.open("rb") as file:
+        return sum(1 for _ in file)
+
+
+def _is_passing(error: BaseException | None) -> bool:
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in _PASSING:
+            return True
+        error = error.__cause__ or error.__context__
+    return False
