@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from cuemask.cli import main
+from cuemask.cli import _progress, main
 
 README = Path(__file__).parents[1] / "README.md"
 
@@ -83,3 +83,10 @@ def test_the_largest_picture_is_an_option_of_one_command(tmp_path):
     assert small.exit_code == 2
     assert "50x40 pixels (PNG" in small.output
     assert "black" in CliRunner().invoke(main, command).output
+
+
+def test_a_stage_with_nothing_to_do_shows_no_bar(capsys: pytest.CaptureFixture[str]) -> None:
+    assert list(_progress("nothing", iter(()), 0)) == []
+    assert capsys.readouterr().err == ""
+    assert list(_progress("two", iter("ab"), 2)) == ["a", "b"]
+    assert "two" in capsys.readouterr().err

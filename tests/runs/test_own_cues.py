@@ -127,6 +127,8 @@ def test_the_command_writes_its_maps_and_records_it_and_goes_on_with_it(
         ("integers", "values of type uint8"),
         ("axes", "an array of shape (48, 64, 1), not of two axes"),
         ("pickle", "no array of numpy's"),
+        ("cut", "no array of numpy's"),
+        ("empty", "the file is empty"),
         ("twice", "are maps of one frame"),
     ],
 )
@@ -143,7 +145,12 @@ def test_maps_that_do_not_fit_are_refused_before_anything_is_written(
         "pickle": np.array([{}]),
         "twice": steps(1),
     }
-    if spoilt in arrays:
+    if spoilt == "cut":
+        np.save(maps / "1.npy", steps(1))
+        (maps / "1.npy").write_bytes((maps / "1.npy").read_bytes()[:200])
+    elif spoilt == "empty":
+        (maps / "1.png").write_bytes(b"")
+    elif spoilt in arrays:
         np.save(maps / "1.npy", arrays[spoilt], allow_pickle=True)
     elif spoilt == "size":
         cv2.imwrite(str(maps / "1.png"), np.zeros((10, 20), np.uint8))
@@ -164,6 +171,7 @@ def test_maps_that_do_not_fit_are_refused_before_anything_is_written(
         ("mine=M:0", "no number above 0"),
         ("mine=M:nan", "no number above 0"),
         ("mine=nowhere", "no folder"),
+        (f"mine={'e' * 300}", "no folder"),
         ("mine", "not NAME=FOLDER"),
         ("mine=M --cue mine=M", "given twice"),
         ("mine=M --cue Mine=M", "given twice"),
@@ -280,7 +288,9 @@ def test_in_python_folders_are_strings_paths_and_pairs(pictures: Path, maps: Pat
 def test_a_function_is_known_by_its_name_and_its_source() -> None:
     assert told_of_function(halves) == told_of_function(functools.partial(halves))
     assert "sha256" not in told_of_function(np.abs)
-    made = FunctionMaps("mine", halves)("0", np.full((4, 6, 3), 9, np.uint8))
+    rgb = np.full((4, 6, 3), 9, np.uint8)
+    made = FunctionMaps("mine", halves)("0", rgb)
+    assert (rgb == 9).all(), "what the function does to its picture is its own affair"
     np.testing.assert_array_equal(made, np.tile([1, 1, 1, 0, 0, 0], (4, 1)))
 
 

@@ -17,7 +17,8 @@ from jaxtyping import Float32, UInt8
 from cuemask.errors import InputError
 from cuemask.media.headers import claimed_size
 from cuemask.media.masks import read_mask
-from cuemask.media.pictures import composed, is_picture, natural_order
+from cuemask.media.pictures import composed, is_picture, natural_order, read_picture_bytes
+from cuemask.media.tagged import orientation
 
 # From a picture, (H, W, 3) uint8 RGB at working size, to how far each pixel looks like an instrument: (H, W), 0 to 1.
 CueFunction = Callable[[UInt8[np.ndarray, "H W 3"]], Any]
@@ -118,10 +119,14 @@ def files_of_maps(folder: Path) -> dict[str, Path]:
     Raises
     ------
     InputError
-        If two are of one frame.
+        If two are of one frame, or the folder cannot be looked into.
     """
     found: dict[str, Path] = {}
-    for path in natural_order(path for path in folder.iterdir() if path.is_file() and _is_map(path)):
+    try:
+        paths = natural_order(path for path in folder.iterdir() if _is_map(path) and path.is_file())
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be looked into ({error.strerror}).", f"Run: chmod u+rx {folder}") from error
+    for path in paths:
         other = found.setdefault(composed(path.stem), path)
         if other is not path:
             raise InputError(
@@ -156,13 +161,14 @@ def look_at_map(name: str, path: Path) -> tuple[tuple[int, int], bytes]:
     InputError
         As `read_map`; of a picture only its header is read.
     """
-    data = _bytes_of(path)
-    digest = hashlib.sha256(data).digest()
+    data = read_picture_bytes(path) if is_picture(path) else _bytes_of(path)
     if not is_picture(path):
-        return _array(name, path, data).shape, digest
-    claimed = claimed_size(data)
-    shape = read_mask(path).shape if claimed is None else (claimed.height_px, claimed.width_px)
-    return (shape[0], shape[1]), digest
+        shape = _array(name, path, data).shape
+    elif (claimed := claimed_size(data)) is None or orientation(data) > 1:
+        shape = read_mask(path).shape
+    else:
+        shape = claimed.height_px, claimed.width_px
+    return (shape[0], shape[1]), hashlib.sha256(data).digest()
 
 
 def _is_map(path: Path) -> bool:
@@ -181,11 +187,12 @@ def _bytes_of(path: Path) -> bytes:
 def _array(name: str, path: Path, data: bytes) -> Float32[np.ndarray, "H W"]:
     of, remedy = f"the cue {name}, {path}", "Save an array (H, W) of floats from 0 to 1: numpy.save(FILE, map)"
     try:
-        values = np.load(io.BytesIO(data), allow_pickle=False)
-    except (ValueError, EOFError, OSError, MemoryError) as error:
-        raise InputError(f"{of}: no array of numpy's ({str(error).splitlines()[0][:80]}).", remedy) from error
-    if not isinstance(values, np.ndarray) or values.ndim != 2 or not values.size:
-        raise InputError(f"{of}: an array of shape {np.shape(values)}, not of two axes.", remedy)
+        values = np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
+    except Exception as error:  # there is no telling in what damaged bytes end
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:80]
+        raise InputError(f"{of}: no array of numpy's ({reason}).", remedy) from error
+    if values.ndim != 2 or not values.size:
+        raise InputError(f"{of}: an array of shape {values.shape}, not of two axes.", remedy)
     return _unit(values, of, remedy)
 
 

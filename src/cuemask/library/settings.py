@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from os import PathLike
@@ -167,7 +168,8 @@ def _apart(cues: object) -> tuple[Any, tuple[OwnCue, ...]]:
     for name, value in cast("Mapping[str, Any]", cues).items():
         is_pair = isinstance(value, tuple) and len(cast("tuple[Any, ...]", value)) == 2
         source, weight = value if is_pair else (value, None)
-        if isinstance(source, str) and (is_pair or Path(source).is_dir()) and name not in _CUES:
+        is_folder = isinstance(source, str) and os.path.isdir(source)  # noqa: PTH112 (also takes what can be no path)
+        if isinstance(source, str) and (is_pair or is_folder) and name not in _CUES:
             source = Path(source)
         if isinstance(source, PathLike) or callable(source):
             own.append(OwnCue(name, source if callable(source) else Path(cast("PathLike[str]", source)), weight))

@@ -263,7 +263,8 @@ def _training_clip(
     kept: KeptClip, frames: Int64[np.ndarray, " n"], known: Supervision, options: Options, extract: Extractor
 ) -> TrainingClip:
     folder = options.out / WORK / kept.clip.name
-    indices = options.progress(f"{kept.clip.name}: features", frames.tolist(), len(frames))
+    stage = "anchors, features" if options.recipe.losses.diffuses else "anchors"
+    indices = options.progress(f"{kept.clip.name}: {stage}", frames.tolist(), len(frames))
     return keep_for_training(kept, options.recipe, extract, folder, indices, frames, known)
 
 

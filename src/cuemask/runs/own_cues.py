@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -148,7 +149,7 @@ def _frames_of(clip: Clip, options: Options) -> list[str]:
 
 def _files(name: str, folder: Path, clip: Clip, is_only: bool) -> dict[str, Path]:
     """The maps of a clip: `folder/CLIP/FRAME`, or of the only clip also `folder/FRAME`."""
-    if not folder.is_dir():
+    if not os.path.isdir(folder):  # noqa: PTH112 (which also takes what can be no path)
         raise InputError(f"--cue {name}={folder}: no folder.", "Give a folder of maps, each called after its frame.")
     place = folder / clip.name
     if not place.is_dir():

@@ -168,7 +168,7 @@ def occupied(folder: Path) -> int:
             except FileNotFoundError:  # a file written aside has just got its name
                 continue
             blocks: int | None = getattr(found, "st_blocks", None)  # which Windows does not tell
-            total += _whole_blocks(found.st_size) if blocks is None else 512 * blocks
+            total += _whole_blocks(float(found.st_size)) if blocks is None else 512 * blocks
     return total
 
 
