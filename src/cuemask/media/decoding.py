@@ -24,7 +24,7 @@ from cuemask.media.checksums import FFV1Packets
 from cuemask.media.dicom import header_of
 from cuemask.media.names import shown
 from cuemask.media.places import NumberedFrame, Place, Places, in_place
-from cuemask.media.tracks import open_video
+from cuemask.media.tracks import films_in, open_video
 from cuemask.media.upright import is_turned
 
 log = logging.getLogger(__name__)
@@ -307,6 +307,13 @@ class OpenVideo:
             if frame is not None and (is_behind_loss or frame.is_corrupt):
                 self.damaged.add(number)
             yield number, time, frame
+        if (films := films_in(self.path)) > 1:
+            log.warning(
+                "%s: %d films one behind the other in one file, of which only the first can be read. "
+                "Join them with: ffmpeg -f concat -i LIST -c copy joined.mp4, or give each as a file of its own.",
+                shown(self.path),
+                films,
+            )
         if self._header is not None:
             if places.count != self._header.frame_count:
                 log.warning(
