@@ -47,8 +47,10 @@ _EVENTS = frozenset({"open", "os.rename", "os.remove", "os.rmdir", "os.mkdir", "
 PATIENCE = 300  # seconds by the clock after which a process counts as hanging
 _TIMES = frozenset({"seconds", "made", "started", "ended", "digest", "machine"})
 # Imported once, not in every process: always, and for one command.
-_PRELOADED = ["cuemask.cli", "cuemask.runs.learning", "torch._dynamo", "matplotlib.figure", "cuemask.report.curves"]
-_PRELOADED += ["matplotlib.backends.backend_agg", "PIL.JpegImagePlugin", "PIL.PpmImagePlugin"]
+_PRELOADED = [
+    *("cuemask.cli", "cuemask.runs.learning", "torch._dynamo", "matplotlib.figure", "cuemask.report.curves"),
+    *("matplotlib.backends.backend_agg", "PIL.JpegImagePlugin", "PIL.PpmImagePlugin"),
+]
 _PRELOADED_FOR = {
     "export": [
         "cuemask.runs.exporting",

@@ -130,6 +130,13 @@ def test_a_blue_thing_that_rests_with_what_is_around_it_is_no_logo() -> None:
     assert text_in(ranges_of(frames), AREA) == []
 
 
+def test_a_ring_around_what_moves_is_no_logo() -> None:
+    frames = [scene(number) for number in range(16)]
+    for rgb in frames:
+        cv2.circle(rgb, (240, 120), 14, (30, 110, 240), 3)
+    assert text_in(ranges_of(frames), AREA) == []
+
+
 def test_a_half_transparent_line_is_found() -> None:
     bare = [scene(number) for number in range(16)]
     drawn = with_words(["ENDO VIEW"] * 16)
