@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -26,8 +27,9 @@ from cuemask.media.text import Ranges, can_tell
 from cuemask.recipe import DEFAULT
 from cuemask.runs.options import Options, area_of
 
+T = TypeVar("T")
 RESULTS = Path(__file__).parent / "results" / "burnt_in.md"
-FRAMES = 64  # of a clip, at most, that are drawn on
+FRAMES = 16  # of a clip that are drawn on: as many as are looked at
 WHITE, GREEN = (255, 255, 255), (90, 235, 70)
 WORDS = {"name": ("DOE JOHN 1965", WHITE), "caption": ("CAM 2 REC", GREEN), "clock": ("", WHITE)}
 HALF = "half transparent"
@@ -64,13 +66,18 @@ def main() -> None:
 
 
 def moving(data: Path) -> Iterator[tuple[str, list[np.ndarray]]]:
-    """Clips at video rate, and what they are called."""
+    """Frames spread over clips, and what these are called."""
     for phantom in PHANTOMS:
-        yield phantom.name, [_larger(phantom.scene.frame(t).rgb) for t in phantom.numbers]
+        yield phantom.name, [_larger(phantom.scene.frame(t).rgb) for t in _spread(phantom.numbers)]
     for path in [*sorted((data / "autolaparo_clips").glob("*.mp4")), data / "endoscapes_clip"]:
         if path.exists():
-            frames = [frame.rgb for k, frame in enumerate(open_clips([path])[0].frames()) if k % 4 == 0]
-            yield path.name, frames[:FRAMES]
+            (clip,) = open_clips([path])
+            taken = _spread(range(clip.frame_count or FRAMES))
+            yield path.name, [frame.rgb for frame in clip.frames() if frame.index in taken]
+
+
+def _spread(items: Sequence[T]) -> list[T]:
+    return [items[k] for k in np.linspace(0, len(items) - 1, FRAMES).round().astype(int)]
 
 
 def real_clips(data: Path) -> Iterator[tuple[Clip, str]]:

@@ -5,27 +5,31 @@
     python -m benchmarks.kills --command segment --kills 40
 
 Each command runs once undisturbed, which tells what it does with files in its folder: opening, renaming, removing,
-making folders. Then it is killed (SIGKILL) at one of these moments, chosen so that every stage is met, half of the
-time some milliseconds later; a third of what was killed is killed again while it goes on, up to three times. `segment`
-and `predict` go on with --resume, the others with the same command. Every file is compared, also ones that should not
-be there; of JSON and tables all but times.
+making folders. Then it is killed (SIGKILL) at one of these moments, in that stage which was met least so far, half of
+the time some milliseconds later; a third of what was killed is killed again while it goes on, in that stage or a later
+one, up to three times. `segment` and `predict` go on with --resume, the others with the same command. Every file is
+compared, also ones that should not be there; of JSON and tables all but times. Inputs and networks are the smallest
+there are, and each process is forked from one that has imported everything. Linux only.
 """
 
 from __future__ import annotations
 
 import argparse
+import gc
+import importlib
 import json
-import multiprocessing
 import os
 import re
+import resource
 import shutil
 import signal
 import sys
 import tempfile
 import threading
 import time
+import traceback
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -34,21 +38,37 @@ import numpy as np
 
 from benchmarks.fuzz_readers import SETTINGS
 
-SMALL = [flag for one in (*SETTINGS[:-1], "training.steps=12") for flag in ("--set", one)]
+SMALL = [flag for one in (*SETTINGS[:-1], "training.steps=6") for flag in ("--set", one)]
+TABLE = ["--set", "features.extractor=texture", "--set", "masks.height_px=64"]  # of the recipe that `benchmark` follows
 CHECKPOINTS = ["--set", "training.checkpoint_seconds=0"]
 SHARES = {"segment": 10, "predict": 6, "phantom": 2, "export": 1, "benchmark": 1}
 CHAIN, LONGEST = 1 / 3, 3
 _EVENTS = frozenset({"open", "os.rename", "os.remove", "os.rmdir", "os.mkdir", "shutil.rmtree"})
+PATIENCE = 300  # seconds by the clock after which a process counts as hanging
 _TIMES = frozenset({"seconds", "made", "started", "ended", "digest", "machine"})
-# Imported once, not in every process.
-_PRELOADED = ["cuemask.runs.learning", "torch._dynamo", "matplotlib.backends.backend_agg", "cuemask.report.curves"]
+# Imported once, not in every process: always, and for one command.
+_PRELOADED = [
+    *("cuemask.cli", "cuemask.runs.learning", "torch._dynamo", "matplotlib.figure", "cuemask.report.curves"),
+    *("matplotlib.backends.backend_agg", "PIL.JpegImagePlugin", "PIL.PpmImagePlugin"),
+]
+_PRELOADED_FOR = {
+    "export": [
+        "cuemask.runs.exporting",
+        "onnxscript",
+        "onnxruntime",
+        "torch.export",
+        "torch.onnx._internal.exporter._core",
+    ],
+    "benchmark": ["cuemask.experiments.benchmark"],
+}
 # What is under way when a file of such a name is touched; the first that fits.
 _STAGES = {
     "cues": ("rgb", "location", "names", "cues.seal"),
     "features": ("anchors", "features"),
     "training": ("checkpoint",),
     "network": ("losses", "model"),
-    "masks": ("masks", "probability", "confidence", "overlay", "sheet"),
+    "masks": ("masks", "probability", "confidence"),
+    "report": ("overlay", "sheet", "shown", "report", "manifest"),
     "record": ("run.json", ".run."),
 }
 
@@ -69,23 +89,30 @@ class Tally:
 
     kills: Counter[str] = field(default_factory=Counter[str])
     runs: int = 0
+    chains: int = 0  # of these, killed more than once
     bad: list[str] = field(default_factory=list[str])
 
 
-def run_command(words: Sequence[str], out: Path, kill_at: int, delay: float, events: Path) -> None:
-    """Run the command line in this process; kill it `delay` seconds after event `kill_at`, never where that is 0."""
+def run_command(words: Sequence[str], out: Path, stage: str, kill_at: int, delay: float, events: Path) -> int:
+    """Run the command line in this process; kill it `delay` seconds after event `kill_at` of a stage, never at 0.
+
+    `events` gets what it did: the last thing where it was killed, else the list.
+    """
     import torch
 
     torch.set_num_threads(1)
     log = os.open(events.with_suffix(".log"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(log, 1)
     os.dup2(log, 2)
-    seen, lock = list[str](), threading.Lock()
+    last = os.open(events, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    seen, lock, met = list[str](), threading.Lock(), 0
 
     def die() -> None:
+        os.write(last, seen[-1].encode())
         os.kill(os.getpid(), signal.SIGKILL)
 
     def watch(event: str, arguments: tuple[Any, ...]) -> None:
+        nonlocal met
         if event not in _EVENTS or not arguments or not isinstance(arguments[0], (str, Path)):
             return
         path = str(arguments[0])
@@ -93,8 +120,9 @@ def run_command(words: Sequence[str], out: Path, kill_at: int, delay: float, eve
             return
         with lock:
             seen.append(f"{event} {path[len(str(out)) :]}")
-            count = len(seen)
-        if count == kill_at:
+            met += stage_of(seen[-1]) == stage
+            is_now = met == kill_at and stage_of(seen[-1]) == stage
+        if is_now:
             if delay == 0:
                 die()
             threading.Timer(delay, die).start()
@@ -107,24 +135,35 @@ def run_command(words: Sequence[str], out: Path, kill_at: int, delay: float, eve
         main([*words], standalone_mode=False)
     except SystemExit as end:
         code = int(end.code or 0)
-    found = list(seen)
-    events.write_text(json.dumps(found))
-    os._exit(code)
+    os.write(last, json.dumps(list(seen)).encode())
+    return code
 
 
-def process(command: Command, out: Path, events: Path, *, again: bool, kill_at: int = 0, delay: float = 0.0) -> int:
+def process(
+    command: Command, out: Path, events: Path, *, again: bool, stage: str = "", kill_at: int = 0, delay: float = 0.0
+) -> int:
     """Run `command` in a process of its own; its exit code, below 0 where it was killed."""
     given = out / command.file if command.file else out
     words = [*command.words, "--out", str(given), *(command.again if again else ())]
-    context = multiprocessing.get_context("forkserver")
-    child = context.Process(target=run_command, args=(words, out, kill_at, delay, events))
-    child.start()
-    child.join(300)
-    if child.exitcode is None:
-        child.kill()
-        child.join()
-        return 124
-    return child.exitcode
+    return forked(lambda: run_command(words, out, stage, kill_at, delay, events))
+
+
+def forked(work: Callable[[], int]) -> int:
+    """The exit code of `work` in a copy of this process, in which nothing may have been computed yet."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    child = os.fork()
+    if child:
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    code = 1
+    signal.alarm(PATIENCE)
+    try:
+        code = work()
+    except BaseException:
+        traceback.print_exc()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def stage_of(event: str) -> str:
@@ -175,29 +214,27 @@ def campaign(command: Command, kills: int, seed: int, work: Path, tally: Tally, 
     if process(command, whole, events, again=False) != 0:
         tally.bad.append(f"{command.name}: fails undisturbed: {events.with_suffix('.log').read_text()[-300:]}")
         return
-    expected, places = contents(whole), json.loads(events.read_text())
-    by_stage: dict[str, list[int]] = {}
-    for number, event in enumerate(places, 1):
-        by_stage.setdefault(stage_of(event), []).append(number)
+    expected = contents(whole)
+    places = Counter(stage_of(event) for event in json.loads(events.read_text()))
     while tally.kills.total() < kills:
         out = work / f"out{tally.runs}"
-        told, length = list[str](), 0
-        while tally.kills.total() < kills and length < LONGEST and (length == 0 or rng.random() < CHAIN):
-            stage = sorted(by_stage)[int(rng.integers(len(by_stage)))]
-            number = int(rng.choice(by_stage[stage]))
+        told, stages = list[str](), list(places)  # in the order in which they begin
+        while stages and tally.kills.total() < kills and len(told) < LONGEST and (not told or rng.random() < CHAIN):
+            stage = min(stages, key=lambda one: (tally.kills[one], rng.random()))
+            number = int(rng.integers(places[stage])) + 1
             delay = 0.0 if rng.random() < 0.5 else float(rng.uniform(0.0005, 0.05))
-            again, length = length > 0, length + 1
-            code = process(command, out, events, again=again, kill_at=number, delay=delay)
-            told.append(f"{places[number - 1]} +{1000 * delay:.0f} ms" + ("" if code < 0 else f" (exit {code})"))
-            if code == -signal.SIGKILL:
-                tally.kills[stage] += 1
-            elif code != 0:
+            code = process(command, out, events, again=bool(told), stage=stage, kill_at=number, delay=delay)
+            if code != -signal.SIGKILL:  # it came to its end before that moment
+                told.append(f"never (exit {code})")
                 break
-            else:
-                length = LONGEST  # it went on to its end before that moment came
+            event = events.read_text()
+            tally.kills[stage_of(event)] += 1
+            told.append(f"{event} +{1000 * delay:.0f} ms")
+            stages = stages[stages.index(stage) :]
+        tally.chains += len(told) > 1
         _judge(command, out, events, expected, told, tally)
         tally.runs += 1
-        say(f"{command.name}: {tally.kills.total()} of {kills}")
+        say(f"{command.name}: {tally.kills.total()} of {kills}, {dict(tally.kills)}, {len(tally.bad)} not equal")
         shutil.rmtree(out, ignore_errors=True)
     shutil.rmtree(whole, ignore_errors=True)
 
@@ -220,48 +257,52 @@ def _tail(events: Path) -> str:
 
 def commands(folder: Path, names: Sequence[str]) -> list[Command]:
     """The commands of these names, on small inputs that are made in `folder`."""
+    frames = str(folder / "source" / "frames")
+    trained = str(folder / "trained")
+    data = ["--data", str(folder / "set"), "--folds", str(folder / "folds.txt")]
+    found = [
+        Command("segment", ["segment", frames, "--quiet", *SMALL, *CHECKPOINTS], ["--resume"]),
+        Command("predict", ["predict", trained, frames, "--save-probability", "--quiet"], ["--resume"]),
+        Command("phantom", ["phantom", "--frames", "2", "--quiet"]),
+        Command("export", ["export", "onnx", trained, "--quiet"], file="model.onnx"),
+        Command("benchmark", ["benchmark", "table1", *data, "--quiet", *SMALL, *CHECKPOINTS, *TABLE]),
+    ]
+    if forked(lambda: _inputs(folder)) != 0:
+        raise RuntimeError("The inputs could not be made.")
+    train = Command("train", ["train", frames, "--quiet", *SMALL])
+    if {"predict", "export"} & set(names) and process(train, Path(trained), folder / "events.json", again=False) != 0:
+        raise RuntimeError(_tail(folder / "events.json"))
+    return [command for command in found if command.name in names]
+
+
+def _inputs(folder: Path) -> int:
     from cuemask.phantom import PhantomScene, write_phantom
+    from cuemask.phantom.layouts import write_layout
 
-    frames = str(write_phantom(folder / "source", 6, PhantomScene(seed=1, height_px=64, width_px=80)).frames)
-    found = {
-        "segment": Command("segment", ["segment", frames, "--quiet", *SMALL, *CHECKPOINTS], ["--resume"]),
-        "phantom": Command("phantom", ["phantom", "--frames", "3", "--quiet"]),
-    }
-    if {"predict", "export"} & set(names):
-        trained = str(folder / "trained")
-        train = Command("train", ["train", frames, "--quiet", *SMALL])
-        if process(train, Path(trained), folder / "events.json", again=False) != 0:
-            raise RuntimeError(_tail(folder / "events.json"))
-        words = ["predict", trained, frames, "--save-probability", "--quiet"]
-        found["predict"] = Command("predict", words, ["--resume"])
-        found["export"] = Command("export", ["export", "onnx", trained, "--quiet"], file="model.onnx")
-    if "benchmark" in names:
-        from cuemask.phantom.layouts import write_layout
-
-        write_layout("endovis2017", folder / "set", recordings=2, frames=3)
-        (folder / "folds.txt").write_text("1\n2\n")
-        words = ["benchmark", "table1", "--data", str(folder / "set"), "--quick", "--quiet"]
-        words += ["--folds", str(folder / "folds.txt")]
-        found["benchmark"] = Command("benchmark", words)
-    return [found[name] for name in names]
+    write_phantom(folder / "source", 6, PhantomScene(seed=1, height_px=64, width_px=80))
+    write_layout("endovis2017", folder / "set", recordings=2, frames=2)
+    (folder / "folds.txt").write_text("1\n2\n")
+    return 0
 
 
-def table(tallies: dict[str, Tally]) -> str:
+def table(tallies: Mapping[str, Tally]) -> str:
     """Counts as Markdown, a row a command."""
     stages = [*_STAGES, "other"]
     lines = [
-        f"| command | kills | {' | '.join(stages)} | runs compared | not equal |",
-        "|---" * (len(stages) + 4) + "|",
+        f"| command | kills | {' | '.join(stages)} | runs compared | killed again | not equal |",
+        "|---" * (len(stages) + 5) + "|",
     ]
     for name, tally in tallies.items():
         counts = [f"{tally.kills.total():,}", *(str(tally.kills[s]) for s in stages)]
-        lines.append(f"| `{name}` | {' | '.join(counts)} | {tally.runs} | {len(tally.bad)} |")
+        lines.append(f"| `{name}` | {' | '.join(counts)} | {tally.runs} | {tally.chains} | {len(tally.bad)} |")
     return "\n".join(lines)
 
 
 def killed(counts: dict[str, int], seed: int, work: Path, say: Callable[[str], None]) -> dict[str, Tally]:
     """Kill each command so often."""
-    multiprocessing.get_context("forkserver").set_forkserver_preload(_PRELOADED)
+    for module in (*_PRELOADED, *(module for name in counts for module in _PRELOADED_FOR.get(name, ()))):
+        importlib.import_module(module)
+    gc.freeze()  # what is shared stays shared
     tallies = {name: Tally() for name in counts}
     work.mkdir(parents=True, exist_ok=True)
     for command in commands(work, list(counts)):
@@ -282,7 +323,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         tallies = killed(counts, arguments.seed, Path(folder), lambda line: print(line, file=sys.stderr))
     print(table(tallies))
-    print(f"\n{time.monotonic() - started:.0f} s")
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    processor = time.process_time() + used.ru_utime + used.ru_stime
+    print(f"\n{processor:.0f} s of a processor, {time.monotonic() - started:.0f} s by the clock")
     bad = [line for tally in tallies.values() for line in tally.bad]
     print("\n".join(bad), file=sys.stderr)
     sys.exit(1 if bad else 0)

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
-from benchmarks.kills import contents, killed, stage_of, table
+from benchmarks.kills import contents, stage_of
+
+ROOT = Path(__file__).parents[2]
 
 
-def test_segment_killed_and_gone_on_with_gives_an_undisturbed_run_to_the_byte(tmp_path: Path) -> None:
-    tallies = killed({"segment": 3}, 0, tmp_path, lambda _: None)
-    assert tallies["segment"].bad == []
-    assert tallies["segment"].kills.total() == 3
-    assert "| `segment` | 3 |" in table(tallies)
+def test_segment_killed_and_gone_on_with_gives_an_undisturbed_run_to_the_byte() -> None:
+    words = ["-m", "benchmarks.kills", "--command", "segment", "--kills", "3"]
+    done = subprocess.run([sys.executable, *words], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "| `segment` | 3 |" in done.stdout
 
 
 def test_a_changed_byte_differs_and_a_time_does_not(tmp_path: Path) -> None:

@@ -244,11 +244,38 @@ def test_ignored_pixels_count_neither_way(predicted: Path, truth: Path) -> None:
     assert evaluate_folders(predicted, truth).frames[0].counts.total == 24
 
 
-def test_a_frame_that_is_ignored_whole_is_empty_on_empty(predicted: Path, truth: Path) -> None:
-    write(predicted / "a.png", columns(255, 0))
+def test_a_frame_that_is_ignored_whole_does_not_count(predicted: Path, truth: Path) -> None:
+    for name in "ab":
+        write(predicted / f"{name}.png", columns(255, 0))
     write(truth / "a.png", columns(255, 255))
-    assert evaluate_folders(predicted, truth, ignore=[255]).frames[0].counts.total == 0
-    assert evaluate_folders(predicted, truth, ignore=[255]).iou_mean == 1.0
+    write(truth / "b.png", columns(SHAFT, SHAFT))
+    evaluation = evaluate_folders(predicted, truth, ignore=[255])
+    assert [frame.name for frame in evaluation.frames] == ["b"]
+    assert (evaluation.iou_mean, evaluation.ignored) == (pytest.approx(1 / 2), 1)  # and not 3/4
+    assert evaluation.as_json()["ignored"] == 1
+    assert "1 frames of ignored codes only, not counted" in evaluation.table()
+    with pytest.raises(EvaluationError, match="codes 10, 255 cover every frame wholly"):
+        evaluate_folders(predicted, truth, ignore=[10, 255])
+
+
+@pytest.mark.parametrize("is_alpha", [False, True])
+def test_truth_that_is_the_wrong_way_round_is_told(
+    predicted: Path, truth: Path, caplog: pytest.LogCaptureFixture, is_alpha: bool
+) -> None:
+    for number in range(4):
+        write(predicted / f"{number}.png", columns(*[255] * (1 + number // 3), *[0] * (9 - number // 3)))
+        opposite = columns(0, *[255] * 9)
+        write(truth / f"{number}.png", np.dstack([np.zeros((6, 10, 3), np.uint8), opposite]) if is_alpha else opposite)
+    evaluate_folders(predicted, truth)
+    assert [record.getMessage() for record in caplog.records] == [
+        f"{truth}: instrument covers 90 % of it, and what was predicted fits the rest better (IoU 0.80, not 0.03); is "
+        "background what is white or opaque there? Then save the masks the other way round."
+    ]
+    caplog.clear()
+    for number in range(4):
+        write(predicted / f"{number}.png", columns(0, 0, *[255] * 8))
+    evaluate_folders(predicted, truth)
+    assert not caplog.records
 
 
 def test_what_cannot_be_ignored_is_refused(predicted: Path, truth: Path) -> None:

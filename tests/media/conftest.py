@@ -78,8 +78,18 @@ def read_number() -> Callable[[np.ndarray], int]:
     return number_of
 
 
-def remux(source: Path, target: Path, *, zeroed: Sequence[int] = (), dropped: Sequence[int] = ()) -> Path:
-    """Copy a video packet by packet; those with these numbers, in the order of decoding, are damaged or left out."""
+def remux(
+    source: Path,
+    target: Path,
+    *,
+    zeroed: Sequence[int] = (),
+    dropped: Sequence[int] = (),
+    flipped: Sequence[int] = (),
+) -> Path:
+    """Copy a video packet by packet; those with these numbers, in the order of decoding, are damaged or left out.
+
+    Of `flipped` ones a bit in the middle is turned over.
+    """
     with av.open(str(source)) as reading, av.open(str(target), "w") as writing:
         read = reading.streams.video[0]
         written = writing.add_stream_from_template(read)
@@ -88,6 +98,10 @@ def remux(source: Path, target: Path, *, zeroed: Sequence[int] = (), dropped: Se
                 continue
             if number in zeroed:
                 packet.update(bytes(packet.size))
+            if number in flipped:
+                data = bytearray(bytes(packet))
+                data[len(data) // 2] ^= 0x40
+                packet.update(bytes(data))
             packet.stream = written
             writing.mux(packet)
     return target

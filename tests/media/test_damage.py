@@ -270,3 +270,49 @@ def test_the_overlay_keeps_the_pace_of_the_video_over_a_gap(tmp_path: Path) -> N
             video.write(np.zeros((32, 32, 3), np.uint8), place)
     with av.open(str(tmp_path / "o.mp4")) as written:
         assert [frame.time for frame in written.decode(video=0)] == pytest.approx([0, 0.04, 0.16])
+
+
+@pytest.mark.parametrize(
+    ("options", "harm", "lost"),
+    [
+        ({"g": "1", "slicecrc": "1", "level": "3"}, {"zeroed": (5,)}, {5}),
+        ({"g": "1", "slicecrc": "1", "level": "3"}, {"flipped": (0, 5)}, {0, 5}),
+        ({"g": "1", "slicecrc": "0", "level": "3"}, {"zeroed": (5,)}, {5}),
+        ({"g": "1", "level": "1"}, {"zeroed": (5,)}, {5}),
+        ({"g": "4", "slicecrc": "1", "level": "3"}, {"flipped": (5,)}, {5, 6, 7}),  # each goes on from the one before
+    ],
+)
+def test_damaged_packets_of_ffv1_are_lost_though_its_decoder_makes_pictures_of_them(
+    tmp_path: Path,
+    draw_video: Draw,
+    damage: Damage,
+    read_number: ReadNumber,
+    options: dict[str, str],
+    harm: dict[str, tuple[int, ...]],
+    lost: set[int],
+) -> None:
+    whole = draw_video(tmp_path / "whole.mkv", 12, codec="ffv1", **options)
+    assert numbers(open_one(whole)) == all_but(12)
+    clip = open_one(damage(whole, tmp_path / "op.mkv", **harm))
+    frames = list(clip.frames())
+    assert [frame.index for frame in frames] == [read_number(frame.rgb) for frame in frames] == all_but(12, *lost)
+    assert (clip.lost, clip.damaged) == (lost, set())
+
+
+def test_frames_that_a_decoder_mends_and_those_behind_a_lost_one_are_named(
+    tmp_path: Path, draw_video: Draw, damage: Damage, caplog: pytest.LogCaptureFixture
+) -> None:
+    whole = draw_video(tmp_path / "whole.mkv", 30, codec="mpeg4")
+    mended = open_one(damage(whole, tmp_path / "mended.mkv", flipped=(5,)))
+    with caplog.at_level(logging.WARNING):
+        assert numbers(mended) == all_but(30)
+    assert (mended.lost, mended.damaged) == (set(), {5})
+    behind = open_one(damage(whole, tmp_path / "behind.mkv", zeroed=(5,)), every=2)
+    assert numbers(behind) == list(range(0, 30, 2))
+    assert behind.damaged == {6, 8, 10}  # key frames are 0, 12 and 24
+    assert [record.getMessage().split("mkv: ")[1] for record in caplog.records] == [
+        "1 frame may be wrong, being damaged or made from damaged or lost ones, and so may the masks: 000005. "
+        "Copy the file again from its source.",
+        "3 frames may be wrong, being damaged or made from damaged or lost ones, and so may the masks: 000006, 000008, "
+        "000010. Copy the file again from its source.",
+    ]

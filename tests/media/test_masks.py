@@ -131,6 +131,10 @@ def test_the_codes_of_a_palette_of_colours_are_its_indices(tmp_path: Path, endin
     grey_by_chance = np.array([[0, 7, 7]], np.uint8)
     with_palette(tmp_path / f"seven.{ending}", grey_by_chance, VOC)
     assert np.array_equal(read_mask(tmp_path / f"seven.{ending}"), grey_by_chance)
+    # Of greys that do not tell the codes apart, the indices count.
+    codes_of_grey = np.array([[0, 1, 2]], np.uint8)
+    with_palette(tmp_path / f"alike.{ending}", codes_of_grey, [0, 0, 0, 0, 0, 0, 9, 9, 9])
+    assert np.array_equal(read_mask(tmp_path / f"alike.{ending}"), codes_of_grey)
 
 
 def test_where_the_colours_are_all_the_same_the_transparency_is_the_mask(tmp_path: Path) -> None:

@@ -59,6 +59,12 @@ def test_pictures_that_stay_the_same_tell_of_no_change() -> None:
     assert stretches_in([np.zeros((HEIGHT, WIDTH, 3), np.uint8)] * 16) == []
 
 
+def test_a_picture_that_is_hardly_smaller_is_no_other_one() -> None:
+    for radius, stretches in ((49, []), (40, [(0, 8)])):
+        smaller = np.hypot(ROWS - 60, COLUMNS - 80) <= radius
+        assert stretches_in([frame(n, shown=smaller if n < 8 else DISC) for n in range(16)]) == stretches
+
+
 def test_a_black_tool_that_rests_at_a_side_is_no_border() -> None:
     def seen(number: int) -> np.ndarray:
         rgb = frame(number)

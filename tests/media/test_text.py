@@ -130,6 +130,23 @@ def test_a_blue_thing_that_rests_with_what_is_around_it_is_no_logo() -> None:
     assert text_in(ranges_of(frames), AREA) == []
 
 
+def test_what_is_hardly_coloured_or_large_is_no_logo() -> None:
+    framed, large = ([scene(number) for number in range(16)] for _ in range(2))
+    for rgb, other in zip(framed, large, strict=True):
+        cv2.rectangle(rgb, (220, 100), (260, 140), (150, 150, 155), -1)
+        cv2.rectangle(rgb, (220, 100), (260, 140), (30, 110, 240), 1)
+        cv2.circle(other, (240, 120), 40, (30, 110, 240), -1)
+    assert text_in(ranges_of(framed), AREA) == []
+    assert text_in(ranges_of(large), AREA) == []
+
+
+def test_a_ring_around_what_moves_is_no_logo() -> None:
+    frames = [scene(number) for number in range(16)]
+    for rgb in frames:
+        cv2.circle(rgb, (240, 120), 14, (30, 110, 240), 3)
+    assert text_in(ranges_of(frames), AREA) == []
+
+
 def test_a_half_transparent_line_is_found() -> None:
     bare = [scene(number) for number in range(16)]
     drawn = with_words(["ENDO VIEW"] * 16)
@@ -142,6 +159,14 @@ def test_a_half_transparent_line_is_found() -> None:
     covered[box.top : box.top + box.height, box.left : box.left + box.width] = True
     assert covered[rows, columns].mean() > 0.95
     assert box.height * box.width < 2.5 * np.ptp(rows) * np.ptp(columns)
+
+
+def test_two_signs_are_no_line_nor_are_three_that_are_half_transparent() -> None:
+    assert text_in(ranges_of(with_words(["HE"] * 16)), AREA) == []
+    bare, drawn = [scene(number) for number in range(16)], with_words(["HEN"] * 16)
+    half = [np.rint((one.astype(float) + other) / 2).astype(np.uint8) for one, other in zip(bare, drawn, strict=True)]
+    assert text_in(ranges_of(half), AREA) == []
+    assert len(text_in(ranges_of(drawn), AREA)) == 1
 
 
 def test_boxes_count_from_the_frames_corner_and_are_no_part_of_the_picture() -> None:

@@ -128,3 +128,17 @@ def test_pixels_that_are_no_squares_are_told_as_they_stand_in_the_upright_pictur
         3, 4
     )
     assert opened(draw_video(tmp_path / "plain.mp4", 3)).pixel_aspect == 1
+
+
+def test_films_that_were_put_one_behind_the_other_are_told(
+    tmp_path: Path, draw_video: Callable[..., Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    one, other = draw_video(tmp_path / "one.mp4", 6), draw_video(tmp_path / "other.mp4", 4, faststart=False)
+    joined = tmp_path / "joined.mp4"
+    joined.write_bytes(one.read_bytes() + other.read_bytes() + other.read_bytes())
+    assert len(list(open_clips([joined])[0].frames())) == 6
+    assert f"{joined}: 3 films one behind the other in one file, of which only the first can be read." in caplog.text
+    caplog.clear()
+    for path in (one, other, draw_video(tmp_path / "op.mkv", 4)):
+        list(open_clips([path])[0].frames())
+    assert not caplog.records

@@ -196,3 +196,17 @@ def test_text_over_the_picture_is_never_masked_and_blanked_on_demand(captioned: 
         assert np.abs(video.read()[1][inner].astype(int) - 40).max() < 30  # letters have 215 more
     for shown in (out / "op" / "shown").iterdir():
         assert np.abs(cv2.imread(str(shown))[inner].astype(int) - 40).max() < 30
+
+
+@pytest.mark.parametrize("blank_text", [False, True])
+def test_the_sheet_of_cues_is_blanked_of_text_too(captioned: Path, tmp_path: Path, blank_text: bool) -> None:
+    recipe = load_recipe("default", [*SETTINGS, "input.height_px=96", "input.width_px=128"])
+    options = Options(tmp_path / "out", recipe=recipe, blank_text=blank_text, overlay=False, report=False)
+    out = segment([captioned], options)
+    ((top, left, height, width),) = json.loads((out / "run.json").read_text())["text"]["op"]
+    sheet, scale = cv2.imread(str(out / "op" / "cues.png")), 240 / 256  # rows of pictures 240 wide
+    first = sheet.shape[0] - round(192 * scale)  # of the last row, which has no border
+    rows = np.s_[first + round((top + 6) * scale) : first + round((top + height - 6) * scale)]
+    for begin in (0, sheet.shape[1] - 240):  # the frame, and the frame with its mask
+        columns = np.s_[begin + round((left + 6) * scale) : begin + round((left + width - 6) * scale)]
+        assert (np.abs(sheet[rows, columns].astype(int) - 40).max() < 30) == blank_text

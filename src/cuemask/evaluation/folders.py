@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,8 @@ import numpy as np
 from jaxtyping import Bool, UInt8
 
 from cuemask.errors import EvaluationError
-from cuemask.evaluation.frames import FrameScore, refuse_sizes, score
+from cuemask.evaluation.frames import FrameScore, counted_pixels, counts_of, refuse_sizes, score
+from cuemask.evaluation.metrics import iou
 from cuemask.evaluation.pairing import FRAME, FilePair, matched_files
 from cuemask.evaluation.protocols import DEFAULT, protocol_named
 from cuemask.evaluation.results import Evaluation
@@ -53,7 +54,7 @@ def evaluate_folders(
     positive
         Codes in the truth that count as instrument; by default every code above 0.
     ignore
-        Codes in the truth whose pixels count neither way; not with `surface`.
+        Codes in the truth whose pixels count neither way; not with `surface`. A frame of them only is left out.
     truth_name
         What true masks are called, without their ending; `{frame}` stands for the frame's name. Files that are called
         otherwise are none.
@@ -69,7 +70,7 @@ def evaluate_folders(
     EvaluationError
         If a folder is absent or without masks, if names on the two sides differ and may not, if none agree, if sizes
         differ, if the protocol is unknown or counts no frame, if codes are both positive and ignored, or ignored beside
-        `surface`, or if `truth_name` is no pattern.
+        `surface`, or cover every frame, or if `truth_name` is no pattern.
     PictureError
         If a mask cannot be read.
     """
@@ -82,11 +83,19 @@ def evaluate_folders(
         return _score(pair, counting, seen)
 
     with closing(in_threads(compare, found.pairs)) as scores:
-        frames = tuple(scores)
+        compared = tuple(scores)
+    frames = tuple(frame for frame in compared if frame.counts.total)
+    if not frames:
+        raise EvaluationError(
+            f"{truth}: codes {_codes(sorted(counting.ignore))} cover every frame wholly, and they are to be ignored.",
+            "Leave out of --ignore what does count.",
+        )
     seen.jpegs = sum(is_jpeg(pair.truth) for pair in found.pairs)
     seen.warn(counting, predicted, truth)
     seen.refuse_dark_jpegs(counting, len(found.pairs), truth)
-    return Evaluation(frames, protocol, counting.tolerance, found.without_truth, found.unpredicted)
+    _warn_of_inverted(frames, truth)
+    ignored = len(compared) - len(frames)
+    return Evaluation(frames, protocol, counting.tolerance, found.without_truth, found.unpredicted, ignored)
 
 
 @dataclass(frozen=True)
@@ -162,6 +171,25 @@ class _Codes:
 def _codes(codes: Collection[int]) -> str:
     shown = list(codes)[:CODES_SHOWN]
     return ", ".join(map(str, shown)) + (f" and {len(codes) - len(shown)} more" if len(codes) > len(shown) else "")
+
+
+def _warn_of_inverted(frames: Sequence[FrameScore], truth: Path) -> None:
+    """Speak up where truth covers most of the pictures, and predictions look like its opposite."""
+    pixels = counted_pixels(frames).sum(axis=0)
+    both, predicted, true, total = pixels.tolist()
+    given, opposite = (
+        iou(counts_of(pixels)),
+        iou(counts_of(np.array([predicted - both, predicted, total - true, total]))),
+    )
+    if 2 * true > total and opposite > given:
+        _log.warning(
+            "%s: instrument covers %.0f %% of it, and what was predicted fits the rest better (IoU %.2f, not %.2f); is "
+            "background what is white or opaque there? Then save the masks the other way round.",
+            truth,
+            100 * true / total,
+            opposite,
+            given,
+        )
 
 
 def _score(pair: FilePair, counting: _Counting, seen: _Codes) -> FrameScore:

@@ -35,6 +35,8 @@ class Evaluation:
         How many predicted frames have no truth, and are not counted.
     unpredicted
         How many frames with truth have no prediction, and by request are not counted.
+    ignored
+        How many frames have no pixel that counts, and are not counted.
 
     Raises
     ------
@@ -54,6 +56,7 @@ class Evaluation:
     tolerance: Tolerance | None = None
     without_truth: int = 0
     unpredicted: int = 0
+    ignored: int = 0
 
     def __post_init__(self) -> None:
         _ = self.pooled  # no figures, no evaluation
@@ -128,6 +131,7 @@ class Evaluation:
             "left_out": len(self.frames) - len(self.pooled.frames),
             "without_truth": self.without_truth,
             "unpredicted": self.unpredicted,
+            "ignored": self.ignored,
         }
         if self.tolerance is not None:
             told["tolerance"] = {"value": self.tolerance.value, "unit": self.tolerance.unit}
@@ -176,6 +180,7 @@ class Evaluation:
             f"frames left out, {protocol_named(self.protocol_name).left_out}": left_out,
             "predicted frames without truth, not counted": self.without_truth,
             "frames with truth but without prediction, not counted": self.unpredicted,
+            "frames of ignored codes only, not counted": self.ignored,
         }
         return [f"{count} {what}" for what, count in told.items() if count]
 

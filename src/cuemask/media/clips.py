@@ -122,6 +122,8 @@ class Clip:
         Width of a pixel over its height.
     lost
         Numbers of the selected frames that could not be decoded, as far as the clip has been streamed to its end.
+    damaged
+        Likewise of those that may be wrong: parts of them could not be decoded, or they go on from one that is lost.
     """
 
     name: str
@@ -137,6 +139,7 @@ class Clip:
     sizes_vary: bool = False
     pixel_aspect: Fraction = Fraction(1)
     lost: set[int] = field(default_factory=set[int], compare=False, repr=False)
+    damaged: set[int] = field(default_factory=set[int], compare=False, repr=False)
 
     def frames(self) -> Generator[Frame, None, None]:
         """Stream the selected frames, decoded anew at each call and held by nobody.
@@ -148,7 +151,7 @@ class Clip:
             that cannot be decoded are left out, with a logged warning, and the others keep their numbers.
         """
         if self.kind == "video":
-            return video_frames(self.paths[0], self.selection, self.lost)
+            return video_frames(self.paths[0], self.selection, self.lost, self.damaged)
         if self.kind == "frames":
             return dicom_frames(self.paths[0], self.selection)
         return picture_frames(self.paths, self.selection, self.frame_names, sizes_vary=self.sizes_vary)
@@ -179,7 +182,7 @@ class Clip:
             selected = np.array(selected_frames(instance, self.selection))
             places = np.unique(np.linspace(0, len(selected) - 1, count).astype(int))
             return frames_rgb(instance, selected[places].tolist())
-        return sample_video(self.paths[0], self.selection, count, self.lost)
+        return sample_video(self.paths[0], self.selection, count, self.lost, self.damaged)
 
     def sha256(self) -> str:
         """Hash the content: the video's bytes, or the names and bytes of the pictures; on a store its version."""

@@ -20,11 +20,12 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from cuemask.errors import VideoError
+from cuemask.media.checksums import FFV1Packets
 from cuemask.media.dicom import header_of
 from cuemask.media.files import refuse_unreadable
 from cuemask.media.names import shown
 from cuemask.media.places import NumberedFrame, Place, Places, in_place
-from cuemask.media.tracks import open_video
+from cuemask.media.tracks import films_in, open_video
 from cuemask.media.upright import is_turned
 
 log = logging.getLogger(__name__)
@@ -65,6 +66,9 @@ class OpenVideo:
         Frames per second, exact where the container tells it, else 25.
     frame_count
         Number of frames that the header promises, or None; an estimate, never to be trusted.
+    damaged
+        Numbers of the frames passed on so far that may be wrong: the decoder made up parts of them, or they were
+        predicted from one that is lost.
 
     Raises
     ------
@@ -78,6 +82,9 @@ class OpenVideo:
         # Without time stamps a frame's number hangs on knowing at once which packet failed.
         self._threads: Threads = threads if self._is_stamped else "SLICE"
         self._stream.thread_type = self._threads
+        is_ffv1 = self._stream.codec_context.name == "ffv1"
+        self._ffv1 = FFV1Packets(path, self._stream.index) if is_ffv1 else None
+        self.damaged: set[int] = set()
         self._stream.codec_context.copy_opaque = True  # each frame knows the packet that it came in
         self._discarded = 0
         self._read_to: int | None = None  # byte at which the last packet ended
@@ -204,6 +211,7 @@ class OpenVideo:
                 yield item
         except _EndLostError:
             with OpenVideo(self.path, "SLICE") as again:
+                again.damaged = self.damaged
                 yield from (item for item in again._from_first() if item[0] > last)
 
     def _places(self) -> Places:
@@ -278,6 +286,9 @@ class OpenVideo:
             if self._holds_frame(packet):
                 places.add(packet, torn=self._is_torn)
                 self._is_torn = False
+            if self._ffv1 is not None and packet.size and not self._ffv1.can_be_decoded(packet):
+                places.fail(packet)
+                continue
             try:
                 frames = cast("list[VideoFrame]", packet.decode())
             except av.error.FFmpegError as error:
@@ -289,11 +300,21 @@ class OpenVideo:
             yield from frames
 
     def _watched(self, frames: Iterator[NumberedFrame], places: Places) -> Iterator[NumberedFrame]:
-        """Pass frames on; at the end warn if there should have been more."""
-        lost = 0
+        """Pass frames on, those that may be wrong noted; at the end warn if there should have been more."""
+        lost, is_behind_loss = 0, False
         for number, time, frame in frames:
             lost += frame is None
+            is_behind_loss = frame is None or (is_behind_loss and not frame.key_frame)
+            if frame is not None and (is_behind_loss or frame.is_corrupt):
+                self.damaged.add(number)
             yield number, time, frame
+        if (films := films_in(self.path)) > 1:
+            log.warning(
+                "%s: %d films one behind the other in one file, of which only the first can be read. "
+                "Join them with: ffmpeg -f concat -i LIST -c copy joined.mp4, or give each as a file of its own.",
+                shown(self.path),
+                films,
+            )
         if self._header is not None:
             if places.count != self._header.frame_count:
                 log.warning(

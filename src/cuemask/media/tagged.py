@@ -16,7 +16,7 @@ _ORIENTATION = 0x0112
 
 
 def palette_indices(data: bytes) -> UInt8[np.ndarray, "H W"] | None:
-    """The indices of a picture with a palette of colours; None where it has none, or one of greys only."""
+    """The indices of a picture with a palette; None where it has none, or one of greys that tell them apart."""
     if data.startswith(_PNG):
         if len(data) < 26 or data[25] != _PNG_PALETTE:
             return None
@@ -28,9 +28,11 @@ def palette_indices(data: bytes) -> UInt8[np.ndarray, "H W"] | None:
         if image.mode != "P":
             return None
         colors = np.array(image.getpalette("RGB")).reshape(-1, 3)
-        if (colors == colors[:, :1]).all():
+        indices = np.asarray(image).astype(np.uint8)
+        used = colors[np.unique(indices[indices < len(colors)])]
+        if (colors == colors[:, :1]).all() and len(np.unique(used[:, 0])) == len(used):
             return None
-        return np.asarray(image).astype(np.uint8)
+        return indices
 
 
 def is_jpeg(path: Path) -> bool:

@@ -18,6 +18,7 @@ from jaxtyping import Bool, UInt8
 from cuemask.media.area import PictureArea
 
 FEWEST = 12  # sampled frames
+BLANK = 40  # level of what is blanked
 _STEADY = 28  # levels that a sign may change by: what codecs do at hard edges
 _MOVING = 40  # levels by which half of the picture has to change at least
 _WHITE = 170  # darkest channel of a white sign
@@ -102,7 +103,7 @@ def without_text(area: PictureArea, boxes: list[Box]) -> PictureArea:
 
 def text_blanked(rgb: UInt8[np.ndarray, "H W 3"], area: PictureArea) -> UInt8[np.ndarray, "H W 3"]:
     """The frame with all around the endoscope's picture, and what was found to be text, in plain dark grey."""
-    blank = np.full_like(rgb, 40)
+    blank = np.full_like(rgb, BLANK)
     inside = area.shown(area.crop(rgb)).inside
     if inside is None:
         area.crop(blank)[:] = area.crop(rgb)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from fractions import Fraction
 from itertools import islice
@@ -26,16 +26,20 @@ log = logging.getLogger(__name__)
 SAMPLING_STEP = 20
 
 
-def video_frames(path: Path, selection: Selection, lost: set[int] | None = None) -> Generator[Frame, None, None]:
+def video_frames(
+    path: Path, selection: Selection, lost: set[int] | None = None, damaged: set[int] | None = None
+) -> Generator[Frame, None, None]:
     """Decode the selected frames of a video, one at a time.
 
     A video that breaks off yields what decodes and then logs a warning. Frames that cannot be decoded leave a gap
-    in the numbers, and are named in a warning.
+    in the numbers, and are named in a warning; those that may be wrong are named in another.
 
     Parameters
     ----------
     lost
         Numbers of selected frames that are known to be lost; those found lost are added.
+    damaged
+        Likewise of those that were decoded in part only, or predicted from one that is lost.
 
     Raises
     ------
@@ -44,11 +48,13 @@ def video_frames(path: Path, selection: Selection, lost: set[int] | None = None)
     InputError
         If the video decodes but no frame of it is selected.
     """
-    missing, shape, place = set[int](), None, 0
-    for place, (index, time, frame) in enumerate(_selected(path, selection), start=1):
+    missing, doubtful, wrong, shape, place = set[int](), set[int](), set[int](), None, 0
+    for place, (index, time, frame) in enumerate(_selected(path, selection, doubtful), start=1):
         if frame is None:
             missing.add(index)
             continue
+        if index in doubtful:
+            wrong.add(index)
         rgb = upright_rgb(frame)
         shape = rgb.shape if shape is None else shape
         if rgb.shape != shape:
@@ -58,18 +64,26 @@ def video_frames(path: Path, selection: Selection, lost: set[int] | None = None)
         raise _nothing_selected(path, selection, missing)
     if missing - (lost or set()):
         log.warning("%s", told_of_lost(path, missing))
+    if wrong - (damaged or set()):
+        log.warning("%s", _told_of_damaged(path, wrong))
     if lost is not None:
         lost |= missing
+    if damaged is not None:
+        damaged |= wrong
 
 
 def sample_video(
-    path: Path, selection: Selection, count: int, lost: set[int] | None = None
+    path: Path,
+    selection: Selection,
+    count: int,
+    lost: set[int] | None = None,
+    damaged: set[int] | None = None,
 ) -> Generator[UInt8[np.ndarray, "H W 3"], None, None]:
     """Yield about `count` frames spread over the selected stretch, without decoding what lies between.
 
     Long videos are entered at the key frames before evenly spread times. Where that finds too few (a short
     video, or one with few key frames), its first `count` times `SAMPLING_STEP` frames are stepped through.
-    `lost` is as in `video_frames`.
+    `lost` and `damaged` are as in `video_frames`.
 
     Raises
     ------
@@ -87,7 +101,7 @@ def sample_video(
         for frame in frames.values():
             yield upright_rgb(frame)
         return
-    with closing(video_frames(path, selection, lost)) as selected:
+    with closing(video_frames(path, selection, lost, damaged)) as selected:
         known = video.frame_count
         expected = selection.estimate(known, video.frame_rate) if known else count * SAMPLING_STEP
         step = min(SAMPLING_STEP, max(1, math.ceil(expected / count)))
@@ -98,8 +112,23 @@ def sample_video(
 def told_of_lost(path: Path, numbers: Iterable[int]) -> str:
     """A sentence on the frames that could not be decoded."""
     missing = list(numbers)
-    what = "1 frame" if len(missing) == 1 else f"{len(missing)} frames"
-    return f"{shown(path)}: {what} could not be decoded, no mask is made of them: {', '.join(ranges(missing))}."
+    return f"{shown(path)}: {_so_many(missing)} could not be decoded, no mask is made of them: {_listed(missing)}."
+
+
+def _told_of_damaged(path: Path, numbers: Iterable[int]) -> str:
+    damaged = list(numbers)
+    return (
+        f"{shown(path)}: {_so_many(damaged)} may be wrong, being damaged or made from damaged or lost ones, and so may "
+        f"the masks: {_listed(damaged)}. Copy the file again from its source."
+    )
+
+
+def _so_many(numbers: Sequence[int]) -> str:
+    return "1 frame" if len(numbers) == 1 else f"{len(numbers)} frames"
+
+
+def _listed(numbers: Iterable[int]) -> str:
+    return ", ".join(ranges(numbers))
 
 
 def ranges(numbers: Iterable[int]) -> list[str]:
@@ -113,15 +142,20 @@ def ranges(numbers: Iterable[int]) -> list[str]:
     return ["-".join(frame_name(number) for number in run) for run in runs]
 
 
-def _selected(path: Path, selection: Selection) -> Iterator[NumberedFrame]:
-    """The selected frames, and of those that are lost the ones that would have been selected."""
+def _selected(path: Path, selection: Selection, damaged: set[int]) -> Iterator[NumberedFrame]:
+    """The selected frames, and of those that are lost the ones that would have been selected.
+
+    Numbers of frames that may be wrong, selected or not, are added to `damaged`.
+    """
     with OpenVideo(path) as video:
+        video.damaged = damaged
         frames = video.from_time(selection.start) if selection.start > 0 else video.from_first()
         if frames is not None:
             yield from _taken(frames, selection, video.frame_rate)
             return
     log.debug("%s: decoded from its first frame, as its packets do not number its frames", shown(path))
     with OpenVideo(path) as video:
+        video.damaged = damaged
         yield from _taken(video.from_first(), selection, video.frame_rate)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
+from jaxtyping import UInt8
 
 from cuemask.cues.anchors import Anchors
 from cuemask.cues.clip import KeptClip, keep_clip, kept_before
@@ -17,6 +18,7 @@ from cuemask.media.area import PictureArea
 from cuemask.media.clips import Clip, ClipFiles, open_clips
 from cuemask.media.files import make_folder
 from cuemask.media.masks import write_probability, write_rgb
+from cuemask.media.text import BLANK
 from cuemask.media.threads import in_threads
 from cuemask.recipe import Recipe
 from cuemask.report.sheet import Cell, contact_sheet
@@ -123,12 +125,20 @@ def cue_cells(kept: KeptClip, index: int, options: Options) -> list[Cell]:
     """Input, cues and anchors of a frame; anchors brightened so that their dim products can be seen."""
     maps = kept.cues(index, options.recipe)
     chosen = kept.anchors_from(index, maps, options.recipe)
-    cells = [Cell("input", kept.rgb[index])]
+    cells = [Cell("input", _input(kept, index, options))]
     cells += [Cell(name, maps.named(name)) for name in used_cues(options.recipe)]
     for name, anchor in chosen._asdict().items():
         gain = 1 / max(float(anchor.max()), 1e-6)
         cells.append(Cell(f"{name} anchor x{gain:.1f}", anchor * gain))
     return cells
+
+
+def _input(kept: KeptClip, index: int, options: Options) -> UInt8[np.ndarray, "h w 3"]:
+    """A kept picture; where text is to be blanked, without what lies outside the endoscope's picture."""
+    rgb, inside = kept.rgb[index], kept.inside_of(index)
+    if not options.blank_text or inside is None:
+        return rgb
+    return np.where(inside[..., None], rgb, np.uint8(BLANK))
 
 
 def write_cue_sheet(kept: KeptClip, options: Options) -> None:

@@ -169,9 +169,7 @@ def write_masks(
                 video.write(result.finished.drawn, result.frame.place)
             is_outside = finder.passed(result.frame)
             own = area.of(*result.mask.shape)
-            seen = (
-                replace(result.frame, rgb=text_blanked(result.frame.rgb, own)) if options.blank_text else result.frame
-            )
+            seen = replace(result.frame, rgb=_told_rgb(result.frame, own, options))
             shown.add(seen, result.finished.told, own, is_outside=is_outside)
             if kept is not None and result.frame.name in with_cues:
                 rows.append(_cue_row(result, with_cues[result.frame.name], area, model, options, kept))
@@ -199,8 +197,8 @@ def _drawn(
     time = "" if frame.time_seconds is None else f"   {clock(frame.time_seconds)}"
     text = f"{clip.name}   {frame.name}{time}   "
     text += OUTSIDE if is_outside else f"confidence {told.confidence:.2f}"
-    rgb = blanked(frame.rgb, OUTSIDE) if is_outside and options.blank_outside else frame.rgb
-    rgb = text_blanked(rgb, area) if options.blank_text and rgb is frame.rgb else rgb
+    is_blank = is_outside and options.blank_outside
+    rgb = blanked(frame.rgb, OUTSIDE) if is_blank else _told_rgb(frame, area, options)
     return with_strip(overlay(rgb, mask, style=options.overlay_style), text)
 
 
@@ -221,6 +219,11 @@ class _Finished(NamedTuple):
     told: Told
 
 
+def _told_rgb(frame: Frame, area: PictureArea, options: Options) -> UInt8[np.ndarray, "H W 3"]:
+    """The frame as people are shown it: where text is to be blanked, without it."""
+    return text_blanked(frame.rgb, area) if options.blank_text else frame.rgb
+
+
 def _cue_row(
     result: Segmented[_Finished],
     number: int,
@@ -233,7 +236,7 @@ def _cue_row(
     p = model.working_probability(picture[None])[0]
     inside = working_inside_of(picture, area, working_inside(area, model.recipe))
     p = p if inside is None else p * inside
-    drawn = working_picture(overlay(result.frame.rgb, result.mask), area, model.recipe)
+    drawn = working_picture(overlay(_told_rgb(result.frame, area, options), result.mask), area, model.recipe)
     cells = [*cue_cells(kept, number, options), Cell("probability", p), Cell("mask", drawn)]
     return result.frame.name, cells
 

@@ -92,7 +92,7 @@ class RunRecord:
             },
             "seconds": dict(before.get("seconds", {})) if before else {},
         }
-        for name in ("losses", "weights", "clips", "lost", "outside", "text", "labels_met", "manifest"):
+        for name in ("losses", "weights", "clips", "lost", "damaged", "outside", "text", "labels_met", "manifest"):
             if before and name in before:
                 self.values[name] = before[name]
         self.write()
@@ -126,10 +126,12 @@ class RunRecord:
         self.note(status="complete", ended=_now())
 
     def note_lost(self, clips: Sequence[Clip]) -> None:
-        """Name the frames that could not be decoded, of clips that have been streamed."""
+        """Name the frames that could not be decoded, and those that may be wrong, of clips that have been streamed."""
         lost = {clip.name: ranges(clip.lost) for clip in clips if clip.lost}
-        if lost:
-            self.note(lost=lost)
+        damaged = {clip.name: ranges(clip.damaged) for clip in clips if clip.damaged}
+        found = ({"lost": lost} if lost else {}) | ({"damaged": damaged} if damaged else {})
+        if found:
+            self.note(**found)
 
     def note_outside(self, clip: str, stretches: Sequence[Stretch]) -> None:
         """List the frames of a clip that were filmed outside the body, where there are any."""

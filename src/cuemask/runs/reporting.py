@@ -332,7 +332,13 @@ def _made(record: Mapping[str, Any]) -> str:
     facts |= {name: str(version) for name, version in record.get("versions", {}).items() if name in OF_NOTE}
     facts |= {f"time of {stage}": duration(float(seconds)) for stage, seconds in record.get("seconds", {}).items()}
     differing = table(f"What differs from the recipe {base}", ["field", base, "here"], changes) if changes else ""
-    lost = [[clip, ", ".join(map(str, names))[:500]] for clip, names in record.get("lost", {}).items()]
+    gaps = {
+        title: [[clip, ", ".join(map(str, names))[:500]] for clip, names in record.get(key, {}).items()]
+        for key, title in (
+            ("lost", "Frames that could not be decoded"),
+            ("damaged", "Frames that may be wrong: damaged, or made from damaged or lost ones"),
+        )
+    }
     outside = outside_rows(record.get("outside"))[:_MOST_ROWS]
     title = "Frames that look filmed outside the body: left out of learning, masked empty"
     return section(
@@ -340,7 +346,7 @@ def _made(record: Mapping[str, Any]) -> str:
         "What was done, and with what",
         table("The run", ["", ""], [[name, value] for name, value in facts.items() if value]),
         f'<div class="wide">{differing}</div>' if differing else "",
-        table("Frames that could not be decoded", ["clip", "frames"], lost) if lost else "",
+        *(table(title, ["clip", "frames"], rows) for title, rows in gaps.items() if rows),
         f'<div class="wide">{table(title, ["clip", "frames", "number", "time"], outside)}</div>' if outside else "",
     )
 
