@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 from tests.instruments import SHAPE, bar, instrument
 
-from cuemask.grouping.instances import Instrument, instruments, lifted, reduced
+from cuemask.grouping.instances import instruments
+from cuemask.grouping.instrument import Instrument
+from cuemask.grouping.labels import lifted, reduced
 
 
 def _iou(one: np.ndarray, other: np.ndarray) -> float:

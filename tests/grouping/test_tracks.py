@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from itertools import permutations
-
 import numpy as np
-import pytest
 from tests.instruments import SHAPE, instrument, picture
 
-from cuemask.grouping.instances import Labels
-from cuemask.grouping.tracks import MOST_TRACKS, Tracker, assigned
+from cuemask.grouping.labels import Labels
+from cuemask.grouping.tracks import MOST_TRACKS, Tracker
 
 Scene = list[tuple[tuple[float, float], tuple[float, float]]]
 
@@ -81,17 +78,3 @@ def test_memory_does_not_grow_with_the_number_of_instruments():
         x, y = 100 + 300 * np.cos(angle), 80 + 300 * np.sin(angle)
         _pushed(tracker, [((x, y), (100 + 30 * np.cos(angle), 80 + 30 * np.sin(angle)))])
     assert len(tracker._tracks) <= MOST_TRACKS
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_assignment_is_the_best_of_all(seed: int):
-    rng = np.random.default_rng(seed)
-    likeness = rng.random((4, 3)) * (rng.random((4, 3)) > 0.4)
-    best = max(
-        sum(likeness[row, column] for column, row in enumerate(rows) if row < 4)
-        for rows in permutations(range(4 + 3), 3)
-    )
-    pairs = assigned(likeness)
-    assert sum(likeness[pair] for pair in pairs) == pytest.approx(best)
-    assert all(likeness[pair] > 0 for pair in pairs)
-    assert len({row for row, _ in pairs}) == len({column for _, column in pairs}) == len(pairs)

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
-from typing import Any, cast
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float, Float32, UInt8
+from jaxtyping import Bool, Float32, UInt8
 
-from cuemask.grouping.instances import Instrument, Labels, border_of, instruments, numbered
+from cuemask.grouping.assignment import best_pairs
+from cuemask.grouping.instances import instruments
+from cuemask.grouping.instrument import Instrument, numbered
+from cuemask.grouping.labels import Labels, border_of
+from cuemask.grouping.motion import flow_between, moved_shaft, small_grey
 from cuemask.grouping.shafts import Shaft
 
-FLOW_ROWS = 128  # optical flow is computed at so many rows
 MOST_TRACKS = 64  # instruments that are remembered; beyond that the one that was seen longest ago is forgotten
 _FRESH_FRAMES = 3  # a shaft seen so lately is expected to be where the flow takes it
 _PROVEN_FRAMES = 3  # what seems to come out of another instrument has to last so long to be one of its own
@@ -76,10 +77,10 @@ class Tracker:
         """
         self._frame += 1
         inside = np.ones(mask.shape, np.bool_) if inside is None else inside
-        small = _small_grey(rgb)
+        small = small_grey(rgb)
         expected, flow = self._expected(small, mask.shape)
         fresh = [track for track in self._tracks if self._frame - track.seen <= _FRESH_FRAMES]
-        known = [_moved(track.shaft, flow) for track in fresh]
+        known = [moved_shaft(track.shaft, flow) for track in fresh]
         labels, found = instruments(mask, inside, rgb, known, _of_known(expected, [track.number for track in fresh]))
         border = border_of(inside)
         labels, found = _joined(labels, found, expected, border)
@@ -100,7 +101,7 @@ class Tracker:
         if self._before is None or self._before[0].shape != small.shape or self._before[1].shape != tuple(shape):
             return None, None
         before, labels = self._before
-        back = _flow(small, before)
+        back = flow_between(small, before)
         full = cv2.resize(back, (shape[1], shape[0])) * np.float32(shape[0] / small.shape[0])
         y, x = np.mgrid[: shape[0], : shape[1]].astype(np.float32)
         moved = cv2.remap(
@@ -124,8 +125,9 @@ class Tracker:
                 same = overlaps[column].get(track.number, (0.0, 0.0))[0]
                 likeness[row, column] = self._likeness(track, one, looks[column], same, labels.shape[0])
         numbers = {one.number: 0 for one in found}
-        for row, column in assigned(likeness):
-            numbers[found[column].number] = self._tracks[row].number
+        for row, column in best_pairs(likeness):
+            if likeness[row, column] > 0:
+                numbers[found[column].number] = self._tracks[row].number
         for column, one in enumerate(found):
             if numbers[one.number] == 0:
                 numbers[one.number] = self._newcomer(one, overlaps[column], labels.shape[0])
@@ -190,30 +192,6 @@ def _of_known(expected: Labels | None, numbers: Sequence[int]) -> Labels | None:
     return lookup[expected]
 
 
-def assigned(likeness: Float[np.ndarray, "n m"]) -> list[tuple[int, int]]:
-    """Pairs of rows and columns, each at most once, whose likeness is greatest in sum; pairs of 0 are none.
-
-    Exact, by going through the sets of columns that are taken: a frame has few instruments.
-    """
-    count, columns = likeness.shape
-    rows = [row for row in range(count) if likeness[row].any()]
-
-    @cache
-    def best(place: int, taken: int) -> tuple[float, tuple[tuple[int, int], ...]]:
-        if place == len(rows):
-            return 0.0, ()
-        found = best(place + 1, taken)
-        for column in range(columns):
-            value = float(likeness[rows[place], column])
-            if value > 0 and not taken >> column & 1:
-                rest = best(place + 1, taken | 1 << column)
-                if rest[0] + value > found[0]:
-                    found = rest[0] + value, ((rows[place], column), *rest[1])
-        return found
-
-    return list(best(0, 0)[1])
-
-
 def _place(one: Shaft, other: Shaft, reach_px: float) -> float:
     """How well two shafts agree in where they enter, give or take `reach_px`, and in direction, 0 to 1."""
     away = float(np.hypot(one.entry[0] - other.entry[0], one.entry[1] - other.entry[1])) / reach_px
@@ -273,7 +251,7 @@ def _joined(
     order = sorted(shafts)
     lookup = np.zeros(int(joined.max()) + 1, np.uint16)
     lookup[order] = np.arange(1, len(order) + 1)
-    return numbered(lookup[joined], [shafts[number] for number in order])
+    return numbered(lookup[joined], [shafts[number] for number in order], border)
 
 
 def _renumbered(
@@ -284,34 +262,3 @@ def _renumbered(
         lookup[one.number] = numbers[one.number]
     kept = [replace(one, number=numbers[one.number]) for one in found if numbers[one.number]]
     return lookup[labels], sorted(kept, key=lambda one: one.number)
-
-
-def _small_grey(rgb: UInt8[np.ndarray, "H W 3"]) -> UInt8[np.ndarray, "h w"]:
-    height, width = rgb.shape[:2]
-    rows = min(FLOW_ROWS, height)
-    size = (max(16, round(width * rows / height)), max(16, rows))
-    return cv2.cvtColor(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2GRAY)
-
-
-def _flow(one: UInt8[np.ndarray, "h w"], other: UInt8[np.ndarray, "h w"]) -> Float32[np.ndarray, "h w 2"]:
-    """For each pixel of `one` the way to its place in `other`."""
-    return cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST).calc(one, other, cast(Any, None))
-
-
-def _moved(shaft: Shaft, flow: Float32[np.ndarray, "H W 2"] | None) -> Shaft:
-    """A shaft where the flow along its axis takes it."""
-    if flow is None:
-        return shaft
-    along = np.linspace(0, shaft.length, 16)
-    x = np.clip(np.rint(shaft.entry[0] + along * shaft.direction[0]), 0, flow.shape[1] - 1).astype(int)
-    y = np.clip(np.rint(shaft.entry[1] + along * shaft.direction[1]), 0, flow.shape[0] - 1).astype(int)
-    first, last = np.median(flow[y[:8], x[:8]], axis=0), np.median(flow[y[8:], x[8:]], axis=0)
-    entry = np.array(shaft.entry) + first
-    end = np.array(shaft.end) + last
-    axis = end - entry
-    norm = float(np.linalg.norm(axis))
-    if norm < 4.0:
-        return shaft
-    return replace(
-        shaft, entry=(float(entry[0]), float(entry[1])), direction=(float(axis[0] / norm), float(axis[1] / norm))
-    )

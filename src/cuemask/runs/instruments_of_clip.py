@@ -14,7 +14,8 @@ import numpy as np
 from jaxtyping import UInt8, UInt16
 
 from cuemask.errors import InputError
-from cuemask.grouping.instances import Instrument, lifted, reduced, scaled
+from cuemask.grouping.instrument import Instrument, scaled
+from cuemask.grouping.labels import lifted, reduced
 from cuemask.grouping.parts import Ends, Profiles, parts_of
 from cuemask.grouping.tracks import Tracker
 from cuemask.media.area import PictureArea
