@@ -380,6 +380,7 @@ def predict(run: Path, inputs: tuple[str, ...], quiet: bool, **flags: Any) -> No
     metavar="S",
     help="End after S seconds without a frame [never].",
 )
+@click.option("--instances", is_flag=True, help="Tell instruments apart and show their numbers.")
 @_device
 @_provider
 @click.option("--quiet", is_flag=True, help="No progress, no closing lines.")
@@ -756,10 +757,14 @@ def _evaluate_grouped(
     truth_name: str | None,
     only_truth: bool,
     only_predicted: bool,
+    dataset: str | None,
+    data: Path | None,
+    videos: tuple[str, ...],
     **others: Any,
 ) -> None:
     """Figures of instruments, tracks, parts, classes or tips."""
     from cuemask.evaluation.grouped import evaluate_grouped
+    from cuemask.evaluation.grouped_sets import evaluate_grouped_dataset
     from cuemask.evaluation.pairing import FRAME
     from cuemask.evaluation.tables import json_of
 
@@ -768,17 +773,29 @@ def _evaluate_grouped(
         raise click.UsageError(f"{', '.join(strange)}: not with --{what}.")
     if boxes and what not in ("instances", "tracks"):
         raise click.UsageError("--boxes is of --instances and --tracks.")
-    if truth is None:
-        raise click.UsageError(f"--{what} needs TRUTH, a folder with true {what} in it.")
-    result = evaluate_grouped(
-        what,
-        predicted,
-        truth,
-        boxes=boxes,
-        truth_name=FRAME if truth_name is None else truth_name,
-        only_truth=only_truth,
-        only_predicted=only_predicted,
-    )
+    if (truth is None) == (dataset is None):
+        raise click.UsageError(f"--{what} needs TRUTH, a folder with true {what} in it, or --dataset NAME --data ROOT.")
+    if (dataset is None) != (data is None) or (videos and dataset is None):
+        raise click.UsageError("--dataset NAME, --data ROOT: one needs the other; --videos is for them.")
+    if truth is not None:
+        result = evaluate_grouped(
+            what,
+            predicted,
+            truth,
+            boxes=boxes,
+            truth_name=FRAME if truth_name is None else truth_name,
+            only_truth=only_truth,
+            only_predicted=only_predicted,
+        )
+    else:
+        from cuemask.datasets.catalogue import read_dataset
+
+        if truth_name is not None or only_truth:
+            raise click.UsageError("--truth-name and --only-truth are for TRUTH.")
+        assert dataset is not None
+        assert data is not None
+        found = read_dataset(dataset, data, videos)
+        result = evaluate_grouped_dataset(what, predicted, found, boxes=boxes, only_predicted=only_predicted)
     if csv is not None:
         _write_frames(csv, result.frame_rows())
     click.echo(json_of(result.as_json()) if as_json else result.table())
@@ -920,7 +937,10 @@ def phantom(
 
 
 @main.command()
-@click.argument("what", type=click.Choice(["table1", "table2", "table3", "table4", "figure2"]))
+@click.argument(
+    "what",
+    type=click.Choice(["table1", "table2", "table3", "table4", "figure2", "instances", "parts", "classes"]),
+)
 @click.option("--data", required=True, type=_Path(path_type=Path), metavar="ROOT", help="Where the data set lies.")
 @click.option("--out", required=True, type=_Path(path_type=Path), help="Folder of the results.")
 @click.option("--dataset", metavar="NAME", help="Another data set than the paper's [endovis2017; table4: isic2016].")
@@ -936,6 +956,8 @@ def phantom(
 @click.option("--quiet", is_flag=True, help="No progress, no closing lines.")
 def benchmark(what: What, out: Path, quiet: bool, **flags: Any) -> None:
     """Make a table or figure of the paper: our figures beside those printed there, and the difference.
+
+    Or a table of instances, parts or classes: how well instruments are told apart in the networks' masks.
 
     What it costs is said first: with the paper's recipe a network takes days on a processor. Broken off, the same
     command goes on. Tables that share an --out share the networks that they have in common, and no others.

@@ -115,3 +115,25 @@ def test_labels_of_a_reduced_mask_cover_the_full_one():
     labels, _ = instruments(small)
     assert small.shape == SHAPE
     assert np.array_equal(lifted(labels, full) > 0, full)
+
+
+def test_two_heads_that_touch_are_shared_by_the_shafts_that_they_hang_on():
+    one, _, _ = instrument((-10, 120), (50, 95), 18)
+    other, _, _ = instrument((210, 120), (150, 95), 18)
+    labels, found = instruments(one | other)
+    assert len(found) == 2
+    assert _best(labels, one & ~other) > 0.85
+    assert _best(labels, other & ~one) > 0.85
+
+
+def test_a_shaft_whose_end_is_not_seen_has_no_tip():
+    (passing,) = instruments(bar((-10, 60), (220, 90), 20))[1]
+    assert passing.tips == ()
+    (ending,) = instruments(bar((-10, 60), (120, 75), 20))[1]
+    assert ending.tips == (pytest.approx((120, 75), abs=2.5),)
+
+
+def test_the_tip_of_a_hook_is_its_end_and_not_its_corner():
+    hook = bar((-10, 60), (80, 60), 20) | bar((80, 60), (110, 60), 6) | bar((110, 57), (110, 85), 6)
+    (one,) = instruments(hook)[1]
+    assert one.tips[0] == pytest.approx((110, 85), abs=3)

@@ -78,3 +78,35 @@ def test_memory_does_not_grow_with_the_number_of_instruments():
         x, y = 100 + 300 * np.cos(angle), 80 + 300 * np.sin(angle)
         _pushed(tracker, [((x, y), (100 + 30 * np.cos(angle), 80 + 30 * np.sin(angle)))])
     assert len(tracker._tracks) <= MOST_TRACKS
+
+
+def test_one_that_moves_too_fast_for_the_flow_keeps_its_number():
+    tracker, seen = Tracker(), set[int]()
+    for y in (20, 50, 85, 115, 60):
+        labels, masks = _pushed(tracker, [((-5, y), (110, y + 10))])
+        seen.add(_number(labels, masks[0]))
+    assert seen == {1}
+
+
+def test_what_was_here_a_moment_ago_is_not_taken_for_one_that_left():
+    tracker, seen = Tracker(), set[int]()
+    for _ in range(3):
+        labels, masks = _pushed(tracker, [((-5, 40), (110, 50))])
+        left = _number(labels, masks[0])
+    for _ in range(5):
+        tracker.push(np.zeros(SHAPE, np.bool_), None, picture(np.zeros(SHAPE, np.uint8)))
+    for y in (125, 118, 110, 100, 88, 76, 64, 52, 44):  # goes where the first one was
+        labels, masks = _pushed(tracker, [((-5, y), (110, y + 10))])
+        seen.add(_number(labels, masks[0]))
+    assert seen == {left} or seen == {left + 1}
+
+
+def test_what_comes_apart_belongs_to_its_instrument_until_it_has_lasted():
+    tracker = Tracker()
+    whole, parts, _ = instrument((-5, 80), (120, 80), 30)
+    for split in (False, False, True):
+        mask = whole.copy()
+        mask[79:82] &= not split
+        labels, _ = tracker.push(mask, None, picture(parts))
+        assert np.array_equal(labels > 0, mask)
+        assert set(np.unique(labels)) == {0, 1}

@@ -86,11 +86,12 @@ class Tracker:
         labels, found = _joined(labels, found, expected, border)
         looks = [_look(rgb, labels == one.number, one.shaft, mask.shape[0]) for one in found]
         numbers = self._numbers(labels, found, looks, expected, border)
+        labels, found = _attached(labels, found, numbers, expected, border)
         told, renumbered = _renumbered(labels, found, numbers)
-        for one, look in zip(found, looks, strict=True):
+        for one in found:
             number = numbers[one.number]
             if number:
-                self._remember(number, one, look)
+                self._remember(number, one, looks[one.number - 1])
         self._before = small, told
         return told, [self._agreed(one) for one in renumbered]
 
@@ -118,35 +119,31 @@ class Tracker:
         border: Bool[np.ndarray, "H W"],
     ) -> dict[int, int]:
         """The clip's number of each instrument of this frame; 0 of what is not yet known to be one."""
-        likeness = np.zeros((len(self._tracks), len(found)))
         overlaps = [_overlaps(labels == one.number, expected) for one in found]
-        for row, track in enumerate(self._tracks):
-            for column, one in enumerate(found):
-                same = overlaps[column].get(track.number, (0.0, 0.0))[0]
-                likeness[row, column] = self._likeness(track, one, looks[column], same, labels.shape[0])
         numbers = {one.number: 0 for one in found}
-        for row, column in best_pairs(likeness):
-            if likeness[row, column] > 0:
-                numbers[found[column].number] = self._tracks[row].number
+        # What was here a moment ago comes first: one that left long ago, and looks like it, must not take its place.
+        for is_fresh in (True, False):
+            likeness = np.zeros((len(self._tracks), len(found)))
+            for row, track in enumerate(self._tracks):
+                for column, one in enumerate(found):
+                    if numbers[one.number] or track.number in numbers.values():
+                        continue
+                    if is_fresh and self._is_fresh(track):
+                        same = overlaps[column].get(track.number, (0.0, 0.0))[0]
+                        likeness[row, column] = _fresh_likeness(track, one, looks[column], same, labels.shape[0])
+                    elif not is_fresh:
+                        likeness[row, column] = _likeness(track, one, looks[column], labels.shape[0])
+            for row, column in best_pairs(likeness):
+                if likeness[row, column] > 0:
+                    numbers[found[column].number] = self._tracks[row].number
         for column, one in enumerate(found):
             if numbers[one.number] == 0:
                 numbers[one.number] = self._newcomer(one, overlaps[column], labels.shape[0])
         self._maybes = [maybe for maybe in self._maybes if self._frame - maybe.seen <= 1]
         return numbers
 
-    def _likeness(
-        self, track: _Track, one: Instrument, look: Float32[np.ndarray, " 4"], same: float, height_px: int
-    ) -> float:
-        """How like an instrument of this frame is to one that is known, 0 to 1; 0 where it cannot be."""
-        is_fresh = self._frame - track.seen <= _FRESH_FRAMES and self._before is not None
-        share = _ENTRY_SHARE if is_fresh else _LOST_ENTRY_SHARE
-        place = _place(track.shaft, one.shaft, share * height_px)
-        alike = float(np.exp(-(np.sum((track.look[:3] - look[:3]) ** 2) / _LOOK**2) - (track.look[3] - look[3]) ** 2))
-        if is_fresh:
-            value = 0.55 * same + 0.3 * place + 0.15 * alike
-            return value if value >= _LEAST_FRESH else 0.0
-        value = place * (0.4 + 0.6 * alike)
-        return value if value >= _LEAST_LOST else 0.0
+    def _is_fresh(self, track: _Track) -> bool:
+        return self._frame - track.seen <= _FRESH_FRAMES and self._before is not None
 
     def _newcomer(
         self,
@@ -190,6 +187,34 @@ def _of_known(expected: Labels | None, numbers: Sequence[int]) -> Labels | None:
     lookup = np.zeros(max([int(expected.max()), *numbers]) + 1, np.uint16)
     lookup[list(numbers)] = np.arange(1, len(numbers) + 1)
     return lookup[expected]
+
+
+def _fresh_likeness(
+    track: _Track, one: Instrument, look: Float32[np.ndarray, " 4"], same: float, height_px: int
+) -> float:
+    """How like an instrument is to one that was there a moment ago, 0 to 1; 0 where it cannot be.
+
+    Parameters
+    ----------
+    same
+        How far its pixels are those that are expected, 0 to 1.
+    """
+    place = _place(track.shaft, one.shaft, _ENTRY_SHARE * height_px)
+    value = 0.55 * same + 0.45 * place * (0.2 + 0.8 * _alike(track, look))
+    return value if value >= _LEAST_FRESH else 0.0
+
+
+def _likeness(track: _Track, one: Instrument, look: Float32[np.ndarray, " 4"], height_px: int) -> float:
+    """The same by entry, direction and look alone: of one that was lost, or moved too fast for the flow."""
+    place = _place(track.shaft, one.shaft, _LOST_ENTRY_SHARE * height_px)
+    value = place * (0.2 + 0.8 * _alike(track, look))
+    return value if value >= _LEAST_LOST else 0.0
+
+
+def _alike(track: _Track, look: Float32[np.ndarray, " 4"]) -> float:
+    """How alike colour and width are, 0 to 1."""
+    color, width = np.sum((track.look[:3] - look[:3]) ** 2) / _LOOK**2, (track.look[3] - look[3]) ** 2
+    return float(np.exp(-color - width))
 
 
 def _place(one: Shaft, other: Shaft, reach_px: float) -> float:
@@ -254,10 +279,40 @@ def _joined(
     return numbered(lookup[joined], [shafts[number] for number in order], border)
 
 
+def _attached(
+    labels: Labels,
+    found: Sequence[Instrument],
+    numbers: dict[int, int],
+    expected: Labels | None,
+    border: Bool[np.ndarray, "H W"],
+) -> tuple[Labels, list[Instrument]]:
+    """What has come apart and is not yet known to be an instrument, with the one it was; `numbers` are completed.
+
+    Where nothing else of that one is left, it is that one.
+    """
+    labels = labels.copy()
+    shafts = [one.shaft for one in found]
+    for one in (one for one in found if numbers[one.number] == 0):
+        own = labels == one.number
+        shares = {number: share for number, (_, share) in _overlaps(own, expected).items()}
+        owner = max(shares, key=lambda number: shares[number], default=0)
+        heir = next((other for other, number in numbers.items() if number == owner), None)
+        if owner and heir is None:
+            numbers[one.number] = owner
+        elif heir is not None:
+            labels[own] = heir
+    gone = {one.number for one in found} - set(np.unique(labels).tolist())
+    if not gone:
+        return labels, list(found)
+    _, whole = numbered(labels, shafts, border)
+    kept = [one.number for one in found if one.number not in gone]
+    return labels, [replace(one, number=number) for one, number in zip(whole, kept, strict=True)]
+
+
 def _renumbered(
     labels: Labels, found: Sequence[Instrument], numbers: Mapping[int, int]
 ) -> tuple[Labels, list[Instrument]]:
-    lookup = np.zeros(len(found) + 1, np.uint16)
+    lookup = np.zeros(max(numbers, default=0) + 1, np.uint16)
     for one in found:
         lookup[one.number] = numbers[one.number]
     kept = [replace(one, number=numbers[one.number]) for one in found if numbers[one.number]]
