@@ -773,7 +773,9 @@ def _evaluate_grouped(
         raise click.UsageError(f"{', '.join(strange)}: not with --{what}.")
     if boxes and what not in ("instances", "tracks"):
         raise click.UsageError("--boxes is of --instances and --tracks.")
-    if (truth is None) == (dataset is None):
+    if truth is not None and dataset is not None:
+        raise click.UsageError("Give TRUTH or --dataset, not both.")
+    if truth is None and dataset is None:
         raise click.UsageError(f"--{what} needs TRUTH, a folder with true {what} in it, or --dataset NAME --data ROOT.")
     if (dataset is None) != (data is None) or (videos and dataset is None):
         raise click.UsageError("--dataset NAME, --data ROOT: one needs the other; --videos is for them.")

@@ -75,13 +75,13 @@ def test_types_are_the_classes(name: str, sets: dict[str, Dataset], tmp_path: Pa
 
 
 def test_frames_that_are_not_predicted_need_a_word(sets: dict[str, Dataset], tmp_path: Path) -> None:
-    run = told(tmp_path, sets["robustmis"], "instances", "instances", frames=1)
+    run = told(tmp_path, sets["endovis2017"], "instances", "instances", frames=1)
     with pytest.raises(EvaluationError, match="without prediction"):
-        evaluate_grouped_dataset("instances", run, sets["robustmis"])
-    result = evaluate_grouped_dataset("instances", run, sets["robustmis"], only_predicted=True)
+        evaluate_grouped_dataset("instances", run, sets["endovis2017"])
+    result = evaluate_grouped_dataset("instances", run, sets["endovis2017"], only_predicted=True)
     assert result.figures["ap50"] == 1.0
     with pytest.raises(EvaluationError, match="no frame with truth has instances") as error:
-        evaluate_grouped_dataset("instances", tmp_path / "nowhere", sets["robustmis"])
+        evaluate_grouped_dataset("instances", tmp_path / "nowhere", sets["endovis2017"])
     assert "cuemask group" in error.value.remedy
 
 

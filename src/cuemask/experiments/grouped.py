@@ -19,10 +19,11 @@ from cuemask.evaluation.grouped import What as Measured
 from cuemask.evaluation.grouped_sets import KINDS, WITH_TRACKS, evaluate_grouped_dataset
 from cuemask.evaluation.sets import with_truth
 from cuemask.evaluation.tables import Value, json_of, write_rows
-from cuemask.experiments.cells import Bench, folder_of, masks_folder, run_cell
+from cuemask.experiments.cells import Bench, folder_of, inputs_of, masks_folder, run_cell
 from cuemask.experiments.plan import Cell
 from cuemask.experiments.tables import QUICK_SAID
 from cuemask.grouping.classes import FILE, classes_of, read_groups
+from cuemask.media.clips import ClipFiles
 from cuemask.media.files import make_folder, write_bytes
 from cuemask.media.masks import read_numbers, write_codes
 from cuemask.runs.classifying import classify
@@ -65,9 +66,10 @@ def _figures_of(what: What, cell: Cell, bench: Bench) -> dict[str, Value]:
         return kept
     run = masks_folder(cell, bench)
     started = time.monotonic()
-    group(run, (), GroupOptions(parts=what == "parts", overlay=False, resume=True, progress=bench.progress))
+    inputs = inputs_of(bench, cell.score)
+    group(run, inputs, GroupOptions(parts=what == "parts", overlay=False, resume=True, progress=bench.progress))
     if what == "classes":
-        _write_classes(run, len(bench.dataset.classes["type"]))
+        _write_classes(run, inputs, len(bench.dataset.classes["type"]))
     held_out = tuple(recording for recording in bench.dataset.recordings if recording.name in cell.score)
     dataset = dataclasses.replace(bench.dataset, recordings=held_out)
     kinds: list[Measured] = [what]
@@ -101,11 +103,11 @@ def _digest(figures: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(figures, sort_keys=True).encode()).hexdigest()
 
 
-def _write_classes(run: Path, kinds: int) -> None:
+def _write_classes(run: Path, inputs: Sequence[ClipFiles], kinds: int) -> None:
     """`classes/<frame>.png` of a grouped run: each instrument's group, without a network of classes."""
     tracks = {path.parent.name for path in run.glob(f"*/{INSTANCES}")}
     count = sum(_tracks_in(run / name / INSTANCES) for name in tracks)
-    classify(run, (), count=max(1, min(kinds, count)))
+    classify(run, inputs, count=max(1, min(kinds, count)))
     codes = classes_of(read_groups(run / FILE)).codes
     for name in sorted(tracks):
         out = make_folder(run / name / "classes")

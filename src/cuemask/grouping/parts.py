@@ -34,6 +34,8 @@ _SHORTEST = 2  # bins, of a clasper and of a wrist
 _FARTHEST = 5.0  # in widths from the tips, where a shaft's end still tells something
 _TRUST_IN_USUAL = 1.0  # against the variation within parts; more while few frames have been seen
 _FEW_FRAMES = 10
+# Of a tube: seen in so many frames, so wide up to its end, and that it looks branched in so many of them.
+_TUBE_FRAMES, _TUBE_WIDTH, _TUBE_BRANCHED = 3, 0.5, 0.1
 
 
 class Ends(NamedTuple):
@@ -44,6 +46,7 @@ class Ends(NamedTuple):
 
 
 USUAL = Ends(1.5, 2.5)  # of an instrument that shows too little of itself
+TUBE = Ends(0.0, 0.0)  # of one that is shaft up to its tip, such as a suction tube
 
 
 @dataclass
@@ -100,9 +103,11 @@ def parts_of(labels: Labels, found: Sequence[Instrument], ends: Mapping[int, End
         own = whole[place] > 0
         end = ends.get(one.number, USUAL)
         reach = reach_of(one.shaft, own, top, left)
-        # Where its tips lie outside the picture it is measured from where the straight part ends.
-        away = _from_tips(one, own, reach) if one.tips else end.wrist + 0.5 - reach / max(one.width_px, 2.0)
+        # Where its tips lie outside the picture the wrist begins half a width beyond where the straight part ends.
+        away = _from_tips(one, own, reach) if one.tips else end.wrist + 1.0 - reach / max(one.width_px, 2.0)
         code = np.where(away <= end.clasper, CLASPER, np.where(away <= end.wrist, WRIST, SHAFT))
+        if end == TUBE:
+            code[:] = SHAFT
         codes[place][own] = code[own]
     return codes
 
@@ -164,6 +169,8 @@ def _ends(sums: _Sums) -> Ends:
         return usual
     last = int(told[-1]) + 1
     mean = sums.values[:last] / np.maximum(sums.weight[:last, None], 1)
+    if sums.weight.max() >= _TUBE_FRAMES and _is_tube(mean, round(shaft_end / _BIN)):
+        return TUBE
     weight = np.minimum(sums.weight[:last] / sums.weight.max(), 1.0)
     variation = _Variation(mean[:, :4] / np.array([1.5 * _COLOR, _COLOR, _COLOR, _WIDTH]), weight)
     # What falls into two is clasper; but a closed jaw does not, and says nothing.
@@ -181,6 +188,16 @@ def _ends(sums: _Sums) -> Ends:
                 if cost < best:
                     best, found = cost, Ends(clasper * _BIN, wrist * _BIN)
     return found
+
+
+def _is_tube(mean: Float64[np.ndarray, "n 5"], shaft_end: int) -> bool:
+    """Whether what lies before the shaft's end is of its material, blunt, and never falls into two."""
+    head, shaft = mean[_SHORTEST:shaft_end], mean[shaft_end + round(_COLLAR / _BIN) :]
+    if len(head) < 2 * _SHORTEST or len(shaft) < 2 * _SHORTEST:
+        return False
+    apart = np.abs(np.median(head[:, :3], axis=0) - np.median(shaft[:, :3], axis=0)) / (1.5 * _COLOR, _COLOR, _COLOR)
+    is_blunt = float(head[:, 3].min()) >= _TUBE_WIDTH
+    return bool((apart <= 1.0).all()) and is_blunt and float(head[:, 4].max()) < _TUBE_BRANCHED
 
 
 def _branched_from_tips(is_branched: Bool[np.ndarray, " n"]) -> int:
