@@ -26,7 +26,7 @@ def test_parts_of_a_track_are_found_by_width_branching_and_material():
     for labels, found, truth in frames:
         codes = parts_of(labels, found, ends)
         assert np.array_equal(codes > 0, truth > 0)
-        for code, least in ((10, 0.9), (20, 0.5), (30, 0.7)):
+        for code, least in ((10, 0.93), (20, 0.6), (30, 0.9)):
             assert _iou(codes, truth, code) > least
 
 
