@@ -73,7 +73,8 @@ def _figures_of(what: What, cell: Cell, bench: Bench) -> dict[str, Value]:
     held_out = tuple(recording for recording in bench.dataset.recordings if recording.name in cell.score)
     dataset = dataclasses.replace(bench.dataset, recordings=held_out)
     kinds: list[Measured] = [what]
-    kinds += ["tracks"] if what == "instances" and dataset.name in WITH_TRACKS else []
+    if what == "instances" and dataset.name in WITH_TRACKS:
+        kinds.append("tracks")
     found: list[GroupedEvaluation] = [
         evaluate_grouped_dataset(kind, run, dataset, only_predicted=True) for kind in kinds
     ]

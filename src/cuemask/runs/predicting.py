@@ -209,7 +209,8 @@ def _drawn(
     rgb = text_blanked(rgb, area) if options.blank_text and rgb is frame.rgb else rgb
     if codes is None:
         return with_strip(overlay(rgb, mask, style=options.overlay_style), text)
-    seen = [names[code - 1] if code <= len(names) else f"class {code}" for code in np.unique(codes[codes > 0]).tolist()]
+    present: list[int] = np.unique(codes[codes > 0]).tolist()
+    seen = [names[code - 1] if code <= len(names) else f"class {code}" for code in present]
     text += "   " + ", ".join(seen) if seen else ""
     return with_strip(with_classes(rgb, codes, options.overlay_style), text)
 
