@@ -413,6 +413,7 @@ def predict(run: Path, inputs: tuple[str, ...], quiet: bool, **flags: Any) -> No
     default=None,
     help="Leave the page up when a file has ended, until Ctrl-C [yes in a terminal, no in a script].",
 )
+@click.option("--instances", is_flag=True, help="Tell instruments apart and show their numbers.")
 @_device
 @_provider
 @click.option("--quiet", is_flag=True, help="No progress, no closing lines.")
@@ -805,10 +806,14 @@ def _evaluate_grouped(
     truth_name: str | None,
     only_truth: bool,
     only_predicted: bool,
+    dataset: str | None,
+    data: Path | None,
+    videos: tuple[str, ...],
     **others: Any,
 ) -> None:
     """Figures of instruments, tracks, parts, classes or tips."""
     from cuemask.evaluation.grouped import evaluate_grouped
+    from cuemask.evaluation.grouped_sets import evaluate_grouped_dataset
     from cuemask.evaluation.pairing import FRAME
     from cuemask.evaluation.tables import json_of
 
@@ -817,17 +822,31 @@ def _evaluate_grouped(
         raise click.UsageError(f"{', '.join(strange)}: not with --{what}.")
     if boxes and what not in ("instances", "tracks"):
         raise click.UsageError("--boxes is of --instances and --tracks.")
-    if truth is None:
-        raise click.UsageError(f"--{what} needs TRUTH, a folder with true {what} in it.")
-    result = evaluate_grouped(
-        what,
-        predicted,
-        truth,
-        boxes=boxes,
-        truth_name=FRAME if truth_name is None else truth_name,
-        only_truth=only_truth,
-        only_predicted=only_predicted,
-    )
+    if truth is not None and dataset is not None:
+        raise click.UsageError("Give TRUTH or --dataset, not both.")
+    if truth is None and dataset is None:
+        raise click.UsageError(f"--{what} needs TRUTH, a folder with true {what} in it, or --dataset NAME --data ROOT.")
+    if (dataset is None) != (data is None) or (videos and dataset is None):
+        raise click.UsageError("--dataset NAME, --data ROOT: one needs the other; --videos is for them.")
+    if truth is not None:
+        result = evaluate_grouped(
+            what,
+            predicted,
+            truth,
+            boxes=boxes,
+            truth_name=FRAME if truth_name is None else truth_name,
+            only_truth=only_truth,
+            only_predicted=only_predicted,
+        )
+    else:
+        from cuemask.datasets.catalogue import read_dataset
+
+        if truth_name is not None or only_truth:
+            raise click.UsageError("--truth-name and --only-truth are for TRUTH.")
+        assert dataset is not None
+        assert data is not None
+        found = read_dataset(dataset, data, videos)
+        result = evaluate_grouped_dataset(what, predicted, found, boxes=boxes, only_predicted=only_predicted)
     if csv is not None:
         _write_frames(csv, result.frame_rows())
     click.echo(json_of(result.as_json()) if as_json else result.table())
@@ -1038,7 +1057,10 @@ def status_(study: Path, watch: bool) -> None:
 
 
 @main.command()
-@click.argument("what", type=click.Choice(["table1", "table2", "table3", "table4", "figure2"]))
+@click.argument(
+    "what",
+    type=click.Choice(["table1", "table2", "table3", "table4", "figure2", "instances", "parts", "classes"]),
+)
 @click.option("--data", required=True, type=_Path(path_type=Path), metavar="ROOT", help="Where the data set lies.")
 @click.option("--out", required=True, type=_Path(path_type=Path), help="Folder of the results.")
 @click.option("--dataset", metavar="NAME", help="Another data set than the paper's [endovis2017; table4: isic2016].")
@@ -1054,6 +1076,8 @@ def status_(study: Path, watch: bool) -> None:
 @click.option("--quiet", is_flag=True, help="No progress, no closing lines.")
 def benchmark(what: What, out: Path, quiet: bool, **flags: Any) -> None:
     """Make a table or figure of the paper: our figures beside those printed there, and the difference.
+
+    Or a table of instances, parts or classes: how well instruments are told apart in the networks' masks.
 
     What it costs is said first: with the paper's recipe a network takes days on a processor. Broken off, the same
     command goes on. Tables that share an --out share the networks that they have in common, and no others.

@@ -171,7 +171,7 @@ def test_numbers_in_colours_are_refused(predicted: Path, phantom: Path) -> None:
         evaluate_grouped("instances", predicted, phantom)
 
 
-@pytest.mark.parametrize("options", [["--surface"], ["--positive", "1"], ["--dataset", "endovis2018", "--data", "."]])
+@pytest.mark.parametrize("options", [["--surface"], ["--positive", "1"]])
 def test_options_of_masks_are_refused_with_those_of_instruments(
     options: list[str], predicted: Path, phantom: Path
 ) -> None:
@@ -185,6 +185,8 @@ def test_boxes_are_refused_where_there_are_none(predicted: Path, phantom: Path) 
 
 def test_without_truth_it_is_said_what_is_wanted(predicted: Path) -> None:
     assert "--tips needs TRUTH" in run(predicted, "--tips", code=2).output
+    both = run(predicted, predicted, "--parts", "--dataset", "endovis2018", "--data", ".", code=2)
+    assert "not both" in both.output
 
 
 def test_every_measure_has_a_room() -> None:

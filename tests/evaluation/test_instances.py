@@ -10,9 +10,9 @@ from scipy.optimize import linear_sum_assignment
 from tests.evaluation.labels import clip
 from torchmetrics.detection import PanopticQuality
 
-from cuemask.evaluation.assignment import best_pairs
 from cuemask.evaluation.instances import FoundInstances, instance_figures
 from cuemask.evaluation.overlaps import box_overlaps, mask_overlaps
+from cuemask.grouping.assignment import best_pairs
 
 
 def found(seed: int, frames: int = 12) -> tuple[list[FoundInstances], list[np.ndarray], list[np.ndarray]]:

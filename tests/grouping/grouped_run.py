@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from cuemask import __version__
-from cuemask.grouping.instances import Instrument
+from cuemask.grouping.instrument import Instrument
 from cuemask.grouping.shafts import Shaft
 from cuemask.media.masks import write_codes, write_mask, write_numbers, write_rgb
 from cuemask.phantom import PhantomScene

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from itertools import permutations
-
 import numpy as np
-import pytest
 from tests.instruments import SHAPE, instrument, picture
 
-from cuemask.grouping.instances import Labels
-from cuemask.grouping.tracks import MOST_TRACKS, Tracker, assigned
+from cuemask.grouping.labels import Labels
+from cuemask.grouping.tracks import MOST_TRACKS, Tracker
 
 Scene = list[tuple[tuple[float, float], tuple[float, float]]]
 
@@ -83,15 +80,33 @@ def test_memory_does_not_grow_with_the_number_of_instruments():
     assert len(tracker._tracks) <= MOST_TRACKS
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_assignment_is_the_best_of_all(seed: int):
-    rng = np.random.default_rng(seed)
-    likeness = rng.random((4, 3)) * (rng.random((4, 3)) > 0.4)
-    best = max(
-        sum(likeness[row, column] for column, row in enumerate(rows) if row < 4)
-        for rows in permutations(range(4 + 3), 3)
-    )
-    pairs = assigned(likeness)
-    assert sum(likeness[pair] for pair in pairs) == pytest.approx(best)
-    assert all(likeness[pair] > 0 for pair in pairs)
-    assert len({row for row, _ in pairs}) == len({column for _, column in pairs}) == len(pairs)
+def test_one_that_moves_too_fast_for_the_flow_keeps_its_number():
+    tracker, seen = Tracker(), set[int]()
+    for y in (20, 50, 85, 115, 60):
+        labels, masks = _pushed(tracker, [((-5, y), (110, y + 10))])
+        seen.add(_number(labels, masks[0]))
+    assert seen == {1}
+
+
+def test_what_was_here_a_moment_ago_is_not_taken_for_one_that_left():
+    tracker, seen = Tracker(), set[int]()
+    for _ in range(3):
+        labels, masks = _pushed(tracker, [((-5, 40), (110, 50))])
+        left = _number(labels, masks[0])
+    for _ in range(5):
+        tracker.push(np.zeros(SHAPE, np.bool_), None, picture(np.zeros(SHAPE, np.uint8)))
+    for y in (125, 118, 110, 100, 88, 76, 64, 52, 44):  # goes where the first one was
+        labels, masks = _pushed(tracker, [((-5, y), (110, y + 10))])
+        seen.add(_number(labels, masks[0]))
+    assert seen == {left} or seen == {left + 1}
+
+
+def test_what_comes_apart_belongs_to_its_instrument_until_it_has_lasted():
+    tracker = Tracker()
+    whole, parts, _ = instrument((-5, 80), (120, 80), 30)
+    for split in (False, False, True):
+        mask = whole.copy()
+        mask[79:82] &= not split
+        labels, _ = tracker.push(mask, None, picture(parts))
+        assert np.array_equal(labels > 0, mask)
+        assert set(np.unique(labels)) == {0, 1}

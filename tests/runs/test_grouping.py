@@ -14,6 +14,7 @@ from tests.runs.test_damage import cuemask
 
 from cuemask.errors import InputError, OutputError
 from cuemask.evaluation.metrics import Counts, iou
+from cuemask.grouping.classes import Group, as_toml
 from cuemask.media.clips import open_clips
 from cuemask.media.masks import read_mask, read_numbers, write_mask, write_rgb
 from cuemask.recipe import DEFAULT
@@ -73,6 +74,9 @@ def test_a_run_is_grouped_into_instances_tracks_parts_overlay_and_report(run: Pa
         assert iou(Counts.of(codes == 10, parts == 10)) > 0.85
     assert (clip / "overlay.mp4").is_file()
     assert "When each instrument is in the picture" in report(run).read_text()
+    groups = [Group(1, (("op", 1),), name="fenestrated <grasper>"), Group(2, (("op", 2),), merge=0)]
+    (run / "classes.toml").write_text(as_toml(groups))
+    assert report(run).read_text().count(">fenestrated &lt;grasper&gt;</text>") == 1
 
 
 def test_a_line_of_tracks_tells_box_area_entry_direction_and_tips(run: Path):

@@ -87,6 +87,20 @@ def test_every_frame_is_masked_or_dropped_and_the_figures_are_kept(model, clip, 
     assert problem(figures, LiveOptions()) is None
 
 
+def test_with_instances_the_instruments_are_numbered(model, tmp_path):
+    """A bright bar that comes in from the left is instrument 1 in every frame."""
+    bar = np.full((64, 96, 3), 20, np.uint8)
+    bar[24:40, :60] = 250
+    with av.open(str(tmp_path / "bar.mp4"), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.height, stream.width, stream.pix_fmt = 64, 96, "yuv420p"
+        for _ in range(6):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(bar)))
+        container.mux(stream.encode(None))
+    assert run(str(tmp_path / "bar.mp4"), instances=True).instruments == [1]
+    assert run(str(tmp_path / "bar.mp4")).instruments is None
+
+
 def test_a_network_that_is_too_slow_drops_frames_and_masks_the_newest(model):
     """While it is busy with its first frame the source goes on; then it gets the last one, not the second."""
     whole, stop = threading.Event(), threading.Event()

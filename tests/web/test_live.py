@@ -177,7 +177,7 @@ def test_a_host_that_is_not_ours_is_said(screen):
 def test_nothing_is_drawn_unless_somebody_looks_and_then_once_for_all(screen, monkeypatch):
     drawn: list[str] = []
     jpeg = web._jpeg
-    monkeypatch.setattr(web, "_jpeg", lambda *a: (drawn.append(a[2]), jpeg(*a))[1])
+    monkeypatch.setattr(web, "_jpeg", lambda *a: (drawn.append(a[3]), jpeg(*a))[1])
     for _ in range(50):
         screen.show(RGB, MASK)
     assert drawn == []
@@ -240,3 +240,19 @@ def test_the_page_ends_though_somebody_still_looks(screen):
     with answer:
         assert b"\xff\xd8" not in answer.read(), "another picture"
     assert not any(thread.name == "page" for thread in threading.enumerate())
+
+
+def test_numbers_of_instruments_are_drawn_over_the_picture_also_when_it_is_made_smaller(screen):
+    for shown, scale in enumerate((1, 32)):
+        rgb, mask = (np.repeat(np.repeat(one, scale, 0), scale, 1) for one in (RGB, MASK))
+        boxes = {3: (20 * scale, 20 * scale, 60 * scale, 40 * scale)}
+        screen.show(rgb, mask, (mask.astype(np.uint16) * 3, boxes))
+        overlaid, picture = (
+            cv2.imdecode(np.frombuffer(screen.newer(shown, view, 1.0)[1], np.uint8), cv2.IMREAD_COLOR)
+            for view in ("overlay", "picture")
+        )
+        differs = np.abs(overlaid.astype(int) - picture).max(axis=2) > 60
+        rows, columns = np.flatnonzero(differs.any(axis=1)), np.flatnonzero(differs.any(axis=0))
+        size = overlaid.shape[1] / 80
+        assert (columns[0] / size, columns[-1] / size) == pytest.approx((20, 60), abs=3)
+        assert (rows[0] / size, rows[-1] / size) == pytest.approx((20, 40), abs=3)

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from jaxtyping import Int64
 
-from cuemask.evaluation.assignment import best_pairs
 from cuemask.evaluation.tables import Value
+from cuemask.grouping.assignment import best_pairs
 
 RULE = (
     "named: codes are taken as they are; assigned: each group is the class that suits the truth best, so that truth "

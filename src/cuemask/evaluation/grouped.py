@@ -217,12 +217,14 @@ def _tips_of(pair: FilePair, lines: Lines) -> tips.FoundTips:
 
 def _tip_places(picture: Path, frame: str, lines: Lines) -> tuple[Float64[np.ndarray, "n 2"], list[int]]:
     """Places of a frame's tips, and the instruments that they are of."""
-    files = {picture.parent.with_name(TIPS): ("x", "y"), picture.parent.with_name(TRACKS): ("tip_x", "tip_y")}
+    one, two = ("tip_x", "tip_y"), ("tip2_x", "tip2_y")
+    files = {picture.parent.with_name(TIPS): [("x", "y")], picture.parent.with_name(TRACKS): [one, two]}
     for path, columns in files.items():
         if path.is_file():
-            told = [line for line in lines(path).get(composed(frame), []) if line.get(columns[0])]
-            places = [[_number(path, line, column) for column in columns] for line in told]
-            return np.array(places, np.float64).reshape(-1, 2), [int(line["instrument"]) for line in told]
+            of_frame = lines(path).get(composed(frame), [])
+            told = [(line, pair) for line in of_frame for pair in columns if line.get(pair[0])]
+            places = [[_number(path, line, column) for column in pair] for line, pair in told]
+            return np.array(places, np.float64).reshape(-1, 2), [int(line["instrument"]) for line, _ in told]
     raise EvaluationError(
         f"{picture.parent.parent}: tells no tips.", f"Give a folder of clips with {TIPS} or {TRACKS} in each."
     )

@@ -69,8 +69,8 @@ def evaluate_dataset(
     """
     protocol_named(protocol)  # a misspelt one is told before the work
     if (predicted / MASKS).is_dir():
-        dataset, predicted = _only(dataset, predicted.resolve().name), predicted.resolve().parent
-    recordings = [_Matched.of(predicted, recording, truth) for recording, truth in _with_truth(dataset, kind)]
+        dataset, predicted = only_recording(dataset, predicted.resolve().name), predicted.resolve().parent
+    recordings = [_Matched.of(predicted, recording, truth) for recording, truth in with_truth(dataset, kind)]
     missing = [f"{matched.name}/{name}" for matched in recordings for name in matched.missing]
     total = sum(len(matched.names) for matched in recordings)
     if total == 0 or (missing and not only_predicted):
@@ -96,7 +96,7 @@ class _Matched:
     @classmethod
     def of(cls, predicted: Path, recording: Recording, truth: Truth) -> _Matched:
         folder = _masks(predicted, recording)
-        there = _masks_in(folder)
+        there = masks_in(folder)
         names = tuple(name for name in truth.names if composed(name) in there)
         missing = tuple(name for name in truth.names if composed(name) not in there)
         return cls(recording.name, truth, there, names, missing, len(there) - len(names))
@@ -125,7 +125,8 @@ def _pairs(recordings: Iterable[_Matched], kind: Kind) -> Generator[_Pair, None,
             yield _Pair(matched.name, name, path, matched.truth.labels(name, kind))
 
 
-def _with_truth(dataset: Dataset, kind: Kind) -> list[tuple[Recording, Truth]]:
+def with_truth(dataset: Dataset, kind: Kind) -> list[tuple[Recording, Truth]]:
+    """The recordings whose truth is of that kind, with it; an EvaluationError if there is none."""
     found = [(recording, recording.truth) for recording in dataset.recordings if recording.truth is not None]
     of_kind = [(recording, truth) for recording, truth in found if kind in truth.kinds]
     if not of_kind:
@@ -141,8 +142,8 @@ def _masks(predicted: Path, recording: Recording) -> Path:
     return predicted / recording.name / MASKS
 
 
-def _only(dataset: Dataset, name: str) -> Dataset:
-    """The data set with that recording alone."""
+def only_recording(dataset: Dataset, name: str) -> Dataset:
+    """The data set with that recording alone; an EvaluationError if there is none."""
     found = tuple(recording for recording in dataset.recordings if recording.name == name)
     if not found:
         raise EvaluationError(
@@ -152,7 +153,7 @@ def _only(dataset: Dataset, name: str) -> Dataset:
     return replace(dataset, recordings=found)
 
 
-def _masks_in(folder: Path) -> dict[str, Path]:
+def masks_in(folder: Path) -> dict[str, Path]:
     """The masks in a folder by their names, composed; none where it is absent."""
     return {composed(path.stem): path for path in folder.glob("*.png") if not path.name.startswith(".")}
 
@@ -160,7 +161,7 @@ def _masks_in(folder: Path) -> dict[str, Path]:
 def _strays(predicted: Path, dataset: Dataset, recordings: Iterable[_Matched]) -> int:
     """How many masks there are of recordings that have no truth at all."""
     judged = {matched.name for matched in recordings}
-    return sum(len(_masks_in(_masks(predicted, each))) for each in dataset.recordings if each.name not in judged)
+    return sum(len(masks_in(_masks(predicted, each))) for each in dataset.recordings if each.name not in judged)
 
 
 def _not_predicted(predicted: Path, missing: list[str], total: int) -> EvaluationError:

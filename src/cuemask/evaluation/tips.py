@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64, Int64
 
-from cuemask.evaluation.assignment import best_pairs
 from cuemask.evaluation.tables import Value
+from cuemask.grouping.assignment import best_pairs
 
 NEAR_SHARE = 0.02  # of the picture's diagonal: a tip so near is right
 FAR_SHARE = 0.10  # a tip that is farther from a true one is another tip

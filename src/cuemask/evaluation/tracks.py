@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from jaxtyping import Float64, Int64
 
-from cuemask.evaluation.assignment import best_pairs
 from cuemask.evaluation.overlaps import Overlaps
 from cuemask.evaluation.tables import Value
+from cuemask.grouping.assignment import best_pairs
 
 ALPHAS = np.arange(0.05, 0.99, 0.05)
 RULE = (

@@ -11,6 +11,7 @@ from cuemask.datasets.catalogue import DATASETS, read_dataset
 from cuemask.experiments.cells import CELLS, SCORES, Bench
 from cuemask.experiments.cost import cost_lines
 from cuemask.experiments.figure import figure2
+from cuemask.experiments.grouped import run_grouped
 from cuemask.experiments.plan import USUAL, rows_of, split_of
 from cuemask.experiments.tables import run_table
 from cuemask.media.folders import own_folder
@@ -18,7 +19,7 @@ from cuemask.media.frames import Selection
 from cuemask.recipe import PAPER, Recipe
 from cuemask.runs.options import Progress, silent, unsaid
 
-What = Literal["table1", "table2", "table3", "table4", "figure2"]
+What = Literal["table1", "table2", "table3", "table4", "figure2", "instances", "parts", "classes"]
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,9 @@ class BenchmarkOptions:
 
 
 def benchmark(what: What, options: BenchmarkOptions) -> list[Path]:
-    """Make a table of the paper (Markdown, CSV, JSON) or its figure 2 (sheet, video) with the network of L_full.
+    """Make a table of the paper (Markdown, CSV, JSON), its figure 2 (sheet, video), or one of instruments told apart.
+
+    Figure 2, and the tables of instances, parts and classes, are made with the network of L_full.
 
     Returns
     -------
@@ -99,13 +102,16 @@ def _made(what: What, options: BenchmarkOptions) -> list[Path]:
         options.progress,
         options.say,
     )
-    rows = rows_of("table1" if what == "figure2" else what, split, options.recipe, is_quick=options.is_quick)
-    if what == "figure2":
+    is_table = what.startswith("table")
+    rows = rows_of(what if is_table else "table1", split, options.recipe, is_quick=options.is_quick)
+    if not is_table:
         rows = rows[-1:]  # L_full
     cells = list(dict.fromkeys(cell for row in rows for cell in row.cells))
     if options.say is not unsaid:
         for line in cost_lines(what, cells, bench):
             options.say(line)
+    if what == "instances" or what == "parts" or what == "classes":
+        return run_grouped(what, cells, bench, is_quick=options.is_quick)
     return figure2(cells[0], bench) if what == "figure2" else run_table(what, rows, bench, is_quick=options.is_quick)
 
 

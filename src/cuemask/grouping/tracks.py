@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
-from typing import Any, cast
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float, Float32, UInt8
+from jaxtyping import Bool, Float32, UInt8
 
-from cuemask.grouping.instances import Instrument, Labels, border_of, instruments, numbered
+from cuemask.grouping.assignment import best_pairs
+from cuemask.grouping.instances import instruments
+from cuemask.grouping.instrument import Instrument, numbered
+from cuemask.grouping.labels import Labels, border_of
+from cuemask.grouping.motion import flow_between, moved_shaft, small_grey
 from cuemask.grouping.shafts import Shaft
 
-FLOW_ROWS = 128  # optical flow is computed at so many rows
 MOST_TRACKS = 64  # instruments that are remembered; beyond that the one that was seen longest ago is forgotten
 _FRESH_FRAMES = 3  # a shaft seen so lately is expected to be where the flow takes it
 _PROVEN_FRAMES = 3  # what seems to come out of another instrument has to last so long to be one of its own
@@ -76,20 +77,21 @@ class Tracker:
         """
         self._frame += 1
         inside = np.ones(mask.shape, np.bool_) if inside is None else inside
-        small = _small_grey(rgb)
+        small = small_grey(rgb)
         expected, flow = self._expected(small, mask.shape)
         fresh = [track for track in self._tracks if self._frame - track.seen <= _FRESH_FRAMES]
-        known = [_moved(track.shaft, flow) for track in fresh]
+        known = [moved_shaft(track.shaft, flow) for track in fresh]
         labels, found = instruments(mask, inside, rgb, known, _of_known(expected, [track.number for track in fresh]))
         border = border_of(inside)
         labels, found = _joined(labels, found, expected, border)
         looks = [_look(rgb, labels == one.number, one.shaft, mask.shape[0]) for one in found]
         numbers = self._numbers(labels, found, looks, expected, border)
+        labels, found = _attached(labels, found, numbers, expected, border)
         told, renumbered = _renumbered(labels, found, numbers)
-        for one, look in zip(found, looks, strict=True):
+        for one in found:
             number = numbers[one.number]
             if number:
-                self._remember(number, one, look)
+                self._remember(number, one, looks[one.number - 1])
         self._before = small, told
         return told, [self._agreed(one) for one in renumbered]
 
@@ -100,7 +102,7 @@ class Tracker:
         if self._before is None or self._before[0].shape != small.shape or self._before[1].shape != tuple(shape):
             return None, None
         before, labels = self._before
-        back = _flow(small, before)
+        back = flow_between(small, before)
         full = cv2.resize(back, (shape[1], shape[0])) * np.float32(shape[0] / small.shape[0])
         y, x = np.mgrid[: shape[0], : shape[1]].astype(np.float32)
         moved = cv2.remap(
@@ -117,34 +119,31 @@ class Tracker:
         border: Bool[np.ndarray, "H W"],
     ) -> dict[int, int]:
         """The clip's number of each instrument of this frame; 0 of what is not yet known to be one."""
-        likeness = np.zeros((len(self._tracks), len(found)))
         overlaps = [_overlaps(labels == one.number, expected) for one in found]
-        for row, track in enumerate(self._tracks):
-            for column, one in enumerate(found):
-                same = overlaps[column].get(track.number, (0.0, 0.0))[0]
-                likeness[row, column] = self._likeness(track, one, looks[column], same, labels.shape[0])
         numbers = {one.number: 0 for one in found}
-        for row, column in assigned(likeness):
-            numbers[found[column].number] = self._tracks[row].number
+        # What was here a moment ago comes first: one that left long ago, and looks like it, must not take its place.
+        for is_fresh in (True, False):
+            likeness = np.zeros((len(self._tracks), len(found)))
+            for row, track in enumerate(self._tracks):
+                for column, one in enumerate(found):
+                    if numbers[one.number] or track.number in numbers.values():
+                        continue
+                    if is_fresh and self._is_fresh(track):
+                        same = overlaps[column].get(track.number, (0.0, 0.0))[0]
+                        likeness[row, column] = _fresh_likeness(track, one, looks[column], same, labels.shape[0])
+                    elif not is_fresh:
+                        likeness[row, column] = _likeness(track, one, looks[column], labels.shape[0])
+            for row, column in best_pairs(likeness):
+                if likeness[row, column] > 0:
+                    numbers[found[column].number] = self._tracks[row].number
         for column, one in enumerate(found):
             if numbers[one.number] == 0:
                 numbers[one.number] = self._newcomer(one, overlaps[column], labels.shape[0])
         self._maybes = [maybe for maybe in self._maybes if self._frame - maybe.seen <= 1]
         return numbers
 
-    def _likeness(
-        self, track: _Track, one: Instrument, look: Float32[np.ndarray, " 4"], same: float, height_px: int
-    ) -> float:
-        """How like an instrument of this frame is to one that is known, 0 to 1; 0 where it cannot be."""
-        is_fresh = self._frame - track.seen <= _FRESH_FRAMES and self._before is not None
-        share = _ENTRY_SHARE if is_fresh else _LOST_ENTRY_SHARE
-        place = _place(track.shaft, one.shaft, share * height_px)
-        alike = float(np.exp(-(np.sum((track.look[:3] - look[:3]) ** 2) / _LOOK**2) - (track.look[3] - look[3]) ** 2))
-        if is_fresh:
-            value = 0.55 * same + 0.3 * place + 0.15 * alike
-            return value if value >= _LEAST_FRESH else 0.0
-        value = place * (0.4 + 0.6 * alike)
-        return value if value >= _LEAST_LOST else 0.0
+    def _is_fresh(self, track: _Track) -> bool:
+        return self._frame - track.seen <= _FRESH_FRAMES and self._before is not None
 
     def _newcomer(
         self,
@@ -190,28 +189,32 @@ def _of_known(expected: Labels | None, numbers: Sequence[int]) -> Labels | None:
     return lookup[expected]
 
 
-def assigned(likeness: Float[np.ndarray, "n m"]) -> list[tuple[int, int]]:
-    """Pairs of rows and columns, each at most once, whose likeness is greatest in sum; pairs of 0 are none.
+def _fresh_likeness(
+    track: _Track, one: Instrument, look: Float32[np.ndarray, " 4"], same: float, height_px: int
+) -> float:
+    """How like an instrument is to one that was there a moment ago, 0 to 1; 0 where it cannot be.
 
-    Exact, by going through the sets of columns that are taken: a frame has few instruments.
+    Parameters
+    ----------
+    same
+        How far its pixels are those that are expected, 0 to 1.
     """
-    count, columns = likeness.shape
-    rows = [row for row in range(count) if likeness[row].any()]
+    place = _place(track.shaft, one.shaft, _ENTRY_SHARE * height_px)
+    value = 0.55 * same + 0.45 * place * (0.2 + 0.8 * _alike(track, look))
+    return value if value >= _LEAST_FRESH else 0.0
 
-    @cache
-    def best(place: int, taken: int) -> tuple[float, tuple[tuple[int, int], ...]]:
-        if place == len(rows):
-            return 0.0, ()
-        found = best(place + 1, taken)
-        for column in range(columns):
-            value = float(likeness[rows[place], column])
-            if value > 0 and not taken >> column & 1:
-                rest = best(place + 1, taken | 1 << column)
-                if rest[0] + value > found[0]:
-                    found = rest[0] + value, ((rows[place], column), *rest[1])
-        return found
 
-    return list(best(0, 0)[1])
+def _likeness(track: _Track, one: Instrument, look: Float32[np.ndarray, " 4"], height_px: int) -> float:
+    """The same by entry, direction and look alone: of one that was lost, or moved too fast for the flow."""
+    place = _place(track.shaft, one.shaft, _LOST_ENTRY_SHARE * height_px)
+    value = place * (0.2 + 0.8 * _alike(track, look))
+    return value if value >= _LEAST_LOST else 0.0
+
+
+def _alike(track: _Track, look: Float32[np.ndarray, " 4"]) -> float:
+    """How alike colour and width are, 0 to 1."""
+    color, width = np.sum((track.look[:3] - look[:3]) ** 2) / _LOOK**2, (track.look[3] - look[3]) ** 2
+    return float(np.exp(-color - width))
 
 
 def _place(one: Shaft, other: Shaft, reach_px: float) -> float:
@@ -273,45 +276,44 @@ def _joined(
     order = sorted(shafts)
     lookup = np.zeros(int(joined.max()) + 1, np.uint16)
     lookup[order] = np.arange(1, len(order) + 1)
-    return numbered(lookup[joined], [shafts[number] for number in order])
+    return numbered(lookup[joined], [shafts[number] for number in order], border)
+
+
+def _attached(
+    labels: Labels,
+    found: Sequence[Instrument],
+    numbers: dict[int, int],
+    expected: Labels | None,
+    border: Bool[np.ndarray, "H W"],
+) -> tuple[Labels, list[Instrument]]:
+    """What has come apart and is not yet known to be an instrument, with the one it was; `numbers` are completed.
+
+    Where nothing else of that one is left, it is that one.
+    """
+    labels = labels.copy()
+    shafts = [one.shaft for one in found]
+    for one in (one for one in found if numbers[one.number] == 0):
+        own = labels == one.number
+        shares = {number: share for number, (_, share) in _overlaps(own, expected).items()}
+        owner = max(shares, key=lambda number: shares[number], default=0)
+        heir = next((other for other, number in numbers.items() if number == owner), None)
+        if owner and heir is None:
+            numbers[one.number] = owner
+        elif heir is not None:
+            labels[own] = heir
+    gone = {one.number for one in found} - set(np.unique(labels).tolist())
+    if not gone:
+        return labels, list(found)
+    _, whole = numbered(labels, shafts, border)
+    kept = [one.number for one in found if one.number not in gone]
+    return labels, [replace(one, number=number) for one, number in zip(whole, kept, strict=True)]
 
 
 def _renumbered(
     labels: Labels, found: Sequence[Instrument], numbers: Mapping[int, int]
 ) -> tuple[Labels, list[Instrument]]:
-    lookup = np.zeros(len(found) + 1, np.uint16)
+    lookup = np.zeros(max(numbers, default=0) + 1, np.uint16)
     for one in found:
         lookup[one.number] = numbers[one.number]
     kept = [replace(one, number=numbers[one.number]) for one in found if numbers[one.number]]
     return lookup[labels], sorted(kept, key=lambda one: one.number)
-
-
-def _small_grey(rgb: UInt8[np.ndarray, "H W 3"]) -> UInt8[np.ndarray, "h w"]:
-    height, width = rgb.shape[:2]
-    rows = min(FLOW_ROWS, height)
-    size = (max(16, round(width * rows / height)), max(16, rows))
-    return cv2.cvtColor(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2GRAY)
-
-
-def _flow(one: UInt8[np.ndarray, "h w"], other: UInt8[np.ndarray, "h w"]) -> Float32[np.ndarray, "h w 2"]:
-    """For each pixel of `one` the way to its place in `other`."""
-    return cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST).calc(one, other, cast(Any, None))
-
-
-def _moved(shaft: Shaft, flow: Float32[np.ndarray, "H W 2"] | None) -> Shaft:
-    """A shaft where the flow along its axis takes it."""
-    if flow is None:
-        return shaft
-    along = np.linspace(0, shaft.length, 16)
-    x = np.clip(np.rint(shaft.entry[0] + along * shaft.direction[0]), 0, flow.shape[1] - 1).astype(int)
-    y = np.clip(np.rint(shaft.entry[1] + along * shaft.direction[1]), 0, flow.shape[0] - 1).astype(int)
-    first, last = np.median(flow[y[:8], x[:8]], axis=0), np.median(flow[y[8:], x[8:]], axis=0)
-    entry = np.array(shaft.entry) + first
-    end = np.array(shaft.end) + last
-    axis = end - entry
-    norm = float(np.linalg.norm(axis))
-    if norm < 4.0:
-        return shaft
-    return replace(
-        shaft, entry=(float(entry[0]), float(entry[1])), direction=(float(axis[0] / norm), float(axis[1] / norm))
-    )

@@ -1,4 +1,4 @@
-"""Instruments drawn over a frame: each in a colour of its own, with box and number."""
+"""Instruments drawn over a frame: each in a colour of its own, with box and number, or each class in one."""
 
 from __future__ import annotations
 
@@ -49,6 +49,24 @@ def with_numbers(
         cv2.rectangle(drawn, (x0, y0), (x1 - 1, y1 - 1), color, line)
     for number, (x0, y0, _, _) in boxes.items():
         _write(drawn, str(number), (x0, y0), color_of(number))
+    return np.concatenate([rgb, drawn], axis=1) if style == "side-by-side" else drawn
+
+
+def with_classes(
+    rgb: UInt8[np.ndarray, "H W 3"], codes: UInt8[np.ndarray, "H W"], style: Style = "fill"
+) -> UInt8[np.ndarray, "H W2 3"]:
+    """A new picture with the pixels of each class outlined and tinted in its colour.
+
+    Parameters
+    ----------
+    codes
+        0 background, else the class, from 1.
+    style
+        As of `overlay.overlay`.
+    """
+    drawn = rgb
+    for code in np.unique(codes[codes > 0]).tolist():
+        drawn = overlay(drawn, codes == code, color_of(code), "outline" if style == "outline" else "fill", 0.3)
     return np.concatenate([rgb, drawn], axis=1) if style == "side-by-side" else drawn
 
 

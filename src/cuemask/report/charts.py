@@ -83,14 +83,15 @@ def terms_in_use(epochs: Sequence[Mapping[str, float | int]]) -> list[str]:
 
 
 def presence_chart(
-    present: Mapping[int, Sequence[tuple[int, int]]], total: int, ends: tuple[str, str], title: str
+    present: Mapping[str, Sequence[tuple[int, int]]], total: int, ends: tuple[str, str], title: str
 ) -> str:
     """When each instrument is in the picture: a row each, with a bar for each stretch; nothing where there is none.
 
     Parameters
     ----------
     present
-        For each instrument's number the first and last frame, from 0, of each of its stretches.
+        For each instrument, by its number and, after a space, the name of its class where it has one, the first and
+        last frame, from 0, of each of its stretches.
     total
         The clip's frames.
     ends
@@ -100,13 +101,14 @@ def presence_chart(
         return ""
     parts: list[str] = []
     wide = (_RIGHT - _LEFT) / max(total, 1)
-    for row, (number, stretches) in enumerate(present.items()):
-        top = 10 + 20 * row
+    for row, (instrument, stretches) in enumerate(present.items()):
+        top, (number, _, name) = 10 + 20 * row, instrument.partition(" ")
         parts.append(f'<rect class="panel" x="{_LEFT}" y="{top}" width="{_RIGHT - _LEFT}" height="14"/>')
         parts.append(f'<text x="{_LEFT - 5}" y="{top + 11}" text-anchor="end">{number}</text>')
         for first, last in stretches:
             x, width = _LEFT + wide * first, max(0.5, wide * (last - first + 1))
             parts.append(f'<rect class="band" x="{x:.1f}" y="{top + 2}" width="{width:.1f}" height="10"/>')
+        parts += [f'<text x="{_LEFT + 4}" y="{top + 11}">{escape(name)}</text>'] if name else []
     floor = 10 + 20 * len(present)
     parts.append(f'<text x="{_LEFT}" y="{floor + 14}">{escape(ends[0])}</text>')
     parts.append(f'<text x="{_RIGHT}" y="{floor + 14}" text-anchor="end">{escape(ends[1])}</text>')

@@ -88,7 +88,7 @@ def clip_section(
     looks: Sequence[Look],
     strip: Sequence[Look],
     ends: tuple[str, str],
-    present: Mapping[int, Sequence[tuple[int, int]]],
+    present: Mapping[str, Sequence[tuple[int, int]]],
 ) -> str:
     """The part of the page that tells of one clip.
 

@@ -17,7 +17,7 @@ from cuemask.errors import InputError, OutputError
 from cuemask.grouping.appearance import appearance, reduced, weighted
 from cuemask.grouping.classes import FILE, SHEET, Group, Track, as_toml, read_groups, with_names_of
 from cuemask.grouping.groups import grouped, nearest_group
-from cuemask.media.clips import Clip
+from cuemask.media.clips import Clip, ClipFiles
 from cuemask.media.files import write_bytes
 from cuemask.media.masks import read_numbers, write_rgb
 from cuemask.media.overlay import overlay
@@ -71,7 +71,7 @@ class Classified:
 
 def classify(
     run: Path,
-    inputs: Sequence[str | Path] = (),
+    inputs: Sequence[str | Path | ClipFiles] = (),
     *,
     count: int | None = None,
     progress: Progress = silent,
@@ -100,7 +100,7 @@ def classify(
     folder = run_of(run)
     _, entries = complete_clips(folder)
     tables = {str(entry["clip"]): _table(folder, str(entry["clip"])) for entry in entries}
-    clips = clips_of(folder, entries, sources_of(folder, entries, inputs, "classes"), "classes")
+    clips = clips_of(folder, entries, inputs or sources_of(folder, entries, (), "classes"), "classes")
     with run_folder(folder):
         before = read_groups(folder / FILE) if (folder / FILE).is_file() else []
         seen: dict[Track, _Seen] = {}

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from cuemask.errors import InputError
+from cuemask.media.clips import ClipFiles
 from cuemask.recipe import recipe_from_mapping
 from cuemask.runs.formats import complete_clips
 from cuemask.runs.instruments import INSTANCES, PARTS, TABLE
@@ -22,7 +23,7 @@ from cuemask.runs.work import run_folder
 __all__ = ["GroupOptions", "group"]
 
 
-def group(run: Path, inputs: Sequence[str | Path] = (), options: GroupOptions | None = None) -> list[str]:
+def group(run: Path, inputs: Sequence[str | Path | ClipFiles] = (), options: GroupOptions | None = None) -> list[str]:
     """Tell the instruments in a run's masks apart, and give each its number through the clip.
 
     Writes for each clip `instances/<frame>.png` (16 bits, 0 background), `tracks.csv`, last of all, and on demand
@@ -55,7 +56,7 @@ def group(run: Path, inputs: Sequence[str | Path] = (), options: GroupOptions | 
                 f"{folder / str(entry['clip'])}: holds no masks of instruments to be told apart.",
                 "Make some: cuemask predict RUN INPUT --out DIR, or cuemask segment INPUT --out DIR",
             )
-    clips = clips_of(folder, entries, sources_of(folder, entries, inputs, "group"), "group")
+    clips = clips_of(folder, entries, inputs or sources_of(folder, entries, (), "group"), "group")
     recipe = recipe_from_mapping(record["recipe"])
     crop = record.get("crop")
     told = Options(out=folder, recipe=recipe, crop=tuple(crop) if crop else None, stereo=record.get("stereo"))

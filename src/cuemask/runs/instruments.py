@@ -9,7 +9,7 @@ from contextlib import suppress
 from itertools import groupby
 from pathlib import Path
 
-from cuemask.grouping.instances import Instrument
+from cuemask.grouping.instrument import Instrument
 from cuemask.grouping.shafts import Shaft
 
 TABLE = "tracks.csv"

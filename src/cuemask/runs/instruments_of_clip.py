@@ -5,18 +5,17 @@ from __future__ import annotations
 import csv
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import cv2
 import numpy as np
 from jaxtyping import UInt8, UInt16
 
 from cuemask.errors import InputError
-from cuemask.grouping.instances import Instrument, lifted, reduced, scaled
+from cuemask.grouping.instrument import Instrument
 from cuemask.grouping.parts import Ends, Profiles, parts_of
-from cuemask.grouping.tracks import Tracker
+from cuemask.grouping.whole_frames import Reduced, WholeFrames, at_full_size, boxes_of
 from cuemask.media.area import PictureArea
 from cuemask.media.clips import Clip
 from cuemask.media.files import make_folder, written_aside
@@ -122,8 +121,7 @@ def _line(folder: Path) -> str:
 class _Tracked(NamedTuple):
     frame: Frame
     mask: np.ndarray
-    labels: UInt16[np.ndarray, "h w"]
-    found: list[Instrument]
+    told: Reduced
     area: PictureArea
 
 
@@ -131,8 +129,7 @@ def _tracked(
     folder: Path, frames: Iterator[Frame], area: PictureArea, profiles: Profiles | None
 ) -> Generator[_Tracked, None, None]:
     """Instruments of each frame with their numbers, of the endoscope's picture, reduced."""
-    tracker = Tracker()
-    inside: np.ndarray | None = None
+    whole = WholeFrames()
     for frame in frames:
         path = folder / "masks" / f"{frame.name}.png"
         if not path.is_file():
@@ -144,14 +141,10 @@ def _tracked(
                 f"{frame.rgb.shape[0]}.",
                 "Give the frames that were segmented.",
             )
-        small = reduced(np.ascontiguousarray(own.crop(mask)))
-        if own.inside is not None and (inside is None or inside.shape != small.shape):
-            inside = reduced(own.inside)
-        rgb = cv2.resize(own.crop(frame.rgb), (small.shape[1], small.shape[0]), interpolation=cv2.INTER_AREA)
-        labels, found = tracker.push(small, inside if own.inside is not None else None, rgb)
+        told = whole.push(mask, frame.rgb, own)
         if profiles is not None:
-            profiles.add(labels, found, rgb)
-        yield _Tracked(frame, mask, labels, found, own)
+            profiles.add(told.labels, told.found, told.rgb)
+        yield _Tracked(frame, mask, told, own)
 
 
 class _Finish:
@@ -172,13 +165,7 @@ class _Finish:
 
     def __call__(self, one: _Tracked) -> tuple[str, int, list[Instrument], UInt8[np.ndarray, "H W 3"] | None]:
         """Name, place in the clip, instruments in the frame's pixels, and the drawn frame."""
-        height, width = one.mask.shape
-        within = lifted(one.labels, np.ascontiguousarray(one.area.crop(one.mask)))
-        labels = one.area.paste(within, height, width)
-        factors = one.area.width_px / one.labels.shape[1], one.area.height_px / one.labels.shape[0]
-        found = [scaled(item, *factors, one.area.top, one.area.left) for item in one.found]
-        found = [_measured(labels, item) for item in found]
-        found = [item for item in found if item.area_px > 0]
+        labels, found = at_full_size(one.told, one.mask, one.area)
         write_numbers(self._folder / INSTANCES / f"{one.frame.name}.png", labels)
         return one.frame.name, one.frame.place, found, self._drawn(one.frame, labels, found) if self._draws else None
 
@@ -194,19 +181,7 @@ class _Finish:
         time = "" if frame.time_seconds is None else f"   {clock(frame.time_seconds)}"
         numbers = ", ".join(str(one.number) for one in found) or "none"
         text = f"{self._clip.name}   {frame.name}{time}   {OUTSIDE if is_outside else f'instruments: {numbers}'}"
-        boxes = {one.number: one.box for one in found}
-        return with_strip(with_numbers(rgb, labels, boxes, self._options.overlay_style), text)
-
-
-def _measured(labels: UInt16[np.ndarray, "H W"], one: Instrument) -> Instrument:
-    """Box and area as they are at full size."""
-    x0, y0, x1, y1 = one.box
-    margin = 2 + round(3 * labels.shape[0] / 256)
-    top, left = max(0, y0 - margin), max(0, x0 - margin)
-    own = (labels[top : y1 + margin, left : x1 + margin] == one.number).astype(np.uint8)
-    x, y, width, height = cv2.boundingRect(own)
-    box = (left + x, top + y, left + x + width, top + y + height)
-    return replace(one, box=box, area_px=int(np.count_nonzero(own)))
+        return with_strip(with_numbers(rgb, labels, boxes_of(found), self._options.overlay_style), text)
 
 
 def _write_parts(folder: Path, table: Path, ends: Mapping[int, Ends], progress: Progress) -> None:

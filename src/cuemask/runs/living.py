@@ -18,6 +18,7 @@ from jaxtyping import Bool, Float32
 
 from cuemask import __version__
 from cuemask.errors import CuemaskError, VideoError
+from cuemask.grouping.whole_frames import WholeFrames, at_full_size, boxes_of
 from cuemask.inference.live import Latencies, LiveArea, Newest, Rate, Recent, live_mask, warm_up
 from cuemask.inference.prediction import Predictor
 from cuemask.media.area import PictureArea
@@ -62,6 +63,8 @@ class LiveOptions:
         End after so many seconds without a frame; None never gives up.
     stay
         Leave the page up when the source has ended, until `stop` is set or Ctrl-C is pressed.
+    instances
+        Whether instruments are told apart and shown with numbers, which takes its own time after the mask.
     crop, device, provider
         As in `Options`.
     """
@@ -75,6 +78,7 @@ class LiveOptions:
     stall_seconds: float = 5.0
     give_up_seconds: float | None = None
     stay: bool = False
+    instances: bool = False
     crop: tuple[int, int, int, int] | None = None
     device: str = "auto"
     provider: str = "auto"
@@ -113,6 +117,8 @@ class LiveFigures:
         Masks that came faster than they could be written.
     mask_video_trouble
         What ended the mask video early.
+    instruments
+        Numbers of those in the newest frame; None where they are not told apart.
     """
 
     cuemask: str
@@ -141,6 +147,7 @@ class LiveFigures:
     mask_video: list[dict[str, Any]]
     mask_video_skipped: int
     mask_video_trouble: str | None
+    instruments: list[int] | None
 
     def as_json(self) -> dict[str, Any]:
         """In JSON's types."""
@@ -271,6 +278,8 @@ class _LiveRun:
         self._source, self._model, self._model_path = source, model, model_path
         self._recorder, self._options = recorder, options
         self._area = LiveArea(model.recipe, options.crop)
+        self._whole = WholeFrames() if options.instances else None
+        self._instruments: list[int] | None = [] if options.instances else None
         self._newest: Newest[Arrival] = Newest()
         self._latencies, self._arriving, self._masking = Latencies(), Rate(), Rate()
         self._recent_latencies, self._recent_drops = Recent(), Recent()
@@ -370,6 +379,7 @@ class _LiveRun:
             mask_video=[{**vars(file), "path": str(file.path)} for file in files],
             mask_video_skipped=self._recorder.skipped if self._recorder else 0,
             mask_video_trouble=error.what if error else None,
+            instruments=self._instruments,
         )
 
     def _read(self) -> None:
@@ -394,9 +404,14 @@ class _LiveRun:
         self._size = (rgb.shape[0], rgb.shape[1])
         if self._recorder is not None:
             self._recorder.add(mask, arrival.time_seconds)
+        numbered = None
+        if self._whole is not None:
+            labels, found = at_full_size(self._whole.push(mask, rgb, area), mask, area)
+            numbered = labels, boxes_of(found)
+            self._instruments = [one.number for one in found]
         if self._screen is not None:
             self._masked = _Masked(p, mask, area)
-            self._screen.show(rgb, mask)
+            self._screen.show(rgb, mask, numbered)
 
     def _shown(self) -> dict[str, Any]:
         """What the page asks for: the figures, and how far to trust the newest mask, which is looked at only then.

@@ -24,6 +24,7 @@ from cuemask.media.clips import Clip, ClipFiles, open_clips
 from cuemask.media.files import make_folder, sha256
 from cuemask.media.frames import Frame
 from cuemask.media.masks import read_mask, write_codes, write_mask, write_probability, write_rgb
+from cuemask.media.numbers import with_classes
 from cuemask.media.overlay import OverlayWriter, blanked, overlay, with_strip
 from cuemask.media.text import text_blanked
 from cuemask.report.sheet import Cell, contact_sheet
@@ -158,7 +159,11 @@ def write_masks(
                     codes = class_codes(seen.classes, mask, seen.area)
                 write_codes(place / f"{frame.name}.png", codes)
             write_mask(masks / f"{frame.name}.png", mask)
-        drawn = _drawn(frame, mask, told, area, clip, options, is_outside=is_outside) if draws else None
+        drawn = None
+        if draws:
+            codes = read_mask(classes[0] / f"{frame.name}.png") if classes else None
+            names = model.recipe.network.class_names
+            drawn = _drawn(frame, mask, told, area, clip, options, codes, names, is_outside=is_outside)
         return _Finished(drawn, told)
 
     frames = options.progress(f"{clip.name}: masks", clip.frames(), clip.frame_count)
@@ -190,16 +195,23 @@ def _drawn(
     area: PictureArea,
     clip: Clip,
     options: Options,
+    codes: UInt8[np.ndarray, "H W"] | None,
+    names: Sequence[str],
     *,
     is_outside: bool,
 ) -> UInt8[np.ndarray, "H2 W2 3"]:
-    """A frame of the overlay's video."""
+    """A frame of the overlay's video; of classes, if there are `codes`, each in its colour and by name."""
     time = "" if frame.time_seconds is None else f"   {clock(frame.time_seconds)}"
     text = f"{clip.name}   {frame.name}{time}   "
     text += OUTSIDE if is_outside else f"confidence {told.confidence:.2f}"
     is_blank = is_outside and options.blank_outside
     rgb = blanked(frame.rgb, OUTSIDE) if is_blank else _told_rgb(frame, area, options)
-    return with_strip(overlay(rgb, mask, style=options.overlay_style), text)
+    if codes is None:
+        return with_strip(overlay(rgb, mask, style=options.overlay_style), text)
+    present: list[int] = np.unique(codes[codes > 0]).tolist()
+    seen = [names[code - 1] if code <= len(names) else f"class {code}" for code in present]
+    text += "   " + ", ".join(seen) if seen else ""
+    return with_strip(with_classes(rgb, codes, options.overlay_style), text)
 
 
 def _whole(path: Path, frame: Frame) -> Bool[np.ndarray, "H W"] | None:

@@ -11,6 +11,8 @@ from typing import Any
 
 from cuemask import __version__
 from cuemask.errors import InputError
+from cuemask.grouping.classes import FILE as CLASSES
+from cuemask.grouping.classes import read_classes
 from cuemask.media.files import write_bytes
 from cuemask.recipe import NAMED, differences, recipe_as_mapping
 from cuemask.report.charts import Bin, loss_chart
@@ -204,8 +206,8 @@ def _section(out: Path, clip: ClipSummary, iou: Mapping[tuple[str, str], float],
     return told
 
 
-def _present(folder: Path) -> dict[int, list[tuple[int, int]]]:
-    """Stretches of frames in which each instrument is seen; gaps too short to be drawn are closed."""
+def _present(folder: Path) -> dict[str, list[tuple[int, int]]]:
+    """Stretches of frames in which each instrument is seen, by number and class; gaps too short to draw are closed."""
     if not (folder / TRACKS).is_file() or not (folder / CONFIDENCES).is_file():
         return {}
     tracks = read_tracks(folder / TRACKS)
@@ -221,7 +223,21 @@ def _present(folder: Path) -> dict[int, list[tuple[int, int]]]:
             elif len(stretches) < _COLUMNS:
                 stretches.append((place, place))
         frame = next(tracks, None)
-    return dict(sorted(found.items())[:_MOST_INSTRUMENTS])
+    names = _class_names(folder)
+    return {f"{n} {names.get(n, '')}".strip(): found[n] for n in sorted(found)[:_MOST_INSTRUMENTS]}
+
+
+def _class_names(folder: Path) -> dict[int, str]:
+    """The names that `classes.toml` of the run gives to the clip's instruments; none where there is no such file."""
+    path = folder.parent / CLASSES
+    if not path.is_file():
+        return {}
+    try:
+        classes = read_classes(path)
+    except InputError:  # the user may be writing it; whoever uses the file is told
+        return {}
+    own = {number: code for (clip, number), code in classes.codes.items() if clip == folder.name and code}
+    return {number: classes.names[code - 1] for number, code in own.items()}
 
 
 def _look(

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from cuemask.errors import InputError
-from cuemask.media.clips import Clip, open_clips
+from cuemask.media.clips import Clip, ClipFiles, open_clips
 from cuemask.media.frames import Selection
 from cuemask.media.stores import place_of
 
@@ -45,7 +45,9 @@ def sources_of(
     return sources
 
 
-def clips_of(run: Path, entries: Sequence[Mapping[str, Any]], sources: Sequence[str], command: str) -> list[Clip]:
+def clips_of(
+    run: Path, entries: Sequence[Mapping[str, Any]], sources: Sequence[str | Path | ClipFiles], command: str
+) -> list[Clip]:
     """The clips of the run, one for each of `entries`: by their names, or in their order where all were given anew.
 
     Raises

@@ -18,12 +18,14 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from cuemask.media.numbers import Box, with_numbers
 from cuemask.media.overlay import TINT, overlay
 from cuemask.web.guard import Served, is_loopback, names_this_machine
 
 __all__ = ["Page", "Screen", "application", "is_loopback", "names_this_machine"]
 
 View = Literal["overlay", "mask", "picture"]
+Numbered = tuple[np.ndarray, Mapping[int, Box]]  # label map of instruments, and the box of each number
 
 WIDEST_PX = 1280
 QUALITY = 80
@@ -49,14 +51,22 @@ class Screen:
         self._drawing = threading.Lock()
         self._number = 0
         self._closed = False
-        self._shown: tuple[np.ndarray, np.ndarray] | None = None
+        self._shown: tuple[np.ndarray, np.ndarray, Numbered | None] | None = None
         self._drawn: dict[tuple[View, int], tuple[int, bytes]] = {}
 
-    def show(self, rgb: UInt8[np.ndarray, "H W 3"], mask: Bool[np.ndarray, "H W"]) -> None:
-        """Take the place of what is shown; costs nothing while nobody looks."""
+    def show(
+        self, rgb: UInt8[np.ndarray, "H W 3"], mask: Bool[np.ndarray, "H W"], numbered: Numbered | None = None
+    ) -> None:
+        """Take the place of what is shown; costs nothing while nobody looks.
+
+        Parameters
+        ----------
+        numbered
+            Instruments by their numbers, and their boxes: the overlay shows them instead of the mask.
+        """
         with self._changed:
             self._number += 1
-            self._shown = (rgb, mask)
+            self._shown = (rgb, mask, numbered)
             self._changed.notify_all()
 
     def close(self) -> None:
@@ -80,10 +90,10 @@ class Screen:
                 return None
         with self._drawing:
             with self._changed:
-                number, (rgb, mask) = self._number, self._shown
+                number, (rgb, mask, numbered) = self._number, self._shown
             key = view, tint_percent
             if key not in self._drawn or self._drawn[key][0] != number:
-                self._drawn[key] = (number, _jpeg(rgb, mask, view, tint_percent))
+                self._drawn[key] = (number, _jpeg(rgb, mask, numbered, view, tint_percent))
             return self._drawn[key]
 
 
@@ -139,15 +149,27 @@ async def _parts(screen: Screen, view: View, tint_percent: int) -> AsyncGenerato
             yield jpeg + b"\r\n" + begin
 
 
-def _jpeg(rgb: np.ndarray, mask: np.ndarray, view: View, tint_percent: int) -> bytes:
+def _jpeg(rgb: np.ndarray, mask: np.ndarray, numbered: Numbered | None, view: View, tint_percent: int) -> bytes:
     height, width = rgb.shape[:2]
     if width > WIDEST_PX:
         size = (WIDEST_PX, max(1, round(height * WIDEST_PX / width)))
         rgb = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)
         mask = cv2.resize(mask.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST).astype(bool)
+        numbered = None if numbered is None else _resized(numbered, size, WIDEST_PX / width)
     if view == "mask":
         levels = mask.astype(np.uint8) * np.uint8(255)
     else:
-        drawn = overlay(rgb, mask, tint=tint_percent / 100) if view == "overlay" else rgb
+        drawn = rgb
+        if view == "overlay":
+            drawn = overlay(rgb, mask, tint=tint_percent / 100) if numbered is None else with_numbers(rgb, *numbered)
         levels = cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR)
     return cv2.imencode(".jpg", levels, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1].tobytes()
+
+
+def _resized(numbered: Numbered, size: tuple[int, int], factor: float) -> Numbered:
+    labels, boxes = numbered
+    smaller = {
+        number: (int(x0 * factor), int(y0 * factor), int(np.ceil(x1 * factor)), int(np.ceil(y1 * factor)))
+        for number, (x0, y0, x1, y1) in boxes.items()
+    }
+    return cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST), smaller
