@@ -2,6 +2,7 @@
 
     python -m benchmarks.faults                              # 200 faults on processes of this machine
     python -m benchmarks.faults --faults 40 --engine dask    # and the scheduler killed and started again
+    python -m benchmarks.faults --faults 40 --engine hosts   # and two network namespaces, one cut off while it works
 
 A study of small videos runs once undisturbed. Then it runs again and again, each video disturbed up to three times at
 a random moment, when its worker opens, renames or removes a file of the study or makes a folder there: the worker is
@@ -43,7 +44,9 @@ _EVENTS = frozenset({"open", "os.rename", "os.remove", "os.rmdir", "os.mkdir"})
 _MOST = 3  # faults of one video: `studies.running` gives up after four tries
 _TWICE = 0.3
 _STALL_SECONDS = 0.3
-_SCHEDULER_KILLS, _LIVES_SECONDS = 2, (10.0, 40.0)  # in each study; how long it lives before
+_NET, _BRIDGE = "10.213.77", "cuemaskbr"
+_FORGOTTEN_SECONDS = 20  # after which a scheduler gives a silent worker's unit to another
+_SCHEDULER_KILLS, _LIVES_SECONDS = 2, (3.0, 12.0)  # in each study; how long it lives before
 _ERRORS = {"error": errno.EIO, "full": errno.ENOSPC}
 
 
@@ -55,6 +58,7 @@ class Tally:
     videos: int = 0
     twice: int = 0
     schedulers: int = 0
+    cut: int = 0
     studies: int = 0
     bad: list[str] = field(default_factory=list[str])
 
@@ -165,22 +169,79 @@ def local(workers: int, tally: Tally) -> Generator[Executor, None, None]:
 @contextmanager
 def dask(workers: int, tally: Tally) -> Generator[Executor, None, None]:
     """A scheduler and workers, each started again when it ends; the scheduler is killed a few times."""
+    with _dask("127.0.0.1", [[]] * workers, tally) as (executor, _):
+        yield executor
+
+
+@contextmanager
+def hosts(workers: int, tally: Tally) -> Generator[Executor, None, None]:
+    """As `dask`, each worker in a network namespace of its own, as on another host; the first is cut off for a while.
+
+    Needs root, and `ip`.
+    """
+    ip("link", "add", _BRIDGE, "type", "bridge")
+    names = [f"cuemask{number}" for number in range(workers)]
+    try:
+        ip("addr", "add", f"{_NET}.1/24", "dev", _BRIDGE)
+        ip("link", "set", _BRIDGE, "up")
+        for number, name in enumerate(names):
+            ip("netns", "add", name)
+            ip("link", "add", f"{name}v", "type", "veth", "peer", "name", "eth0", "netns", name)
+            ip("link", "set", f"{name}v", "master", _BRIDGE, "up")
+            ip("-n", name, "addr", "add", f"{_NET}.{number + 2}/24", "dev", "eth0")
+            ip("-n", name, "link", "set", "eth0", "up")
+            ip("-n", name, "link", "set", "lo", "up")
+        within = [["ip", "netns", "exec", name] for name in names]
+        with _dask(f"{_NET}.1", within, tally) as (executor, ends):
+            cutter = threading.Thread(target=_cut, args=(f"{names[0]}v", ends, tally))
+            cutter.start()
+            yield executor
+            ends.set()
+            cutter.join()
+    finally:
+        for name in names:
+            ip("link", "del", f"{name}v", check=False)
+            ip("netns", "del", name, check=False)
+        ip("link", "del", _BRIDGE, check=False)
+
+
+def ip(*words: str, check: bool = True) -> None:
+    """Run `ip`."""
+    subprocess.run(["ip", *words], check=check, capture_output=True)
+
+
+def _cut(link: str, ends: threading.Event, tally: Tally) -> None:
+    """Cut a host off while it works, for longer than the scheduler waits for it."""
+    if ends.wait(float(np.random.default_rng().uniform(*_LIVES_SECONDS))):
+        return
+    ip("link", "set", link, "down")
+    tally.cut += 1
+    ends.wait(2 * _FORGOTTEN_SECONDS)
+    ip("link", "set", link, "up")
+
+
+@contextmanager
+def _dask(host: str, within: list[list[str]], tally: Tally) -> Generator[tuple[Executor, threading.Event], None, None]:
+    """A scheduler on `host`, and for each of `within`, words before its command, a worker."""
     from cuemask.studies.dask import DaskExecutor
 
     with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
+        free.bind((host, 0))
         port = free.getsockname()[1]
-    address = f"tcp://127.0.0.1:{port}"
-    scheduler = ["scheduler", "--host", "127.0.0.1", "--port", str(port), "--no-dashboard"]
-    worker = ["worker", address, "--nthreads", "1", "--memory-limit", "0", "--no-dashboard", "--death-timeout", "10"]
+    address = f"tcp://{host}:{port}"
+    dask = [sys.executable, "-m", "dask"]
+    scheduler = [*dask, "scheduler", "--host", host, "--port", str(port), "--no-dashboard"]
+    options = ["--nthreads", "1", "--memory-limit", "0", "--no-dashboard", "--death-timeout", "10", "--no-nanny"]
     ends = threading.Event()
-    kept = [threading.Thread(target=_keep, args=(words, ends)) for words in [worker] * workers]
+    kept = [
+        threading.Thread(target=_keep, args=([*before, *dask, "worker", address, *options], ends)) for before in within
+    ]
     kept.append(threading.Thread(target=_keep, args=(scheduler, ends, _SCHEDULER_KILLS, tally)))
     for thread in kept:
         thread.start()
     executor = DaskExecutor(address)
     try:
-        yield executor
+        yield executor, ends
     finally:
         executor.shutdown(wait=False, cancel_futures=True)
         ends.set()
@@ -188,12 +249,12 @@ def dask(workers: int, tally: Tally) -> Generator[Executor, None, None]:
             thread.join()
 
 
-def _keep(words: list[str], ends: threading.Event, kills: int = 0, tally: Tally | None = None) -> None:
+def _keep(command: list[str], ends: threading.Event, kills: int = 0, tally: Tally | None = None) -> None:
     """Have a process of Dask's run; kill it so many times, and start it again when it has ended."""
     rng = np.random.default_rng()
+    settings = {**os.environ, "DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": f"{_FORGOTTEN_SECONDS}s"}
     while not ends.is_set():
-        command = [sys.executable, "-m", "dask", *words]
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        process = subprocess.Popen(command, env=settings, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         until = time.monotonic() + (float(rng.uniform(*_LIVES_SECONDS)) if kills > 0 else 1e9)
         while process.poll() is None and time.monotonic() < until and not ends.wait(0.2):
             pass
@@ -203,7 +264,7 @@ def _keep(words: list[str], ends: threading.Event, kills: int = 0, tally: Tally 
         process.wait()
 
 
-ENGINES = {"local": local, "dask": dask}
+ENGINES = {"local": local, "dask": dask, "hosts": hosts}
 
 
 def prepare(folder: Path, videos: int) -> tuple[Path, Path]:
@@ -234,7 +295,7 @@ def campaign(
         batch(listing, Options(study, overlay=False, report=False), on=executor, model=model)
         return contents(study / "videos")
 
-    with ENGINES[engine](2, Tally()) as inner:
+    with local(2, Tally()) as inner:
         whole = work / "whole"
         Path(f"{whole}-faults").mkdir()
         expected = run(whole, Counting(inner, whole))
@@ -256,9 +317,9 @@ def campaign(
 
 def table(engine: str, tally: Tally) -> str:
     """Counts as Markdown."""
-    names = ["engine", "studies", "videos", *KINDS, "given twice", "scheduler killed", "not equal"]
-    counts = [tally.studies, tally.videos, *(tally.faults[kind] for kind in KINDS), tally.twice, tally.schedulers]
-    row = [engine, *counts, len(tally.bad)]
+    names = ["engine", "studies", "videos", *KINDS, "given twice", "scheduler killed", "host cut off", "not equal"]
+    counts = [tally.studies, tally.videos, *(tally.faults[kind] for kind in KINDS), tally.twice]
+    row = [engine, *counts, tally.schedulers, tally.cut, len(tally.bad)]
     return "\n".join([f"| {' | '.join(names)} |", "|---" * len(names) + "|", f"| {' | '.join(map(str, row))} |"])
 
 

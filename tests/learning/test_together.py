@@ -47,9 +47,10 @@ def trained(video: Path, out: Path, processes: int) -> tuple[list[dict[str, floa
     return record["losses"], load_file(out / "model.safetensors")
 
 
-def test_two_processes_learn_what_one_does(tmp_path: Path) -> None:
+@pytest.mark.parametrize("processes", [2, pytest.param(4, marks=pytest.mark.slow)])
+def test_several_processes_learn_what_one_does(tmp_path: Path, processes: int) -> None:
     video = write_phantom(tmp_path / "phantom", 6, PhantomScene(seed=1, height_px=64, width_px=80)).video
-    (one, weights), (two, others) = (trained(video, tmp_path / str(n), n) for n in (1, 2))
+    (one, weights), (two, others) = (trained(video, tmp_path / str(n), n) for n in (1, processes))
     assert [losses.keys() for losses in one] == [losses.keys() for losses in two]
     for alone, both in zip(one, two, strict=True):
         assert both == pytest.approx(alone, rel=1e-4, abs=1e-6)

@@ -235,8 +235,8 @@ def test_steps_on_labelled_frames_alone_follow_the_others_and_diffuse_nothing(tm
     clip = dataclasses.replace(square_clip(tmp_path), labelled=frozenset({1, 3}))
     taken, step_of = list[tuple[bool, float]](), training.training_step
 
-    def noted(net, optimiser, batch, recipe):
-        losses = step_of(net, optimiser, batch, recipe)
+    def noted(net, optimiser, batch, recipe, world):
+        losses = step_of(net, optimiser, batch, recipe, world)
         taken.append((bool(losses.background > 0), optimiser.param_groups[0]["lr"]))
         return losses
 

@@ -168,12 +168,6 @@ def test_a_pattern_without_a_match_says_what_lies_there(folder: Path) -> None:
     assert "frame_0.png" in error.value.remedy
 
 
-def test_addresses_are_refused_with_the_command_to_fetch_them() -> None:
-    with pytest.raises(InputError, match="addresses are not read") as error:
-        open_clips(["https://example.org/op.mp4"])
-    assert "curl -O" in error.value.remedy
-
-
 def test_no_input_is_refused() -> None:
     with pytest.raises(InputError, match="No input"):
         open_clips([])

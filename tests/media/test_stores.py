@@ -122,9 +122,20 @@ def test_an_object_that_is_not_there_and_a_store_that_breaks_off_are_told(store:
     assert address(store) in str(told.value)
 
 
-def test_a_store_without_its_library_names_what_to_install() -> None:
-    with pytest.raises(InstallationError, match="its store needs a library"):
-        open_clips(["s9://bucket/op.mp4"])
+def test_a_store_without_its_library_names_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    def lacks(address: str) -> None:
+        raise ImportError(f"{address}: install s3fs")
+
+    monkeypatch.setattr("fsspec.url_to_fs", lacks)
+    with pytest.raises(InstallationError, match="its store needs a library") as told:
+        open_clips(["s3://bucket/op.mp4"])
+    assert "s3fs" in told.value.remedy
+
+
+def test_a_stream_is_no_store() -> None:
+    with pytest.raises(InputError, match="no such kind of store is known") as told:
+        open_clips(["rtsp://host/camera"])
+    assert "cuemask live" in told.value.remedy
 
 
 def test_what_is_an_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -280,7 +280,7 @@ def test_cores_are_divided_among_processes() -> None:
     assert shares_of([4, 5], 3) == [[4, 5]] * 3
 
 
-@pytest.mark.parametrize("told", ["cloud", "local:0", "local:x", "dask://host", "dask:host:1", "slurm:partition"])
+@pytest.mark.parametrize("told", ["cloud", "local:0", "local:x", "dask://host", "dask:host:1"])
 def test_engines_that_there_are_not_are_refused(told: str, tmp_path: Path) -> None:
     with pytest.raises(EngineError), engine(told, tmp_path):
         pass

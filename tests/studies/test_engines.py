@@ -68,8 +68,9 @@ def test_a_job_that_has_left_the_queue_without_a_result_is_lost(tmp_path: Path) 
 def test_slurm_is_refused_where_there_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("submitit", reason=WHY.format("submitit"))
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(EngineError, match="slurm"), engine("slurm:partition=gpu", tmp_path):
-        pass
+    for told in ("slurm:partition=gpu", "slurm:partition"):
+        with pytest.raises(EngineError, match="slurm"), engine(told, tmp_path):
+            pass
 
 
 def test_an_engine_whose_library_is_absent_names_what_to_install(

@@ -16,8 +16,6 @@ SHOWN = 5
 
 def absent(given: str) -> InputError:
     """Name what resembles `given` most, which does not exist."""
-    if "://" in given:
-        return InputError(f"{given}: addresses are not read.", f"Download it first: curl -O {given}")
     path = Path(given)
     while not path.parent.is_dir():
         path = path.parent

@@ -117,10 +117,15 @@ class StoredPath(type(Path())):
             import fsspec
 
             return fsspec.url_to_fs(self.address)
-        except (ImportError, ValueError) as error:
+        except ImportError as error:
             raise InstallationError(
                 f"{self}: its store needs a library ({error}).",
-                "Run: pip install 'cuemask[stores]', and s3fs for s3://, gcsfs for gs://",
+                "Run: pip install 'cuemask[stores]', and s3fs for s3://, gcsfs for gs://; or download it first.",
+            ) from error
+        except ValueError as error:
+            raise InputError(
+                f"{self}: no such kind of store is known ({error}).",
+                "Download it first; a stream is watched with: cuemask live ADDRESS --model MODEL",
             ) from error
 
 

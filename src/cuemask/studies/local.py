@@ -12,8 +12,6 @@ from concurrent.futures.process import BrokenProcessPool
 from queue import SimpleQueue
 from typing import Any
 
-_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-
 
 class LocalExecutor(Executor):
     """So many spawned processes, among which the cores are divided, and the GPUs that $CUDA_VISIBLE_DEVICES names."""
@@ -34,7 +32,8 @@ class LocalExecutor(Executor):
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """As of `Executor`; without waiting, what is under way is killed."""
         if not wait:
-            for pool in self._pools:
+            self._slots.shutdown(wait=False, cancel_futures=cancel_futures)
+            for pool in list(self._pools):
                 _kill(pool)
         self._slots.shutdown(wait=True, cancel_futures=cancel_futures)
         for pool in self._pools:
@@ -76,8 +75,7 @@ def _begin(share: Sequence[int], gpu: str | None) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the coordinator says when to end
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, share)
-    for name in _THREADS:
-        os.environ.setdefault(name, str(len(share)))
+    os.environ.setdefault("OMP_NUM_THREADS", str(len(share)))  # which OpenBLAS and MKL follow
     if gpu is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu
     threading.Thread(target=_end_with_parent, daemon=True).start()
