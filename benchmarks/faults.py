@@ -291,24 +291,26 @@ def campaign(
 
     listing, model = prepare(work, videos)
 
-    def run(study: Path, executor: Executor) -> dict[str, bytes]:
-        batch(listing, Options(study, overlay=False, report=False), on=executor, model=model)
-        return contents(study / "videos")
+    def run(study: Path, executor: Executor) -> tuple[dict[str, bytes], list[str]]:
+        done = batch(listing, Options(study, overlay=False, report=False), on=executor, model=model)
+        return contents(study / "videos"), [f"{row.name}: {row.error}" for row in done.failed]
 
     with local(2, Tally()) as inner:
         whole = work / "whole"
         Path(f"{whole}-faults").mkdir()
-        expected = run(whole, Counting(inner, whole))
+        expected, _ = run(whole, Counting(inner, whole))
     while tally.faults.total() < faults:
         study = work / f"study{tally.studies}"
         notes = Path(f"{study}-faults")
         notes.mkdir()
         shutil.copy(f"{whole}-faults/events", notes)
         with ENGINES[engine](2, tally) as inner:
-            found = run(study, Faulty(inner, study, seed + tally.studies, tally))
+            found, failed = run(study, Faulty(inner, study, seed + tally.studies, tally))
         differ = sorted(name for name in {*found, *expected} if found.get(name) != expected.get(name))
         if differ:
-            tally.bad.append(f"study {tally.studies}, seed {seed + tally.studies}: {', '.join(differ[:6])}")
+            what = "; ".join(failed) or ", ".join(differ[:6])
+            tally.bad.append(f"study {tally.studies}, seed {seed + tally.studies}: {what}")
+            say(tally.bad[-1])
         tally.faults.update(path.name.partition("-")[0] for path in notes.iterdir() if path.name.startswith(KINDS))
         tally.studies, tally.videos = tally.studies + 1, tally.videos + videos
         say(f"{tally.faults.total()} of {faults} faults, {len(tally.bad)} studies differ")

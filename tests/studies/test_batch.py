@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
 import os
 import shutil
@@ -152,6 +153,50 @@ def test_a_part_that_another_machine_holds_is_left_alone(clip: Path, options: Op
     assert work(Unit("predict", "op", (str(clip),), options.out, options, model)).error == ""
     assert lock.exists()
     assert (options.out / "videos" / "op" / "run.json").exists()
+
+
+@pytest.mark.parametrize(("kept", "tries"), [(".work", 2), (".cuemask.lock", 1)])
+def test_what_a_faulty_store_did_not_remove_is_no_part_of_a_result(
+    clip: Path, options: Options, model: Path, monkeypatch: pytest.MonkeyPatch, kept: str, tries: int
+) -> None:
+    faults = ["one"]
+
+    def faulty(remove: Any) -> Any:
+        def removed(path: Any, *rest: Any, **named: Any) -> None:
+            if Path(path).name == kept and faults:
+                raise OSError(errno.EIO, faults.pop())
+            remove(path, *rest, **named)
+
+        return removed
+
+    monkeypatch.setattr(shutil, "rmtree", faulty(shutil.rmtree))
+    monkeypatch.setattr(Path, "unlink", faulty(Path.unlink))
+    unit = Unit("predict", "op", (str(clip),), options.out, options, model)
+    outcomes = [work(unit) for _ in range(tries)]
+    assert faults == []
+    assert [outcome.is_passing for outcome in outcomes] == [True] * (tries - 1) + [False]
+    assert outcomes[-1].error == ""
+    assert not [path for path in unit.folder.iterdir() if path.name.startswith(".")]
+
+
+def test_a_picture_that_a_faulty_store_withheld_is_not_left_out_of_the_sheet(
+    clip: Path, options: Options, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    faults, read = ["one"], Path.read_bytes
+
+    def withheld(path: Path) -> bytes:
+        if path.suffix == ".jpg" and faults:
+            raise OSError(errno.EIO, faults.pop())
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_bytes", withheld)
+    unit = Unit("predict", "op", (str(clip),), options.out, options, model)
+    first, second = work(unit), work(unit)
+    assert faults == []
+    assert first.is_passing
+    assert second.error == ""
+    alone = predict(model, [str(clip)], replace(options, out=options.out / "alone"))
+    assert files(unit.folder) == files(alone)
 
 
 def test_a_second_coordinator_is_refused_and_another_s_folder_too(

@@ -18,6 +18,25 @@ from cuemask.media.names import MOST_BYTES
 _READERS_SECONDS = 2.0  # that another program may look at a file which is about to be replaced
 _SPECIAL = {stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device"}
 
+# What another try, perhaps on another machine, may be spared.
+_PASSING = frozenset(
+    getattr(errno, name)
+    for name in (
+        *("EIO", "ESTALE", "ETIMEDOUT", "ENOSPC", "EDQUOT", "EAGAIN", "EMFILE", "ENFILE", "ENOMEM", "EREMOTEIO"),
+        *("ECONNRESET", "ECONNABORTED", "ENETUNREACH", "ENETDOWN", "EHOSTUNREACH", "EHOSTDOWN", "ENOTCONN"),
+    )
+    if hasattr(errno, name)
+)
+
+
+def is_passing(error: BaseException | None) -> bool:
+    """Whether an error comes of a fault of disk, memory or network that another try may be spared."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in _PASSING:
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
 
 @contextmanager
 def output_errors(path: Path, elsewhere: str = "another folder") -> Generator[None, None, None]:

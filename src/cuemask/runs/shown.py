@@ -17,9 +17,9 @@ import cv2
 import numpy as np
 from jaxtyping import UInt8
 
-from cuemask.errors import PictureError
+from cuemask.errors import InputError, PictureError
 from cuemask.media.area import PictureArea
-from cuemask.media.files import make_folder, write_bytes
+from cuemask.media.files import is_passing, make_folder, write_bytes
 from cuemask.media.frames import Frame
 from cuemask.media.masks import read_mask
 from cuemask.media.overlay import blanked, overlay
@@ -36,6 +36,7 @@ NAMED = 5  # of them, at the end of a run
 STRIP = 24  # frames of the strip over the clip
 WIDEST_PX = 800
 _QUALITY = 82
+_LOOK = "Look to the disk or network that it lies on, then run the same command again."
 _STRETCHES = 64
 _SHEET_ROWS = 3  # spread over the clip, and as many of the least sure
 _SHEET_PX = 280
@@ -156,7 +157,9 @@ def read_shown(folder: Path) -> list[ShownFrame]:
         names = {field.name for field in fields(ShownFrame)}
         rows = [{"outside": False} | row for row in rows]  # older versions did not look for it
         return [ShownFrame(**row | {"area": tuple(row["area"])}) for row in rows if row.keys() == names]
-    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        if is_passing(error):
+            raise InputError(f"{folder / TABLE}: cannot be read ({error}).", _LOOK) from error
         return []
 
 
@@ -230,14 +233,21 @@ def _lines(shown: ShownFrame) -> list[str]:
 def _read(
     folder: Path, shown: ShownFrame, widest_px: int
 ) -> tuple[UInt8[np.ndarray, "h w 3"] | None, UInt8[np.ndarray, "h w 3"] | None]:
-    """A shown frame, bare and with the outline of its mask; None for what is gone or damaged."""
+    """A shown frame, bare and with the outline of its mask; None for what is gone or damaged.
+
+    A fault of the disk is neither: what is shown must not hang on it.
+    """
     try:
         rgb = _fitted(read_picture(folder / FOLDER / f"{shown.frame}.jpg"), widest_px)
-    except PictureError:
+    except PictureError as error:
+        if is_passing(error):
+            raise
         return None, None
     try:
         mask = read_mask(folder / "masks" / f"{shown.frame}.png")
-    except PictureError:
+    except PictureError as error:
+        if is_passing(error):
+            raise
         return rgb, None
     top, left, height, width = shown.area
     small = cv2.resize(mask[top : top + height, left : left + width], rgb.shape[1::-1], interpolation=cv2.INTER_AREA)

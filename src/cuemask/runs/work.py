@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
+from cuemask.media.files import output_errors
 from cuemask.media.folders import own_folder, tells_of_us
 
 WORK = ".work"
 
 
 def remove_work(out: Path) -> None:
-    """Remove the work folder of the run in `out`, if there is one."""
-    shutil.rmtree(out / WORK, ignore_errors=True)
+    """Remove the work folder of the run in `out`, if there is one.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be removed: it is no part of a complete run. What a network disk keeps of a file that somebody has
+        open stays.
+    """
+    with output_errors(out / WORK):
+        try:
+            shutil.rmtree(out / WORK)
+        except OSError as error:
+            if error.errno not in (errno.ENOENT, errno.ENOTEMPTY, errno.EBUSY):
+                raise
 
 
 @contextmanager

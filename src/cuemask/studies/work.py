@@ -7,7 +7,6 @@ by two workers at once or by one after another was killed: the first to end coun
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import logging
 import platform
@@ -23,7 +22,8 @@ from typing import Literal
 
 from cuemask.errors import CuemaskError, OutputError
 from cuemask.media.clips import open_clips
-from cuemask.media.files import make_folder, output_errors
+from cuemask.media.files import is_passing, make_folder, output_errors
+from cuemask.media.folders import LOCK
 from cuemask.media.locks import HeldError, locked
 from cuemask.runs.confidences import FILE as CONFIDENCES
 from cuemask.runs.options import Options
@@ -32,15 +32,6 @@ from cuemask.runs.record import is_complete, read_record
 Kind = Literal["look", "train", "predict", "segment"]
 
 MODEL, VIDEOS, PARTS = "model", "videos", ".parts"
-# What another try, perhaps on another machine, may be spared.
-_PASSING = frozenset(
-    getattr(errno, name)
-    for name in (
-        *("EIO", "ESTALE", "ETIMEDOUT", "ENOSPC", "EDQUOT", "EAGAIN", "EMFILE", "ENFILE", "ENOMEM", "EREMOTEIO"),
-        *("ECONNRESET", "ECONNABORTED", "ENETUNREACH", "ENETDOWN", "EHOSTUNREACH", "EHOSTDOWN", "ENOTCONN"),
-    )
-    if hasattr(errno, name)
-)
 
 
 @dataclass(frozen=True)
@@ -114,7 +105,7 @@ class Outcome:
 def work(unit: Unit) -> Outcome:
     """Do a unit, unless its result is there; what goes wrong is told and not raised."""
     started, told = time.monotonic(), _Heard()
-    error, is_passing, trace, frames = "", False, "", 0
+    error, passes, trace, frames = "", False, "", 0
     logger = logging.getLogger("cuemask")
     logger.addHandler(told)
     try:
@@ -123,14 +114,14 @@ def work(unit: Unit) -> Outcome:
         else:
             frames = _made(unit)
     except CuemaskError as found:
-        error, is_passing = f"{found.what}\n{found.remedy}", _is_passing(found)
+        error, passes = f"{found.what}\n{found.remedy}", is_passing(found)
     except Exception as found:
-        error, is_passing = f"{type(found).__name__}: {found}", _is_passing(found)
+        error, passes = f"{type(found).__name__}: {found}", is_passing(found)
         trace = traceback.format_exc()
     finally:
         logger.removeHandler(told)
     seconds = round(time.monotonic() - started, 3)
-    return Outcome(unit.name, error, is_passing, trace, frames, seconds, platform.node(), tuple(told.lines))
+    return Outcome(unit.name, error, passes, trace, frames, seconds, platform.node(), tuple(told.lines))
 
 
 class _Heard(logging.Handler):
@@ -206,6 +197,7 @@ def _put(part: Path, folder: Path) -> None:
     """Give a whole result its name; where another worker was first, its result stays."""
     make_folder(folder.parent)
     with output_errors(folder):
+        (part / LOCK).unlink(missing_ok=True)  # a store that returned an error may have kept it
         try:
             part.rename(folder)
         except OSError:
@@ -224,11 +216,3 @@ def masked_frames(folder: Path) -> int:
 def _lines(path: Path) -> int:
     with path.open("rb") as file:
         return sum(1 for _ in file)
-
-
-def _is_passing(error: BaseException | None) -> bool:
-    while error is not None:
-        if isinstance(error, OSError) and error.errno in _PASSING:
-            return True
-        error = error.__cause__ or error.__context__
-    return False
