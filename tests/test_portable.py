@@ -18,6 +18,7 @@ from cuemask.ending import _stoppable
 from cuemask.errors import OutputError
 from cuemask.media import files
 from cuemask.media.files import write_bytes
+from cuemask.media.reading_at import ReadAt
 from cuemask.media.records import Records, RecordWriter
 from cuemask.media.threads import cores
 from cuemask.runs import space
@@ -29,6 +30,7 @@ POSIX |= {"SIGHUP", "SIGKILL", "st_blocks", "statvfs", "O_NOFOLLOW", "uname"}
 # Where each is asked for first, or is reached on other systems only.
 LOOKED_AT = {"locks.py": {"kill"}, "reading_at.py": {"pread"}, "threads.py": {"sched_getaffinity"}}
 LOOKED_AT |= {"doctor.py": {"sched_getaffinity"}, "again.py": {"kill"}}  # `Popen.kill` is everywhere
+LOOKED_AT |= {"local.py": {"kill", "sched_getaffinity"}}  # `Process.kill` too
 
 
 def calls(path: Path) -> Iterator[ast.Call]:
@@ -57,16 +59,28 @@ def test_what_some_systems_lack_is_asked_for_first(path: Path) -> None:
 
 
 @pytest.mark.parametrize("system", ["posix", "windows"])
-def test_records_are_read_with_and_without_pread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, system: str) -> None:
+def test_bytes_are_read_with_and_without_pread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, system: str) -> None:
     if system == "windows":
         monkeypatch.delattr(os, "pread")
+    path = tmp_path / "a"
+    path.write_bytes(bytes(range(20)))
+    read = ReadAt(path)
+    assert [read(3, start) for start in (4, 0, 19, 20)] == [b"\4\5\6", b"\0\1\2", b"\x13", b""]
+    assert (read._descriptor is None) == (system == "windows"), "an open file could not be removed there"
+
+
+def test_records_leave_no_file_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     values = np.arange(24, dtype=np.uint8).reshape(4, 2, 3)
     with RecordWriter(tmp_path / "a.npy", (2, 3), np.uint8) as writer:
         for record in values:
             writer.append(record)
+    opened: list[object] = []
+    original = Path.open
+    monkeypatch.setattr(Path, "open", lambda *args, **kw: (opened.append(f := original(*args, **kw)), f)[1])
     records = Records(tmp_path / "a.npy")
     np.testing.assert_array_equal(np.stack([records[i] for i in (3, 0, 1, 2)]), values[[3, 0, 1, 2]])
-    assert (records._read._descriptor is None) == (system == "windows"), "an open file could not be removed there"
+    assert opened
+    assert all(file.closed for file in opened), "an open file could not be removed on Windows"
 
 
 def test_cores_are_counted_where_nobody_tells_which_may_be_used(monkeypatch: pytest.MonkeyPatch) -> None:

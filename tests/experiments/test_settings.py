@@ -33,6 +33,8 @@ def changed(section: str, key: str) -> Recipe:
         other = not value
     elif key == "blob_connectivity":
         other = 4
+    elif key == "own":
+        other = ("mine:0.5",)
     elif isinstance(value, (int, float)):
         other = value + 1 if isinstance(value, int) else value / 2 or 0.5
     elif isinstance(value, tuple):

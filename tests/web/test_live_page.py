@@ -65,7 +65,7 @@ def page(request: pytest.FixtureRequest, browser: Any, figures: dict[str, Any]) 
         shown.on("console", lambda message: said.append(message.text))
         shown.on("pageerror", lambda error: said.append(str(error)))
         shown.goto(served.url, wait_until="commit")
-        until(shown, "document.getElementById('frames_in').textContent === '1,000'")
+        until(shown, "document.getElementById('frames_in')?.textContent === '1,000'")
         yield shown
         assert not said
         shown.close()

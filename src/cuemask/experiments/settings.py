@@ -89,7 +89,9 @@ def settings_of(recipe: Recipe) -> dict[str, str]:
         "losses": _losses(recipe.losses),
         "features of diffusion": _features(recipe.features) if recipe.losses.diffuses else "",
         "threshold": _threshold(recipe.masks),
-        "cues": ", ".join(cues.use),
+        "cues": ", ".join(
+            (*cues.use, *(f"{name} (own, weight {weight:g})" for name, weight in cues.own_weights.items()))
+        ),
         "anchors": _anchors(recipe),
         "colour cue": f"{cues.color_channels}{scale}{dark}" if reads_color else "",
         "objectness cue": f"{cues.objectness_windows} windows, superpixels of k {cues.superpixel_cost:g}"

@@ -308,13 +308,6 @@ class OpenVideo:
             if frame is not None and (is_behind_loss or frame.is_corrupt):
                 self.damaged.add(number)
             yield number, time, frame
-        if (films := films_in(self.path)) > 1:
-            log.warning(
-                "%s: %d films one behind the other in one file, of which only the first can be read. "
-                "Join them with: ffmpeg -f concat -i LIST -c copy joined.mp4, or give each as a file of its own.",
-                shown(self.path),
-                films,
-            )
         if self._header is not None:
             if places.count != self._header.frame_count:
                 log.warning(
@@ -331,6 +324,13 @@ class OpenVideo:
                 shown(self.path),
                 places.count - lost,
                 self.frame_count,
+            )
+        if (films := films_in(self.path)) > 1:
+            log.warning(
+                "%s: %d films one behind the other in one file, of which only the first can be read. "
+                "Join them with: ffmpeg -f concat -i LIST -c copy joined.mp4, or give each as a file of its own.",
+                shown(self.path),
+                films,
             )
 
     def _is_short(self, places: Places) -> bool:
