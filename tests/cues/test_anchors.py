@@ -212,7 +212,8 @@ def test_on_its_own_range_otsu_splits_a_dim_map_as_a_bright_one(seed, scale, shi
     theirs = threshold_otsu(bright, nbins=256)  # scikit-image takes the range of the values
     for values in (dim, dim + np.float32(shift) if scale == 0.05 else dim):
         split = values > otsu_threshold(values, own_range=True)
-        assert abs(int(split.sum()) - int((bright > theirs).sum())) <= 0.01 * bright.size
+        # Rounding moves a threshold by a level: at most so many values lie in one.
+        assert abs(int(split.sum()) - int((bright > theirs).sum())) <= 0.02 * bright.size
 
 
 def test_from_0_to_1_a_dim_map_has_few_levels_left():

@@ -342,6 +342,29 @@ def test_a_clip_with_an_instrument_has_all_evidence(tmp_path):
     assert kept(clip, tmp_path / "w", recipe).clipwide(recipe).evidence == 1
 
 
+@pytest.mark.parametrize(
+    ("greatest", "count"),
+    [
+        ([0.9] * 24, 4),
+        ([0.0] * 19 + [0.9] * 5, 16),
+        ([0.1] * 24, 24),
+        ([0.53] * 24, 24),
+        ([0.6] * 2 + [0.1] * 22, 24),
+    ],
+)
+def test_no_more_frames_are_measured_than_evidence_wants(leaving, monkeypatch, greatest, count):
+    recipe, measured = load_recipe("default", LARGE), list[int]()
+    monkeypatch.setattr(type(leaving), "_some", lambda _: list(range(24)))
+
+    def clearest(index: int, recipe: Recipe) -> float:
+        measured.append(index)
+        return greatest[index]
+
+    told = leaving._until_sure(clearest, evidence_of, recipe)
+    assert told == evidence_of(greatest, recipe)
+    assert len(measured) == len(set(measured)) == count
+
+
 def test_evidence_rises_within_a_tenth_above_the_least_contour():
     recipe = load_recipe("default", [*LARGE, "anchors.least_contour=0.5"])
     assert [evidence_of([value], recipe) for value in (0.2, 0.5, 0.55, 0.9)] == [0, 0, 1, 1]

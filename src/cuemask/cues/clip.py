@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -55,7 +55,7 @@ from cuemask.recipe import Recipe
 
 SEAL = "cues.seal"
 _FILES = ("location.npy", "names.json", "outside.json")
-_LOOKED_OVER = 24  # frames of a clip
+_LOOKED_OVER, _PASSES = 24, 6  # frames of a clip, and in how many goes they are looked at
 
 
 @dataclass(frozen=True)
@@ -157,16 +157,31 @@ class KeptClip:
             ),
         )
 
-        def looked_at(index: int) -> tuple[np.ndarray, float, float]:
+        def looked_at(index: int) -> np.ndarray:
             inside = self.inside_of(index)
             looks = fused(self.cues(index, lean), inside, lean.cues)
             assert looks is not None
-            within = looks.ravel() if inside is None else looks[inside]
-            return within, self._clearest(index, recipe), self._clearest_shape(index, recipe)
+            return looks.ravel() if inside is None else looks[inside]
 
-        looks, clearest, shapes = zip(*in_threads(looked_at, self._some()), strict=True)
-        spread = spread_of(np.concatenate(looks))
-        return Clipwide(spread, evidence_of(clearest, recipe), shape_say_of(shapes, recipe))
+        spread = spread_of(np.concatenate(list(in_threads(looked_at, self._some()))))
+        evidence = self._until_sure(self._clearest, evidence_of, recipe)
+        return Clipwide(spread, evidence, self._until_sure(self._clearest_shape, shape_say_of, recipe))
+
+    def _until_sure(
+        self,
+        measure: Callable[[int, Recipe], float],
+        say: Callable[[Sequence[float], Recipe], float],
+        recipe: Recipe,
+    ) -> float:
+        """What `say` makes of the measures of some frames, which rises with each; once it is 1 no more are taken."""
+        some, found = self._some(), list[float]()
+        for start in range(_PASSES):  # frames spread over the clip in each
+            chunk = some[start::_PASSES]
+            found += in_threads(lambda index: measure(index, recipe), chunk)
+            # Whatever the others are, they are not below 0.
+            if say([*found, *[0.0] * (len(some) - len(found))], recipe) == 1:
+                return 1.0
+        return say(found, recipe)
 
     def _clearest(self, index: int, recipe: Recipe) -> float:
         """The greatest contour in a frame when only true grey counts as grey; 1 where nobody asks."""
