@@ -137,6 +137,20 @@ def test_the_codes_of_a_palette_of_colours_are_its_indices(tmp_path: Path, endin
     assert np.array_equal(read_mask(tmp_path / f"alike.{ending}"), codes_of_grey)
 
 
+def test_tags_that_are_damaged_are_told_though_the_pixels_can_be_read(tmp_path: Path) -> None:
+    path, codes = tmp_path / "a.tif", np.array([[0, 1, 2], [3, 7, 0]], np.uint8)
+    Image.fromarray(codes).save(path)
+    whole, told = path.read_bytes(), list[str]()
+    for place in range(8, 60):
+        path.write_bytes(whole[:place] + b"\1" + whole[place + 1 :])
+        try:
+            read_mask(path)
+        except PictureError as error:
+            told.append(error.what)
+    assert all(str(path) in what for what in told)
+    assert any("what the file tells of its picture cannot be read" in what for what in told)
+
+
 def test_where_the_colours_are_all_the_same_the_transparency_is_the_mask(tmp_path: Path) -> None:
     alpha = np.array([[0, 255, 0], [7, 0, 255]], np.uint8)
     for name, color in (("black.png", 0), ("white.png", 255)):

@@ -164,7 +164,7 @@ def look_at_map(name: str, path: Path) -> tuple[tuple[int, int], bytes]:
     data = read_picture_bytes(path) if is_picture(path) else _bytes_of(path)
     if not is_picture(path):
         shape = _array(name, path, data).shape
-    elif (claimed := claimed_size(data)) is None or orientation(data) > 1:
+    elif (claimed := claimed_size(data)) is None or orientation(path, data) > 1:
         shape = read_mask(path).shape
     else:
         shape = claimed.height_px, claimed.width_px

@@ -65,7 +65,7 @@ def read_numbers(path: Path) -> UInt16[np.ndarray, "H W"]:
     data = read_picture_bytes(path)
     numbers = decoded_picture(path, data, cv2.IMREAD_UNCHANGED)
     if numbers.dtype == np.uint16 and numbers.ndim == 2:
-        return turned(numbers, orientation(data))
+        return turned(numbers, orientation(path, data))
     return read_mask(path).astype(np.uint16)
 
 
@@ -105,8 +105,8 @@ def read_mask(path: Path) -> UInt8[np.ndarray, "H W"]:
     """
     data = read_picture_bytes(path)
     codes = decoded_picture(path, data, cv2.IMREAD_UNCHANGED)
-    indices = palette_indices(data)
-    codes = turned(codes if indices is None else indices, orientation(data))
+    indices = palette_indices(path, data)
+    codes = turned(codes if indices is None else indices, orientation(path, data))
     if codes.dtype != np.uint8:
         raise PictureError(
             f"{path}: a mask of type {codes.dtype}, not of 8 bits.",

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import io
+import struct
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Shaped, UInt8
+
+from cuemask.errors import PictureError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 _PNG = b"\x89PNG"
 _TAGGED = ((_PNG, b"eXIf"), (b"\xff\xd8", b"Exif"), (b"RIFF", b"EXIF"))  # how files begin, and what marks their tags
@@ -15,16 +24,20 @@ _PNG_PALETTE = 3
 _ORIENTATION = 0x0112
 
 
-def palette_indices(data: bytes) -> UInt8[np.ndarray, "H W"] | None:
-    """The indices of a picture with a palette; None where it has none, or one of greys that tell them apart."""
+def palette_indices(path: Path, data: bytes) -> UInt8[np.ndarray, "H W"] | None:
+    """The indices of a picture with a palette; None where it has none, or one of greys that tell them apart.
+
+    Raises
+    ------
+    PictureError
+        If the palette or what tells of it is damaged; `path` is named.
+    """
     if data.startswith(_PNG):
         if len(data) < 26 or data[25] != _PNG_PALETTE:
             return None
     elif not data.startswith((b"BM", *_TIFF)):
         return None
-    from PIL import Image
-
-    with Image.open(io.BytesIO(data)) as image:
+    with _opened(path, data) as image:
         if image.mode != "P":
             return None
         colors = np.array(image.getpalette("RGB")).reshape(-1, 3)
@@ -41,22 +54,39 @@ def is_jpeg(path: Path) -> bool:
         begin = file.read(4)
     if begin not in _TIFF:
         return begin.startswith(b"\xff\xd8")
-    from PIL import Image
-
-    with Image.open(path) as image:
+    with _opened(path, path.read_bytes()) as image:
         return "jpeg" in str(image.info.get("compression", ""))
 
 
-def orientation(data: bytes) -> int:
-    """The EXIF orientation that OpenCV has not followed, 1 to 8; 1 is upright."""
+def orientation(path: Path, data: bytes) -> int:
+    """The EXIF orientation that OpenCV has not followed, 1 to 8; 1 is upright.
+
+    Raises
+    ------
+    PictureError
+        If the tags are damaged; `path` is named.
+    """
     # That of a TIFF it follows, whatever it was told.
     if not any(data.startswith(kind) and mark in data for kind, mark in _TAGGED):
         return 1
-    from PIL import Image
-
-    with Image.open(io.BytesIO(data)) as image:
+    with _opened(path, data) as image:
         told = image.getexif().get(_ORIENTATION, 1)
     return told if told in range(1, 9) else 1
+
+
+@contextmanager
+def _opened(path: Path, data: bytes) -> Generator[Image, None, None]:
+    """The picture as Pillow sees it, which is read once OpenCV has found it whole."""
+    import PIL.Image
+
+    try:
+        with PIL.Image.open(io.BytesIO(data)) as image:
+            yield image
+    except (OSError, ValueError, LookupError, TypeError, SyntaxError, ArithmeticError, struct.error) as error:
+        raise PictureError(
+            f"{path}: damaged: what the file tells of its picture cannot be read.",
+            "Save it again, as PNG, or leave it out.",
+        ) from error
 
 
 def turned(picture: Shaped[np.ndarray, "h w ..."], orientation: int) -> Shaped[np.ndarray, "H W ..."]:
