@@ -141,6 +141,16 @@ def test_graphs_that_cannot_be_opened_or_run_are_refused(tmp_path: Path) -> None
             load_onnx(tmp_path / "a.onnx", "cpu")
 
 
+def test_a_graph_that_names_things_in_no_text_is_refused(tmp_path: Path) -> None:
+    whole = graph({"recipe": RECIPE})
+    places = [k for name in (b"rgb", b"probability") for k in range(len(whole)) if whole.startswith(name, k)]
+    assert places
+    for place in places:
+        (tmp_path / "a.onnx").write_bytes(whole[:place] + b"\xee" + whole[place + 1 :])
+        with pytest.raises(WeightsError):
+            load_onnx(tmp_path / "a.onnx", "cpu")
+
+
 def test_a_model_that_gives_no_numbers_gives_no_mask() -> None:
     """Weights that are numbers may still grow beyond them."""
     area = PictureArea(0, 0, HEIGHT, WIDTH, None)

@@ -160,9 +160,9 @@ def _try_out(ort: Any, model: OnnxModel, path: Path) -> None:
 
 
 def _errors(ort: Any) -> tuple[type[Exception], ...]:
-    """All that ONNX Runtime raises of its own; its errors have no class in common."""
+    """All that ONNX Runtime raises: its own, which have no class in common, and where it quotes damaged text."""
     own = vars(ort.capi.onnxruntime_pybind11_state).values()
-    return tuple(kind for kind in own if isinstance(kind, type) and issubclass(kind, Exception))
+    return (UnicodeError, *(kind for kind in own if isinstance(kind, type) and issubclass(kind, Exception)))
 
 
 def _first_line(error: Exception) -> str:
