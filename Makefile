@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
 
-.PHONY: demo test test-all check docs bench accuracy setup lock
+.PHONY: demo test test-all check types docs bench accuracy setup lock
 
 setup: .venv/dev
 
@@ -45,8 +45,11 @@ test-all: .venv/dev
 check: .venv/dev
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
-	@$(BIN)/pyright --pythonpath $(BIN)/python
 	@$(BIN)/lint-imports --no-cache
+
+# Takes a minute or more on 2 cores, so it is no part of `check`; .ci/run has both.
+types: .venv/dev
+	@$(BIN)/pyright --pythonpath $(BIN)/python
 
 # All dependencies with their hashes, for every system and Python at once. torch and the CUDA libraries that some of its builds
 # ask for are left to constraints.txt: which build fits is a matter of the machine. Needs uv: pip install uv
