@@ -134,6 +134,16 @@ def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
         read_picture(tmp_path / "pipe.png")
 
 
+@pytest.mark.parametrize("part", [b"IHDR", b"IDAT", b"IEND"])
+def test_a_part_that_claims_more_than_the_file_has_is_given_no_room(part: bytes, tmp_path: Path, monkeypatch) -> None:
+    data = encoded(".png")
+    at = data.index(part) - 4
+    (tmp_path / "a.png").write_bytes(data[:at] + (1 << 30).to_bytes(4, "big") + data[at + 4 :])
+    monkeypatch.setattr(pictures.cv2, "imdecode", lambda *_: pytest.fail("pixels were read"))
+    with pytest.raises(PictureError, match="no picture could be decoded"):
+        read_picture(tmp_path / "a.png")
+
+
 @pytest.mark.parametrize("data", [b"GIF89a" + bytes(40), b"\xff\xd8\xff", b"II*\0\xff\xff\xff\xff", b"P6\n#", b"RIFF"])
 def test_half_headers_and_other_kinds_are_no_pictures(data: bytes, tmp_path: Path) -> None:
     (tmp_path / "half.png").write_bytes(data)

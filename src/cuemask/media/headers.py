@@ -32,7 +32,10 @@ class Claimed(NamedTuple):
 
 
 def claimed_size(data: bytes) -> Claimed | None:
-    """The size in the header of a PNG, JPEG, BMP, TIFF, WebP or PNM; None of anything else, or of half a header."""
+    """The size in the header of a PNG, JPEG, BMP, TIFF, WebP or PNM; None of anything else, or of half a header.
+
+    None of a PNG too where a part claims more bytes than the file has: room is made for them before they are missed.
+    """
     for starts, kind, read in _KINDS:
         if data.startswith(starts):
             try:
@@ -76,6 +79,12 @@ def refuse_too_large(path: Path, claimed: Claimed, size_bytes: int) -> None:
 
 
 def _png(data: bytes) -> tuple[int, ...]:
+    place, kind = 8, b""
+    while kind != b"IEND" and place < len(data):
+        length, kind = struct.unpack_from(">I4s", data, place)
+        place += 12 + length
+    if place > len(data):
+        raise ValueError("a chunk that goes on behind the end")
     return struct.unpack_from(">II", data, 16)
 
 
