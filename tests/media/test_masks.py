@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -169,6 +170,22 @@ def test_colours_and_transparency_may_agree_but_not_differ(tmp_path: Path) -> No
     cv2.imwrite(str(tmp_path / "differ.png"), np.dstack([mask, mask, mask, mask[::-1]]))
     with pytest.raises(PictureError, match=r"differ.png: its colours tell one mask, its transparency another"):
         read_mask(tmp_path / "differ.png")
+
+
+@pytest.mark.parametrize("kind", [3, 4])
+def test_an_orientation_of_any_number_of_bytes_is_followed_by_pictures_and_masks(tmp_path: Path, kind: int) -> None:
+    bright = np.zeros((24, 32), np.uint8)
+    bright[:8, :8] = 255
+    exif = (
+        b"Exif\0\0MM\0*"
+        + struct.pack(">IHHHI", 8, 1, 0x0112, kind, 1)
+        + (b"\0\6\0\0" if kind == 3 else b"\0\0\0\6")
+        + bytes(4)
+    )
+    Image.fromarray(bright).save(tmp_path / "a.jpg", exif=exif, quality=95)
+    for upright in (read_picture(tmp_path / "a.jpg")[..., 0], read_mask(tmp_path / "a.jpg")):
+        assert upright.shape == (32, 24)
+        assert upright[:6, -6:].min() > 190  # a quarter turn to the right
 
 
 @pytest.mark.parametrize("ending", ["png", "tif", "webp", "jpg"])

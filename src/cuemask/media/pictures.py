@@ -20,6 +20,7 @@ from cuemask.media.dicom_pixels import frames_rgb
 from cuemask.media.files import refuse_special
 from cuemask.media.frames import Frame, Selection
 from cuemask.media.headers import allowed_megapixels, claimed_size, refuse_too_large
+from cuemask.media.tagged import orientation, turned
 from cuemask.media.threads import in_threads
 
 PICTURE_ENDINGS = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm"})
@@ -53,7 +54,7 @@ def natural_order(paths: Iterable[Path]) -> list[Path]:
 
 
 def read_picture(path: Path) -> UInt8[np.ndarray, "H W 3"]:
-    """Read one picture as RGB: grey in three channels, 16 bit scaled to 8, transparency ignored.
+    """Read one picture as RGB: grey in three channels, 16 bit scaled to 8, transparency ignored, upright as EXIF says.
 
     Raises
     ------
@@ -62,8 +63,13 @@ def read_picture(path: Path) -> UInt8[np.ndarray, "H W 3"]:
     """
     if is_dicom(path):
         return next(frames_rgb(read_instance(path), [0]))
-    bgr = decoded_picture(path, read_picture_bytes(path), cv2.IMREAD_COLOR)
-    return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+    data = read_picture_bytes(path)
+    bgr = decoded_picture(path, data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    rgb = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+    try:
+        return turned(rgb, orientation(path, data))
+    except PictureError:  # its pixels are whole
+        return rgb
 
 
 def decoded_picture(path: Path, data: bytes, flags: int) -> np.ndarray:
