@@ -3,9 +3,10 @@
     python -m benchmarks.cluster                     # about ten minutes on 2 cores that are free
     python -m benchmarks.cluster --videos 4 --tiny 100 --rounds 1
 
-Workers have one thread each. `speed-up` is the time of one worker over that of two for the same videos, each predicted
-with the network that comes with cuemask; workers are started and have loaded everything before the clock runs, engines
-take turns, the median of the rounds counts. `overhead` is what an engine takes for a video beyond the work in it:
+Each worker has a core of its own and one thread on it. `speed-up` is the time of one worker over that of two for the
+same videos, each predicted with the network that comes with cuemask; workers are started and have loaded everything
+before the clock runs, the median of the rounds counts. What the machine's second core adds is told beside it: a sum
+that shares nothing, in one process and in two. `overhead` is what an engine takes for a video beyond the work in it:
 videos of two frames on one worker, the wall's time less the seconds that the worker was at it.
 
 Written to benchmarks/results/<machine>.json and .md, the plot to docs/scale.png.
@@ -29,6 +30,7 @@ from benchmarks.tables import Row, Table, as_markdown, keep
 
 HOURS = (1, 10, 100, 1_000, 10_000)
 FRAMES = 60
+SUM = 50_000_000
 STORE = 1e9  # bytes a second, of a good network store
 PLOT = Path(__file__).parents[1] / "docs" / "scale.png"
 
@@ -81,18 +83,28 @@ def local(workers: int) -> Generator[Executor, None, None]:
     """Processes of this machine."""
     from cuemask.studies.local import LocalExecutor
 
-    with LocalExecutor(workers) as executor:
+    everywhere = os.sched_getaffinity(0)
+    try:
+        os.sched_setaffinity(0, sorted(everywhere)[:workers])  # which the executor divides
+        executor = LocalExecutor(workers)
+    finally:
+        os.sched_setaffinity(0, everywhere)
+    with executor:
         yield executor
 
 
 @contextmanager
 def dask(workers: int) -> Generator[Executor, None, None]:
     """A Dask cluster on this machine, its scheduler a process of its own."""
-    from distributed import SubprocessCluster
+    from distributed import Client, SubprocessCluster
 
     from cuemask.studies.dask import DaskExecutor
 
     with SubprocessCluster(n_workers=workers, threads_per_worker=1, silence_logs=50) as cluster:
+        with Client(cluster.scheduler_address, set_as_default=False) as client:
+            client.wait_for_workers(workers)
+            for address, core in zip(client.scheduler_info()["workers"], sorted(os.sched_getaffinity(0)), strict=False):
+                client.run(_keep_to, core, workers=[address])
         executor = DaskExecutor(cluster.scheduler_address)
         try:
             yield executor
@@ -117,6 +129,33 @@ def study_seconds(engine: str, workers: int, listing: Path, model: Path, out: Pa
     if study.failed:
         raise RuntimeError(study.failed[0].error)
     return spent, sum(row.seconds for row in study.rows)
+
+
+def _keep_to(core: int) -> None:
+    """All threads of this process; those that they start later keep to it, too."""
+    for task in Path("/proc/self/task").iterdir():
+        os.sched_setaffinity(int(task.name), {core})
+
+
+def second_core(rounds: int) -> tuple[list[float], list[float]]:
+    """The time of a sum in one process, and of the same two sums' half each in two, in seconds."""
+    found: tuple[list[float], list[float]] = [], []
+    for _ in range(rounds):
+        for workers, spent_in in zip((1, 2), found, strict=True):
+            with local(workers) as executor:
+                for _ in range(2):
+                    wait([executor.submit(_loaded) for _ in range(2 * workers)])
+                started = time.monotonic()
+                wait([executor.submit(_sum, SUM) for _ in range(2)])
+                spent_in.append(time.monotonic() - started)
+    return found
+
+
+def _sum(count: int) -> int:
+    total = 0
+    for number in range(count):
+        total += number
+    return total
 
 
 def _loaded() -> int:
@@ -146,6 +185,10 @@ def measure(videos: int, tiny: int, rounds: int, work: Path, command: str) -> tu
     rows: list[Row] = []
     findings: list[str] = []
     frame, video, beyond = list[float](), list[float](), list[float]()
+    sums = second_core(rounds)
+    rows += [Row(f"a sum that shares nothing, {n} process{'es' * (n > 1)}", spent) for n, spent in enumerate(sums, 1)]
+    at_best = statistics.median(sums[0]) / statistics.median(sums[1])
+    findings.append(f"this machine's second core makes a sum that shares nothing {at_best:.2f} times as fast")
     for engine in ENGINES:
         times: dict[int, list[float]] = {1: [], 2: []}
         for number in range(rounds):
