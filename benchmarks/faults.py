@@ -3,6 +3,7 @@
     python -m benchmarks.faults                              # 200 faults on processes of this machine
     python -m benchmarks.faults --faults 40 --engine dask    # and the scheduler killed and started again
     python -m benchmarks.faults --faults 40 --engine hosts   # and two network namespaces, one cut off while it works
+    python -m benchmarks.faults --faults 1 --videos 64 --clip real1.mp4 --clip frames/     # with videos of your own
 
 A study of small videos runs once undisturbed. Then it runs again and again, each video disturbed up to three times at
 a random moment, when its worker opens, renames or removes a file of the study or makes a folder there: the worker is
@@ -28,7 +29,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -267,8 +268,8 @@ def _keep(command: list[str], ends: threading.Event, kills: int = 0, tally: Tall
 ENGINES = {"local": local, "dask": dask, "hosts": hosts}
 
 
-def prepare(folder: Path, videos: int) -> tuple[Path, Path]:
-    """A folder of so many small videos, links to a few, and a tiny network."""
+def prepare(folder: Path, videos: int, clips: Sequence[Path]) -> tuple[Path, Path]:
+    """A list of so many small videos, links to one, and of `clips`; and a tiny network."""
     from cuemask.phantom import PhantomScene, write_phantom
     from cuemask.recipe import load_recipe
     from cuemask.runs.learning import train
@@ -278,18 +279,27 @@ def prepare(folder: Path, videos: int) -> tuple[Path, Path]:
     video = write_phantom(folder / "source", 4, PhantomScene(seed=1, height_px=64, width_px=80)).video
     for number in range(videos):
         (folder / "videos" / f"op{number:04d}.mp4").hardlink_to(video)
+    listing = folder / "videos.txt"
+    listing.write_text("".join(f"{path.resolve()}\n" for path in [*sorted((folder / "videos").iterdir()), *clips]))
     settings = [word for word in SMALL if word != "--set"]
-    return folder / "videos", train([video], Options(folder / "model", load_recipe("default", settings), report=False))
+    return listing, train([video], Options(folder / "model", load_recipe("default", settings), report=False))
 
 
 def campaign(
-    engine: str, faults: int, videos: int, seed: int, work: Path, tally: Tally, say: Callable[[str], None]
+    engine: str,
+    faults: int,
+    videos: int,
+    seed: int,
+    work: Path,
+    tally: Tally,
+    say: Callable[[str], None],
+    clips: Sequence[Path] = (),
 ) -> None:
     """Disturb studies until so many faults have come, and compare what comes of each."""
     from cuemask.runs.options import Options
     from cuemask.studies.batch import batch
 
-    listing, model = prepare(work, videos)
+    listing, model = prepare(work, videos, clips)
 
     def run(study: Path, executor: Executor) -> tuple[dict[str, bytes], list[str]]:
         done = batch(listing, Options(study, overlay=False, report=False), on=executor, model=model)
@@ -312,7 +322,7 @@ def campaign(
             tally.bad.append(f"study {tally.studies}, seed {seed + tally.studies}: {what}")
             say(tally.bad[-1])
         tally.faults.update(path.name.partition("-")[0] for path in notes.iterdir() if path.name.startswith(KINDS))
-        tally.studies, tally.videos = tally.studies + 1, tally.videos + videos
+        tally.studies, tally.videos = tally.studies + 1, tally.videos + videos + len(clips)
         say(f"{tally.faults.total()} of {faults} faults, {len(tally.bad)} studies differ")
         shutil.rmtree(study)
 
@@ -330,6 +340,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--faults", type=int, default=200, help="[200]")
     parser.add_argument("--videos", type=int, default=16, help="of a study [16]")
+    parser.add_argument("--clip", type=Path, action="append", default=[], help="also this video or folder of pictures")
     parser.add_argument("--engine", choices=ENGINES, default="local", help="[local]")
     parser.add_argument("--seed", type=int, default=0, help="[0]")
     given = parser.parse_args()
@@ -337,7 +348,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder).resolve()
         say = lambda line: print(line, file=sys.stderr, flush=True)  # noqa: E731
-        campaign(given.engine, given.faults, given.videos, given.seed, place, tally, say)
+        campaign(given.engine, given.faults, given.videos, given.seed, place, tally, say, given.clip)
     print(table(given.engine, tally))
     print(json.dumps({"seconds": round(time.monotonic() - started)}))
     print("\n".join(tally.bad), file=sys.stderr)
