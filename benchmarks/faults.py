@@ -98,7 +98,7 @@ def disturbed(study: Path, seed: int, do: Callable[..., Any], unit: Any) -> Any:
         _Watch.hooked = True  # pyright: ignore[reportAttributeAccessIssue]
     tried = _count(Path(f"{study}-faults", f"tries-{unit.name}"))
     rng = np.random.default_rng([seed, tried, *unit.name.encode()])
-    usual = int(Path(f"{study}-faults", "events").read_text())
+    usual = int(Path(f"{study}-faults", f"events-{unit.name}").read_text())
     _Watch.folder, _Watch.seen = str(study), 0
     _Watch.kind, _Watch.at = str(rng.choice(KINDS)), int(rng.integers(1, usual + 1)) if tried < _MOST else 0
     _Watch.is_on = True
@@ -128,7 +128,7 @@ def counted(study: Path, do: Callable[..., Any], unit: Any) -> Any:
         return do(unit)
     finally:
         _Watch.is_on = False
-        Path(f"{study}-faults", "events").write_text(str(_Watch.seen))
+        Path(f"{study}-faults", f"events-{unit.name}").write_text(str(_Watch.seen))
 
 
 class Faulty(Executor):
@@ -313,7 +313,8 @@ def campaign(
         study = work / f"study{tally.studies}"
         notes = Path(f"{study}-faults")
         notes.mkdir()
-        shutil.copy(f"{whole}-faults/events", notes)
+        for counts in Path(f"{whole}-faults").glob("events-*"):
+            shutil.copy(counts, notes)
         with ENGINES[engine](2, tally) as inner:
             found, failed = run(study, Faulty(inner, study, seed + tally.studies, tally))
         differ = sorted(name for name in {*found, *expected} if found.get(name) != expected.get(name))
@@ -356,4 +357,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    from benchmarks import faults  # so that workers import it, and are not sent a copy of its state with every unit
+
+    faults.main()

@@ -21,6 +21,7 @@ from cuemask.errors import EngineError, InputError, OutputError, TrainingError
 from cuemask.media.files import output_errors
 from cuemask.media.folders import own_folder
 from cuemask.media.locks import locked
+from cuemask.runs.learning import train
 from cuemask.runs.options import Options
 from cuemask.runs.predicting import predict
 from cuemask.studies import work as working
@@ -92,6 +93,9 @@ def test_one_network_is_learnt_on_all_that_open_then_each_is_predicted(
     learnt = json.loads((study.folder / "model" / "run.json").read_text())
     assert [Path(entry["source"]).name for entry in learnt["inputs"]] == ["op1.mp4", "op2.mp4"]
     assert table(study.folder)["(network)"]["state"] == "done"
+    good = [str(videos / "op1.mp4"), str(videos / "day2" / "op2.mp4")]
+    assert files(study.folder / "model") == files(train(good, replace(options, out=options.out / "learnt alone")))
+    assert not (study.folder / ".ahead").exists()
     alone = predict(study.folder / "model", [str(videos / "op1.mp4")], replace(options, out=options.out / "alone"))
     assert files(study.folder / "videos" / "op1") == files(alone)
 
@@ -228,7 +232,7 @@ class Losing(Executor):
 
 
 def unit(name: str = "op", size: int = 1) -> Unit:
-    return Unit("look", name, (name,), Path("study"), Options(Path("study")), bytes=size)
+    return Unit("cues", name, (name,), Path("study"), Options(Path("study")), bytes=size)
 
 
 def test_a_unit_whose_worker_was_lost_is_given_to_another_but_not_for_ever() -> None:
@@ -275,7 +279,8 @@ def test_a_full_disk_passes_and_a_video_without_end_does_not(
     found = work(Unit("segment", "op", (str(clip),), options.out, options))
     assert found.is_passing
     assert found.error.splitlines()[0].endswith("no space left on the device.")
-    missing = work(Unit("look", "op", ("none.mp4",), options.out, options))
+    monkeypatch.undo()
+    missing = work(Unit("cues", "op", ("none.mp4",), options.out, options))
     assert not missing.is_passing
     assert "none.mp4" in missing.error
 

@@ -130,6 +130,10 @@ class KeptClip:
             self._clipwide[recipe] = self._looked_over(recipe)
         return self._clipwide[recipe]
 
+    def know(self, recipe: Recipe, clipwide: Clipwide) -> None:
+        """Take over what `clipwide` gave elsewhere of the same clip."""
+        self._clipwide[recipe] = clipwide
+
     def _color_ranges(self, recipe: Recipe) -> list[Range] | None:
         channels = recipe.cues.color_channels
         if recipe.cues.color_scale != "clip" or channels == "lesion":
@@ -140,7 +144,7 @@ class KeptClip:
 
     def _some(self) -> list[int]:
         """Frames spread over the clip, from which what concerns all of it is read."""
-        return np.unique(np.linspace(0, len(self.names) - 1, _LOOKED_OVER).astype(int)).tolist()
+        return _spread_over(len(self.names))
 
     def _looked_over(self, recipe: Recipe) -> Clipwide:
         wanted = recipe.anchors
@@ -215,12 +219,20 @@ class KeptClip:
 
     def read_for(self, indices: Iterable[int], recipe: Recipe) -> list[int]:
         """The frames whose pictures the cues and anchors of frames `indices` are made from, ascending."""
-        count = len(self.names)
-        read = {*indices, *self._some()}
-        if "motion" in recipe.cues.use:
-            read |= {i + gap for i in read for gap in (*GAPS, *(-gap for gap in GAPS))}
-            read |= probed_frames(count)
-        return sorted(i for i in read if 0 <= i < count)
+        return frames_read_for(indices, len(self.names), recipe)
+
+
+def frames_read_for(indices: Iterable[int], count: int, recipe: Recipe) -> list[int]:
+    """As `KeptClip.read_for`, of a clip of `count` frames."""
+    read = {*indices, *_spread_over(count)}
+    if "motion" in recipe.cues.use:
+        read |= {i + gap for i in read for gap in (*GAPS, *(-gap for gap in GAPS))}
+        read |= probed_frames(count)
+    return sorted(i for i in read if 0 <= i < count)
+
+
+def _spread_over(count: int) -> list[int]:
+    return np.unique(np.linspace(0, count - 1, _LOOKED_OVER).astype(int)).tolist()
 
 
 def working_picture(rgb: UInt8[np.ndarray, "H W 3"], area: PictureArea, recipe: Recipe) -> UInt8[np.ndarray, "h w 3"]:
@@ -390,13 +402,12 @@ def kept_before(
 ) -> KeptClip | None:
     """What `keep_clip` left in `folder`; None if it did not come to its end there, or a file has changed since.
 
-    Of a clip of more than `most` frames the pictures may be gone: `keep_pictures` makes them again.
+    With `most`, pictures may be gone, which are not kept of a clip of more frames: `keep_pictures` makes them again.
     """
     if not is_sealed(folder, SEAL, _FILES):
         return None
     kept = _kept(folder, clip, area, recipe, seed)
-    has_all = len(kept.rgb.frames) == len(kept.names)
-    return kept if has_all or (most is not None and len(kept.names) > most) else None
+    return kept if most is not None or len(kept.rgb.frames) == len(kept.names) else None
 
 
 def _kept(folder: Path, clip: Clip, area: PictureArea, recipe: Recipe, seed: int) -> KeptClip:

@@ -27,9 +27,10 @@ from cuemask.learning.training import train as train_network
 from cuemask.learning.unet import network
 from cuemask.media.area import PictureArea
 from cuemask.media.clips import Clip, ClipFiles, open_clips
-from cuemask.media.files import sha256
+from cuemask.media.files import make_folder, sha256
 from cuemask.recipe import Recipe
 from cuemask.report.curves import write_loss_curves
+from cuemask.runs.ahead import take_area, take_cues, take_look
 from cuemask.runs.classes import told_of_classes, with_classes
 from cuemask.runs.cueing import CUES, kept_cues, sheet_indices, write_cue_sheet
 from cuemask.runs.labels import labels_met, supervisions, told_of_labels
@@ -146,7 +147,7 @@ def _opened(command: str, inputs: Sequence[str | Path | ClipFiles], options: Opt
     """Look first at what may be refused, so that a refused command leaves no trace; then begin the record."""
     recipe, device = options.recipe, chosen_device(options.device)
     clips = open_clips(inputs, options.selection)
-    areas, extract = [area_of(clip, options) for clip in clips], extractor_for(recipe, device)
+    areas, extract = _areas(clips, options), extractor_for(recipe, device)
     need = require_space(partial(_need, command, clips, options, _model_bytes(options)), clips, options)
     known = supervisions(clips, options)
     cues = own_maps(clips, areas, options)
@@ -161,6 +162,12 @@ def _opened(command: str, inputs: Sequence[str | Path | ClipFiles], options: Opt
             tell(need, options)
             record.note(device=device, weights=[{"file": str(path), "sha256": sha256(path)} for path in weights])
     return job, record
+
+
+def _areas(clips: Sequence[Clip], options: Options) -> list[PictureArea]:
+    if options.ahead:
+        return [take_area(kept, clip) for kept, clip in zip(options.ahead, clips, strict=True)]
+    return [area_of(clip, options) for clip in clips]
 
 
 def _missing(command: str, clips: Sequence[Clip], options: Options) -> Iterator[Path]:
@@ -205,6 +212,8 @@ def _trained(job: _Job, options: Options, record: RunRecord, world: World) -> li
     with record.stage("cues"):
         parts = zip(kept, met, labelled, strict=True)
         kept = [_with_pictures(k, options, {*frames.tolist(), *own}) for k, frames, own in parts]
+        for ahead, k in zip(options.ahead, kept, strict=bool(options.ahead)):
+            take_look(ahead, k, recipe)
     curves = options.out / CURVES
     if (options.out / FILE).is_file():
         if not curves.is_file() and record.values.get("losses"):
@@ -244,6 +253,8 @@ def _trained(job: _Job, options: Options, record: RunRecord, world: World) -> li
 def _kept(job: _Job, options: Options) -> list[KeptClip]:
     """The cues of all clips; pictures of those that are short, as long as all of these are few."""
     kept, left = list[KeptClip](), most_kept(options)
+    for ahead, clip in zip(options.ahead, job.clips, strict=bool(options.ahead)):
+        take_cues(ahead, make_folder(options.out / WORK / clip.name))
     for clip, area, known, own in zip(job.clips, job.areas, job.known, job.cues.of_clips, strict=True):
         kept.append(kept_cues(clip, area, options, known.labels.names, own, left))
         count = len(kept[-1].names)

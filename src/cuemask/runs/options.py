@@ -125,6 +125,9 @@ class Options:
         whatever the recipe says.
     blank_text
         Whether all around the endoscope's picture, and burnt-in text over it, are blanked there too.
+    ahead
+        Of `train`: for each clip the folder where `runs.ahead.keep_read` left what learning needs of it; empty where
+        that is made in the run.
     progress
         Wraps every long iteration: (label, items, total or None) gives the items.
     say
@@ -161,6 +164,7 @@ class Options:
     classes: Path | None = None
     cues: tuple[OwnCue, ...] = ()
     network: Any = None
+    ahead: tuple[Path, ...] = ()
     progress: Progress = silent
     say: Callable[[str], None] = unsaid
 

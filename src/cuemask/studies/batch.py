@@ -10,6 +10,7 @@ from concurrent.futures import Executor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from cuemask import __version__
@@ -25,7 +26,7 @@ from cuemask.studies.board import NETWORK, STATUS, Board, Row, counts, read_rows
 from cuemask.studies.engines import engine
 from cuemask.studies.running import outcomes
 from cuemask.studies.videos import Video, videos_of
-from cuemask.studies.work import MODEL, PARTS, VIDEOS, Kind, Outcome, Unit, masked_frames
+from cuemask.studies.work import AHEAD, MODEL, PARTS, VIDEOS, Kind, Outcome, Unit, masked_frames
 
 STUDY = "study.json"
 TRACES = "traces"
@@ -127,6 +128,7 @@ class _Coordinator:
             else:
                 if not is_complete(self.options.out / MODEL):
                     self._learn()
+                shutil.rmtree(self.options.out / AHEAD, ignore_errors=True)
                 self._do("predict", self._left(), self.options.out / MODEL)
         finally:
             self.board.write()
@@ -136,13 +138,20 @@ class _Coordinator:
         return [video for video in self.videos if self.board.rows[video.name].state == "waiting"]
 
     def _learn(self) -> None:
-        """Open all videos, and learn from those that can be."""
-        self._do("look", self._left())
+        """Keep of each video what learning needs, and learn from those that can be read."""
+        from cuemask.runs.ahead import frames_read
+
+        self._do("cues", self._left())
+        good, ahead = self._left(), self.options.out / AHEAD
+        if not good:
+            return
+        wanted = frames_read([ahead / "cues" / v.name for v in good], self.options.recipe, self.options.seed)
+        self._do("pictures", good, wanted={v.name: tuple(frames) for v, frames in zip(good, wanted, strict=True)})
         good = self._left()
         if not good:
             return
-        sources = tuple(video.source for video in good)
-        unit = Unit("train", NETWORK, sources, self.options.out, self._quiet())
+        options = replace(self._quiet(), ahead=tuple(ahead / "pictures" / v.name for v in good))
+        unit = Unit("train", NETWORK, tuple(v.source for v in good), self.options.out, options)
         self.board.rows[NETWORK] = Row(NETWORK)
         progress = self.options.progress("one network, learnt on all", self._outcomes([unit]), 1)
         (outcome,) = list(progress)
@@ -150,13 +159,20 @@ class _Coordinator:
             what, _, remedy = outcome.error.partition("\n")
             raise TrainingError(what, remedy or f"See {self.options.out / TRACES}, then run the same command again.")
 
-    def _do(self, kind: Kind, videos: Sequence[Video], model: Path | None = None) -> None:
+    def _do(
+        self,
+        kind: Kind,
+        videos: Sequence[Video],
+        model: Path | None = None,
+        wanted: Mapping[str, tuple[int, ...]] = MappingProxyType({}),
+    ) -> None:
+        out, options = self.options.out, self._quiet()
         units = [
-            Unit(kind, video.name, (video.source,), self.options.out, self._quiet(), model, video.bytes)
+            Unit(kind, video.name, (video.source,), out, options, model, video.bytes, wanted.get(video.name, ()))
             for video in videos
         ]
         if units:
-            words = {"look": "videos that open"}.get(kind, "videos")
+            words = {"cues": "videos: cues", "pictures": "videos: pictures to learn from"}.get(kind, "videos")
             for _ in self.options.progress(words, self._outcomes(units), len(units)):
                 pass
 
@@ -164,7 +180,7 @@ class _Coordinator:
         for outcome, tries in outcomes(self.executor, units, tick=lambda: self.board.write(now=False)):
             if outcome.trace:
                 _keep_trace(self.options.out, outcome)
-            if outcome.error or units[0].kind != "look":
+            if outcome.error or units[0].kind not in ("cues", "pictures"):
                 self.board.tell(outcome, tries)
             yield outcome
 

@@ -15,6 +15,9 @@ from cuemask.errors import EngineError
 _log = logging.getLogger(__name__)
 _WAIT_SECONDS = 600.0
 
+for _name in ("distributed.client", "distributed.core"):
+    logging.getLogger(_name).setLevel(logging.CRITICAL)  # tracebacks of a scheduler that is gone: we say so in words
+
 
 class DaskExecutor(Executor):
     """Units on the workers of a scheduler; while that is gone, for ten minutes at most, submitting waits.

@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Literal
 
 from cuemask.errors import CuemaskError, OutputError
-from cuemask.media.clips import open_clips
 from cuemask.media.files import is_passing, make_folder, output_errors
 from cuemask.media.folders import LOCK
 from cuemask.media.locks import HeldError, locked
@@ -29,9 +28,9 @@ from cuemask.runs.confidences import FILE as CONFIDENCES
 from cuemask.runs.options import Options
 from cuemask.runs.record import is_complete, read_record
 
-Kind = Literal["look", "train", "predict", "segment"]
+Kind = Literal["cues", "pictures", "train", "predict", "segment"]
 
-MODEL, VIDEOS, PARTS = "model", "videos", ".parts"
+MODEL, VIDEOS, PARTS, AHEAD = "model", "videos", ".parts", ".ahead"
 
 
 @dataclass(frozen=True)
@@ -41,7 +40,8 @@ class Unit:
     Attributes
     ----------
     kind
-        `look`: open a video and decode its first frame; `train`: learn from all videos; `predict`, `segment`: mask one.
+        `cues`, `pictures`: keep what learning needs of a video (`runs.ahead`); `train`: learn from all videos;
+        `predict`, `segment`: mask one.
     name
         Of the video; of `train` what it is.
     sources
@@ -54,6 +54,8 @@ class Unit:
         Of `predict`: as `runs.predicting.predict` takes it.
     bytes
         Size of the video, where it is known.
+    wanted
+        Of `pictures`: the numbers of the frames.
     """
 
     kind: Kind
@@ -63,11 +65,23 @@ class Unit:
     options: Options
     model: Path | None = None
     bytes: int | None = None
+    wanted: tuple[int, ...] = ()
 
     @property
     def folder(self) -> Path:
         """Where its result lies once it is whole."""
+        if self.kind in ("cues", "pictures"):
+            return self.study / AHEAD / self.kind / self.name
         return self.study / MODEL if self.kind == "train" else self.study / VIDEOS / self.name
+
+    @property
+    def is_done(self) -> bool:
+        """Whether its result is there."""
+        if self.kind in ("cues", "pictures"):
+            from cuemask.runs.ahead import is_kept
+
+            return is_kept(self.folder)
+        return is_complete(self.folder)
 
 
 @dataclass(frozen=True)
@@ -109,10 +123,7 @@ def work(unit: Unit) -> Outcome:
     logger = logging.getLogger("cuemask")
     logger.addHandler(told)
     try:
-        if unit.kind == "look":
-            open_clips(unit.sources, unit.options.selection)
-        else:
-            frames = _made(unit)
+        frames = _made(unit)
     except CuemaskError as found:
         error, passes = f"{found.what}\n{found.remedy}", is_passing(found)
     except Exception as found:
@@ -141,10 +152,10 @@ class _Heard(logging.Handler):
 
 def _made(unit: Unit) -> int:
     """Make the result unless it is there; how many frames it has masks of."""
-    if not is_complete(unit.folder):
+    if not unit.is_done:
         with _own_part(unit) as part:
             _run_again_if_unfit(unit, part)
-            _put(part, unit.folder)
+            _put(part, unit)
     return masked_frames(unit.folder)
 
 
@@ -162,7 +173,15 @@ def _run_again_if_unfit(unit: Unit, part: Path) -> None:
 
 def _run(unit: Unit, part: Path) -> None:
     options = replace(unit.options, out=part, resume=True)
-    if unit.kind == "predict":
+    if unit.kind in ("cues", "pictures"):
+        from cuemask.runs.ahead import keep_cues, keep_read
+
+        make_folder(part)
+        if unit.kind == "cues":
+            keep_cues(unit.sources[0], options, part)
+        else:
+            keep_read(unit.sources[0], options, replace(unit, kind="cues").folder, unit.wanted, part)
+    elif unit.kind == "predict":
         from cuemask.runs.predicting import predict
 
         assert unit.model is not None
@@ -176,10 +195,10 @@ def _run(unit: Unit, part: Path) -> None:
 @contextmanager
 def _own_part(unit: Unit) -> Generator[Path, None, None]:
     """A folder for the result to grow in that no other process writes: that of a killed one, if it can be told."""
-    parts = make_folder(unit.study / PARTS)
+    parts, own = make_folder(unit.study / PARTS), f".{unit.kind}" if unit.kind in ("cues", "pictures") else ""
     with ExitStack() as stack:
         for number in count(1):
-            part = parts / f"{part_name(unit.name)}.{number}"
+            part = parts / f"{part_name(unit.name)}{own}.{number}"
             try:
                 stack.enter_context(locked(parts / f"{part.name}.lock", part))
             except HeldError:
@@ -193,15 +212,16 @@ def part_name(name: str) -> str:
     return name if len(name.encode()) < 200 else hashlib.sha256(name.encode()).hexdigest()
 
 
-def _put(part: Path, folder: Path) -> None:
+def _put(part: Path, unit: Unit) -> None:
     """Give a whole result its name; where another worker was first, its result stays."""
+    folder = unit.folder
     make_folder(folder.parent)
     with output_errors(folder):
         (part / LOCK).unlink(missing_ok=True)  # a store that returned an error may have kept it
         try:
             part.rename(folder)
         except OSError:
-            if not is_complete(folder):
+            if not unit.is_done:
                 raise
             shutil.rmtree(part, ignore_errors=True)
 
