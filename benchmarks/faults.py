@@ -3,6 +3,7 @@
     python -m benchmarks.faults                              # 200 faults on processes of this machine
     python -m benchmarks.faults --faults 40 --engine dask    # and the scheduler killed and started again
     python -m benchmarks.faults --faults 40 --engine hosts   # and two network namespaces, one cut off while it works
+    python -m benchmarks.faults --learn                      # of studies that learn their network, too
     python -m benchmarks.faults --faults 1 --videos 64 --clip real1.mp4 --clip frames/     # with videos of your own
 
 A study of small videos runs once undisturbed. Then it runs again and again, each video disturbed up to three times at
@@ -294,16 +295,22 @@ def campaign(
     tally: Tally,
     say: Callable[[str], None],
     clips: Sequence[Path] = (),
+    *,
+    learns: bool = False,
 ) -> None:
     """Disturb studies until so many faults have come, and compare what comes of each."""
+    from cuemask.recipe import load_recipe
     from cuemask.runs.options import Options
     from cuemask.studies.batch import batch
 
+    recipe = load_recipe("default", [word for word in SMALL if word != "--set"])
     listing, model = prepare(work, videos, clips)
 
     def run(study: Path, executor: Executor) -> tuple[dict[str, bytes], list[str]]:
-        done = batch(listing, Options(study, overlay=False, report=False), on=executor, model=model)
-        return contents(study / "videos"), [f"{row.name}: {row.error}" for row in done.failed]
+        options = Options(study, recipe, overlay=False, report=False)
+        done = batch(listing, options, on=executor, model=None if learns else model)
+        found = {f"model/{name}": data for name, data in contents(study / "model").items()} if learns else {}
+        return found | contents(study / "videos"), [f"{row.name}: {row.error}" for row in done.failed]
 
     with local(2, Tally()) as inner:
         whole = work / "whole"
@@ -343,13 +350,16 @@ def main() -> None:
     parser.add_argument("--videos", type=int, default=16, help="of a study [16]")
     parser.add_argument("--clip", type=Path, action="append", default=[], help="also this video or folder of pictures")
     parser.add_argument("--engine", choices=ENGINES, default="local", help="[local]")
+    parser.add_argument("--learn", action="store_true", help="each study learns its network, cues included")
     parser.add_argument("--seed", type=int, default=0, help="[0]")
     given = parser.parse_args()
     tally, started = Tally(), time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder).resolve()
         say = lambda line: print(line, file=sys.stderr, flush=True)  # noqa: E731
-        campaign(given.engine, given.faults, given.videos, given.seed, place, tally, say, given.clip)
+        campaign(
+            given.engine, given.faults, given.videos, given.seed, place, tally, say, given.clip, learns=given.learn
+        )
     print(table(given.engine, tally))
     print(json.dumps({"seconds": round(time.monotonic() - started)}))
     print("\n".join(tally.bad), file=sys.stderr)

@@ -89,7 +89,7 @@ def test_a_dask_cluster_masks_videos_and_a_killed_worker_s_video_goes_to_another
     from cuemask.studies.dask import DaskExecutor
 
     cluster = distributed.LocalCluster(
-        n_workers=1, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=50, memory_limit=0
+        n_workers=1, threads_per_worker=1, processes=True, dashboard_address=":0", silence_logs=50, memory_limit=0
     )
     with cluster:
         executor = DaskExecutor(cluster.scheduler_address)
