@@ -47,6 +47,31 @@ def test_a_network_says_on_the_device_what_it_says_on_the_processor(device, name
     assert np.abs(p - expected).max() < most
 
 
+def test_a_video_decoded_on_the_device_has_the_same_frames_by_number(device, tmp_path):
+    from fractions import Fraction
+
+    from cuemask.errors import VideoError
+    from cuemask.media.frames import Selection
+    from cuemask.media.hardware import decoding_with
+    from cuemask.media.overlay import OverlayWriter
+    from cuemask.media.video import video_frames
+
+    level = np.linspace(20, 220, 48).astype(np.uint8)
+    with OverlayWriter(tmp_path / "v.mp4", Fraction(25)) as video:  # sides that the decoders of GPUs take
+        for one in level:
+            video.write(np.full((256, 320, 3), one, np.uint8))
+    for selection in (Selection(), Selection(every=5), Selection(start_seconds=0.81)):
+        expected = list(video_frames(tmp_path / "v.mp4", selection))
+        try:
+            with decoding_with(device):
+                found = list(video_frames(tmp_path / "v.mp4", selection))
+        except VideoError as error:
+            pytest.skip(str(error))
+        assert [frame.name for frame in found] == [frame.name for frame in expected]
+        for one, other in zip(found, expected, strict=True):
+            assert np.abs(one.rgb.astype(int) - other.rgb).max() <= 3
+
+
 def test_losses_and_gradients_are_those_of_the_processor(device):
     import torch
 

@@ -28,6 +28,7 @@ from cuemask.learning.unet import network
 from cuemask.media.area import PictureArea
 from cuemask.media.clips import Clip, ClipFiles, open_clips
 from cuemask.media.files import sha256
+from cuemask.media.hardware import decoding_with, told_of_decoder
 from cuemask.recipe import Recipe
 from cuemask.report.curves import write_loss_curves
 from cuemask.runs.classes import told_of_classes, with_classes
@@ -65,7 +66,7 @@ def segment(inputs: Sequence[str | Path | ClipFiles], options: Options) -> Path:
     """
     with together(chosen_device(options.device)) as world, _leading(world, options) as leads:
         if leads:
-            with run_folder(options.out):
+            with run_folder(options.out), decoding_with(options.decoder):
                 _segment(inputs, sought(with_network(with_cues(with_classes(options)))), world)
     return options.out
 
@@ -113,7 +114,7 @@ def train(inputs: Sequence[str | Path | ClipFiles], options: Options) -> Path:
     """
     with together(chosen_device(options.device)) as world, _leading(world, options) as leads:
         if leads:
-            with run_folder(options.out):
+            with run_folder(options.out), decoding_with(options.decoder):
                 _train(inputs, with_network(with_cues(with_classes(options))), world)
     return options.out
 
@@ -159,7 +160,8 @@ def _opened(command: str, inputs: Sequence[str | Path | ClipFiles], options: Opt
         record = RunRecord(options.out, facts, resume=options.resume, missing=_missing(command, clips, options))
         if not record.was_complete:
             tell(need, options)
-            record.note(device=device, weights=[{"file": str(path), "sha256": sha256(path)} for path in weights])
+            files = [{"file": str(path), "sha256": sha256(path)} for path in weights]
+            record.note(device=device, weights=files, **told_of_decoder(options.decoder))
     return job, record
 
 
