@@ -37,7 +37,7 @@ class Predictor(Protocol):
 
     @property
     def one_core(self) -> bool:
-        """Whether each call stays on one core, so that frames are best given one by one from a thread a core."""
+        """Whether frames are given one by one from a thread a core, each call staying on its own."""
         ...
 
     def working_probability(self, pictures: UInt8[np.ndarray, "N h w 3"]) -> Float32[np.ndarray, "N h w"]:
@@ -171,7 +171,7 @@ def segmented(
         return result((job, None if job.picture is None else next(_both_ways(model, job.picture[None]))))
 
     if model.one_core:
-        return in_threads(on_one_core, frames)
+        return in_threads(on_one_core, frames, networks=True)
     return in_threads(result, _through_network(model, in_threads(prepared, frames), at_once))
 
 

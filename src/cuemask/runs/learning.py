@@ -91,7 +91,7 @@ def _segment(inputs: Sequence[str | Path | ClipFiles], options: Options, world: 
         return
     with resumable(job.need, job.clips, options):
         kept = _trained(job, options, record, world)
-        model = load_model(options.out, chosen_device(options.device), options.network)
+        model = load_model(options.out, chosen_device(options.device), options.network, one_core=True)
         for cues, known in zip(kept, job.known, strict=True):
             with record.stage("prediction"):
                 write_masks(model, cues.clip, cues.area, options, cues, known)
