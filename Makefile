@@ -71,6 +71,7 @@ docs: .venv/dev
 bench: .venv/dev
 	@$(BIN)/python -m benchmarks.cues
 	@$(BIN)/python -m benchmarks.training_step
+	@$(BIN)/python -m benchmarks.frame_costs
 	@$(BIN)/python -m benchmarks.inference
 	@$(BIN)/python -m benchmarks.length
 

@@ -52,7 +52,7 @@ def in_threads(
     pool = ThreadPoolExecutor(threads)
     waiting: deque[Future[R]] = deque()
     try:
-        with _OPENCV.one_thread(), _TORCH.one_thread() if networks and "torch" in sys.modules else nullcontext():
+        with _OPENCV.one_thread(), _TORCH.one_thread() if networks and sys.modules.get("torch") else nullcontext():
             for item in items:
                 waiting.append(pool.submit(work, item))
                 if len(waiting) >= ahead:
