@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
 
-.PHONY: demo test test-all check types docs bench accuracy setup lock
+.PHONY: demo test test-all check types docs bench bench-gpu accuracy setup lock
 
 setup: .venv/dev
 
@@ -71,8 +71,15 @@ docs: .venv/dev
 bench: .venv/dev
 	@$(BIN)/python -m benchmarks.cues
 	@$(BIN)/python -m benchmarks.training_step
+	@$(BIN)/python -m benchmarks.frame_costs
 	@$(BIN)/python -m benchmarks.inference
 	@$(BIN)/python -m benchmarks.length
+
+# On a machine with a GPU, in at most eight minutes: CUDA tests, training steps, prediction by torch, ONNX Runtime and
+# TensorRT, a whole video; replaces benchmarks/results/gpu.md. To see without a GPU that the way is clear:
+#   .venv/bin/python -m benchmarks.gpu --device cpu --small
+bench-gpu: .venv/dev
+	@$(BIN)/python -m benchmarks.gpu
 
 # Every recipe against true masks, hours on 2 cores; broken off, it goes on where it was. Real frames: $CUEMASK_DATA.
 accuracy: .venv/dev

@@ -262,6 +262,13 @@ _provider = click.option(
     show_default=True,
     help="What ONNX Runtime runs MODEL.onnx with; auto: as --device says.",
 )
+_decoder = click.option(
+    "--decoder",
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    default="auto",
+    show_default=True,
+    help="What decodes video; auto: the processor; cuda: the GPU, as far as it knows the codec.",
+)
 _probability = click.option("--save-probability", is_flag=True, help="Also write 8-bit probability maps.")
 _overlay = click.option(
     "--overlay/--no-overlay", default=True, help="Make overlay.mp4 [yes]; without it runs are faster."
@@ -300,6 +307,7 @@ _report = click.option("--report/--no-report", default=True, help="Make report.h
 @_supervised
 @_classes
 @_device
+@_decoder
 @_probability
 @_overlay
 @_overlay_style
@@ -328,6 +336,7 @@ def segment(inputs: tuple[str, ...], quiet: bool, **flags: Any) -> None:
 @_supervised
 @_classes
 @_device
+@_decoder
 @_report
 def train(inputs: tuple[str, ...], quiet: bool, **flags: Any) -> None:
     """Learn from unlabelled video; --out becomes a RUN for `cuemask predict`."""
@@ -346,6 +355,7 @@ def train(inputs: tuple[str, ...], quiet: bool, **flags: Any) -> None:
 @_common
 @_device
 @_provider
+@_decoder
 @_probability
 @_overlay
 @_overlay_style
@@ -1007,6 +1017,7 @@ def phantom(
 @_learned
 @_device
 @_provider
+@_decoder
 @_probability
 @_overlay
 @_overlay_style
@@ -1139,6 +1150,7 @@ def _options(
     settings: tuple[str, ...] = (),
     device: str = "auto",
     provider: str = "auto",
+    decoder: Literal["auto", "cpu", "cuda"] = "auto",
     save_probability: bool = False,
     overlay: bool = True,
     overlay_style: Literal["outline", "fill", "side-by-side"] = "fill",
@@ -1163,6 +1175,7 @@ def _options(
         stereo=stereo,
         device=device,
         provider=provider,
+        decoder=decoder,
         seed=seed,
         resume=resume,
         save_probability=save_probability,

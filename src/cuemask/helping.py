@@ -15,7 +15,19 @@ COMMANDS = {
 
 # Names of parameters; what stands nowhere is said last. A command with few options has one list.
 OPTIONS = {
-    "Input": ("dataset", "data", "videos", "crop", "stereo", "every", "fps", "start", "end", "largest_picture"),
+    "Input": (
+        "dataset",
+        "data",
+        "videos",
+        "crop",
+        "stereo",
+        "every",
+        "fps",
+        "start",
+        "end",
+        "decoder",
+        "largest_picture",
+    ),
     "Method": ("each", "model", "recipe", "settings", "cues", "labels", "seed", "instances", "parts", "classes"),
     "Truth": ("positive", "ignore", "truth_name", "only_truth", "only_predicted", "protocol", "surface"),
     "Output": (

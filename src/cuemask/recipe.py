@@ -211,6 +211,7 @@ class MasksRecipe:
     blob_connectivity: int = 8  # pixels of one part touch at sides or corners (8), or at sides (4)
     refinement: Literal["none", "guided"] = "none"  # guided filter, the frame as its guide
     refinement_radius: float = 0.01  # of the picture's diagonal
+    refinement_step: int = 2  # every so many pixels the filter's coefficients are computed, and interpolated between
 
 
 @dataclass(frozen=True)
@@ -349,6 +350,12 @@ def _check(recipe: Recipe) -> None:
             0 <= r.masks.refinement_radius <= 0.5,
             "from 0 to 0.5",
         ),
+        (
+            "masks.refinement_step",
+            r.masks.refinement_step,
+            1 <= r.masks.refinement_step <= 16,
+            "from 1 to 16",
+        ),
         ("masks.smallest_blob", r.masks.smallest_blob, 0 <= r.masks.smallest_blob < 1, "from 0 to below 1"),
         ("masks.blob_connectivity", r.masks.blob_connectivity, r.masks.blob_connectivity in (4, 8), "of 4 or 8"),
         (
@@ -484,7 +491,7 @@ DEFAULT = Recipe(
         averaging=0.97,
         label_steps=150,
     ),
-    masks=MasksRecipe(height_px=512, threshold=0.5, smallest_blob=0.002, refinement="guided"),
+    masks=MasksRecipe(height_px=512, threshold=0.5, smallest_blob=0.002, refinement="guided", refinement_step=4),
 )
 
 # A quarter of the default's time: fewer and smaller steps.

@@ -28,7 +28,19 @@ from cuemask.recipe import Recipe, load_recipe
 
 SMALL = ["input.height_px=48", "input.width_px=64", "training.precision=float32"]
 TINY = load_recipe("default", [*SMALL, "network.start=chance", "network.width=4", "network.depth=2"])
-SIZES = [(48, 64), (96, 128), (100, 130), (192, 256), (30, 40), (48, 65), (30, 200), (200, 30), (512, 640)]
+SIZES = [
+    (48, 64),
+    (96, 128),
+    (100, 130),
+    (192, 256),
+    (30, 40),
+    (48, 65),
+    (30, 200),
+    (200, 30),
+    (271, 480),
+    (300, 480),
+    (512, 640),
+]
 
 
 def trained(recipe: Recipe = TINY, seed: int = 0) -> Model:

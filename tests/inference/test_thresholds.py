@@ -74,6 +74,16 @@ def test_small_blobs_go_and_large_ones_stay():
     assert not without_small_blobs(np.zeros((5, 5), bool), 0.5).any()
 
 
+@pytest.mark.parametrize("parts", [3, 40])
+def test_few_parts_and_many_are_counted_alike(parts):
+    mask = np.zeros((40, 12 * parts), bool)
+    for part in range(parts):
+        mask[: 10 + 20 * (part % 2), 12 * part : 12 * part + 8] = True
+    kept = without_small_blobs(mask, 100 / mask.size)
+    assert np.array_equal(kept, mask & (np.arange(12 * parts) // 12 % 2 == 1))
+    assert np.array_equal(without_small_blobs(mask, 10 / mask.size), mask)
+
+
 def test_diagonal_neighbours_are_one_blob():
     mask = np.eye(10, dtype=bool)
     assert without_small_blobs(mask, 0.1).sum() == 10

@@ -9,10 +9,12 @@ import av
 import cv2
 import numpy as np
 import pytest
+from av.video.frame import VideoFrame
+from av.video.reformatter import ColorRange, Colorspace
 
 from cuemask.errors import OutputError
 from cuemask.media.clips import open_clips
-from cuemask.media.overlay import RIM, SKY, OverlayWriter, overlay, with_strip
+from cuemask.media.overlay import RIM, SKY, OverlayWriter, overlay, video_frame, with_strip
 
 ReadNumber = Callable[[np.ndarray], int]
 
@@ -149,6 +151,20 @@ def test_odd_sizes_are_padded(tmp_path: Path, height: int, width: int) -> None:
     (clip,) = open_clips([tmp_path / "overlay.mp4"])
     assert (clip.height_px, clip.width_px) == (height + height % 2, width + width % 2)
     assert np.abs(next(clip.frames()).rgb.astype(int) - 150).max() <= 6
+
+
+def test_the_encoder_is_given_the_colours_that_ffmpeg_would_make() -> None:
+    rng = np.random.default_rng(0)
+    rgb = cv2.GaussianBlur(rng.integers(0, 256, (64, 96, 3)).astype(np.uint8), (0, 0), 4)
+    rgb = cv2.normalize(rgb, np.empty_like(rgb), 0, 255, cv2.NORM_MINMAX)
+    theirs = VideoFrame.from_ndarray(rgb).reformat(
+        format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG
+    )
+    ours = video_frame(rgb)
+    assert (ours.format.name, ours.width, ours.height) == ("yuv420p", 96, 64)
+    difference = np.abs(ours.to_ndarray().astype(int) - theirs.to_ndarray())
+    assert difference[:64].max() <= 1
+    assert difference[64:].max() <= 3  # they take the colour left of a square of 2 x 2 pixels, we its mean
 
 
 def test_an_error_leaves_neither_half_a_video_nor_a_changed_old_one(tmp_path: Path) -> None:

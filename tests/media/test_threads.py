@@ -3,11 +3,13 @@ from __future__ import annotations
 import threading
 import time
 
+import cv2
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cuemask.media.threads import in_threads
+from cuemask.media.threads import encoders, in_threads
 
 
 @given(st.lists(st.integers(0, 3), max_size=20), st.integers(1, 3), st.integers(1, 6))
@@ -52,3 +54,31 @@ def test_a_stream_that_is_left_ends_its_threads():
     next(results)
     results.close()
     assert threading.active_count() == before
+
+
+def test_libraries_keep_to_one_thread_while_any_stream_runs_and_have_theirs_again_behind_the_last():
+    opencv, torchs = cv2.getNumThreads(), torch.get_num_threads()
+    cv2.setNumThreads(3)
+    torch.set_num_threads(3)
+    try:
+        first = in_threads(lambda _: (cv2.getNumThreads(), torch.get_num_threads()), range(9), threads=2, networks=True)
+        assert next(first) == (1, 1)
+        plain = in_threads(lambda _: cv2.getNumThreads(), range(9), threads=2)
+        assert next(plain) == 1
+        assert set(first) == {(1, 1)}
+        assert (cv2.getNumThreads(), torch.get_num_threads()) == (1, 3)
+        assert set(plain) == {1}
+        assert cv2.getNumThreads() == 3
+        broken = in_threads(lambda k: 1 // k, range(3), networks=True)
+        with pytest.raises(ZeroDivisionError):
+            next(broken)
+        assert (cv2.getNumThreads(), torch.get_num_threads()) == (3, 3)
+    finally:
+        cv2.setNumThreads(opencv)
+        torch.set_num_threads(torchs)
+
+
+@pytest.mark.parametrize(("cores", "threads"), [(1, 1), (2, 1), (5, 2), (64, 4)])
+def test_a_video_is_written_by_half_of_the_cores_at_most_four(monkeypatch, cores, threads):
+    monkeypatch.setattr("cuemask.media.threads.cores", lambda: cores)
+    assert encoders() == threads

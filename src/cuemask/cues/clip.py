@@ -54,6 +54,7 @@ from cuemask.media.threads import in_threads
 from cuemask.recipe import Recipe
 
 SEAL = "cues.seal"
+HALVED_ABOVE = 4  # times the working size
 _FILES = ("location.npy", "names.json", "outside.json")
 _LOOKED_OVER, _PASSES = 24, 6  # frames of a clip, and in how many goes they are looked at
 
@@ -241,10 +242,17 @@ def working_picture(rgb: UInt8[np.ndarray, "H W 3"], area: PictureArea, recipe: 
 
 
 def resized(rgb: Shaped[np.ndarray, "H W ..."], width_px: int, height_px: int) -> Shaped[np.ndarray, "h w ..."]:
-    """A picture or map at another size: means over areas where both sides shrink, else bilinear."""
-    if rgb.shape[:2] == (height_px, width_px):
+    """A picture or map at another size: means over areas where both sides shrink, else bilinear.
+
+    Where both shrink by more than `HALVED_ABOVE`, and are even, first to means of 2 x 2 pixels: OpenCV takes a third of
+    the time for it, and a picture of a clip moves by less than a level.
+    """
+    height, width = rgb.shape[:2]
+    if (height, width) == (height_px, width_px):
         return np.ascontiguousarray(rgb)
-    shrinks = rgb.shape[1] >= width_px and rgb.shape[0] >= height_px
+    if height > HALVED_ABOVE * height_px and width > HALVED_ABOVE * width_px and height % 2 == width % 2 == 0:
+        rgb = cast(np.ndarray, cv2.resize(rgb, (width // 2, height // 2), interpolation=cv2.INTER_AREA))
+    shrinks = width >= width_px and height >= height_px
     kind = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     return cast(np.ndarray, cv2.resize(rgb, (width_px, height_px), interpolation=kind))
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, UInt8
+from jaxtyping import Bool, Float32, UInt8
 
 from cuemask.media.frames import Frame
 
@@ -74,14 +74,17 @@ class Outside:
         """Whether a picture was filmed outside; sizes as of `look_of`."""
         if self.least == 0:
             return False
-        whole = look_of(rgb, inside)
-        if self._is_bare(whole):
+        tints = _tints_of(rgb, inside)
+        if self._is_bare(tints):
             return True
-        around = look_of(rgb, _around(rgb.shape[0], rgb.shape[1], inside))
+        around = _tints_of(rgb, _around(rgb.shape[0], rgb.shape[1], inside))
         return around.lit > _WALL_LIT and self._is_bare(around)
 
-    def _is_bare(self, look: Look) -> bool:
-        return look.tissue < self.least and look.redder < _REDDER and not _is_hazy(look)
+    def _is_bare(self, tints: _Tints) -> bool:
+        if tints.tissue >= self.least:  # nearly all frames: what they look like besides costs more to tell
+            return False
+        look = tints.look
+        return look.redder < _REDDER and not _is_hazy(look)
 
 
 def outside_of(pictures: Iterable[UInt8[np.ndarray, "H W 3"]], inside: Bool[np.ndarray, "H W"] | None) -> Outside:
@@ -101,6 +104,30 @@ def outside_of(pictures: Iterable[UInt8[np.ndarray, "H W 3"]], inside: Bool[np.n
 
 def look_of(rgb: UInt8[np.ndarray, "H W 3"], inside: Bool[np.ndarray, "H W"] | None) -> Look:
     """How a picture at working size looks; `inside` is where the endoscope's picture is, None for everywhere."""
+    return _tints_of(rgb, inside).look
+
+
+@dataclass(frozen=True)
+class _Tints:
+    """Of the lit pixels lightness, tint and the tint's levels; shares of the picture that are tissue, and lit."""
+
+    lightness: Float32[np.ndarray, " n"]
+    tint: Float32[np.ndarray, " n"]
+    more: Float32[np.ndarray, " n"]
+    tissue: float
+    lit: float
+
+    @property
+    def look(self) -> Look:
+        if not self.lightness.size:
+            return Look(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+        coldest, redder, reddest = (float(value) for value in np.quantile(self.tint, (0.05, 0.9, 0.95)))
+        low, high = (float(value) for value in np.quantile(self.more, (0.05, 0.95)))
+        contrast = float(self.lightness.std() / self.lightness.mean())
+        return Look(self.tissue, self.lit, coldest, redder, reddest, high - low, contrast)
+
+
+def _tints_of(rgb: UInt8[np.ndarray, "H W 3"], inside: Bool[np.ndarray, "H W"] | None) -> _Tints:
     size = (min(_COLUMNS, rgb.shape[1]), min(_ROWS, rgb.shape[0]))
     red, green, blue = cv2.split(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA).astype(np.float32))
     seen = np.ones(red.shape, np.bool_)
@@ -108,16 +135,11 @@ def look_of(rgb: UInt8[np.ndarray, "H W 3"], inside: Bool[np.ndarray, "H W"] | N
         seen = cv2.resize(inside.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0
     brightest = np.maximum(np.maximum(red, green), blue)
     lit = seen & (brightest >= _LIT)
-    if not lit.any():
-        return Look(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
     lightness, more = brightest[lit], (red - np.maximum(green, blue))[lit]
     tint, warmth = more / lightness, (red - blue)[lit] / lightness
     tissue = int(np.count_nonzero((tint >= 0) & ((tint > _RED) | (warmth > _WARM))))
-    pixels = int(np.count_nonzero(seen))
-    coldest, redder, reddest = (float(value) for value in np.quantile(tint, (0.05, 0.9, 0.95)))
-    low, high = (float(value) for value in np.quantile(more, (0.05, 0.95)))
-    contrast = float(lightness.std() / lightness.mean())
-    return Look(tissue / pixels, lightness.size / pixels, coldest, redder, reddest, high - low, contrast)
+    pixels = max(1, int(np.count_nonzero(seen)))
+    return _Tints(lightness, tint, more, tissue / pixels, lightness.size / pixels)
 
 
 def _is_hazy(look: Look) -> bool:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from cuemask import __version__
+from cuemask.cues.clip import HALVED_ABOVE
 from cuemask.errors import InstallationError, WeightsError
 from cuemask.inference.model import Model
 from cuemask.inference.runtime import CLASSES, INPUT, OUTPUT, load_onnx
@@ -56,24 +57,30 @@ class Deployed(nn.Module):
 def resized(rgb: UInt8[Tensor, "N H W 3"], height_px: int, width_px: int) -> Float[Tensor, "N 3 h w"]:
     """Pictures resized as `cues.clip.working_picture` does with OpenCV, in whole levels of 0 to 255.
 
-    By area where both sides shrink, else linear. Both are products with one matrix an axis, whose entries follow
-    from the sizes alone, so that the graph is right for every size; ONNX's own Resize has no mean over areas.
+    By area where both sides shrink, of 2 x 2 pixels first where they shrink much, else linear. All are products with
+    one matrix an axis, whose entries follow from the sizes alone, so that the graph is right for every size; ONNX's
+    own Resize has no mean over areas.
     """
     n, height, width = rgb.shape[:3]
     tall, wide = torch.full((), height, dtype=torch.float32), torch.full((), width, dtype=torch.float32)
     shrinks = (tall >= height_px) & (wide >= width_px)
-    rows = _resizing(torch.arange(height), tall, height_px, shrinks)
-    columns = _resizing(torch.arange(width), wide, width_px, shrinks)
+    is_much = (tall > HALVED_ABOVE * height_px) & (wide > HALVED_ABOVE * width_px)
+    cell = torch.where(is_much & (tall % 2 == 0) & (wide % 2 == 0), 2.0, 1.0)
+    rows = _resizing(torch.arange(height), tall, height_px, shrinks, cell)
+    columns = _resizing(torch.arange(width), wide, width_px, shrinks, cell)
     x = rows @ rgb.reshape(n, height, width * 3).float()  # N h W*3
     x = x.reshape(n, height_px, width, 3).permute(0, 3, 1, 2) @ columns.T  # N 3 h w
     return x.round()
 
 
-def _resizing(place: Tensor, size: Float[Tensor, ""], wanted: int, shrinks: Tensor) -> Float[Tensor, "wanted size"]:
-    """Row i: the share of each input pixel in output pixel i."""
+def _resizing(
+    place: Tensor, size: Float[Tensor, ""], wanted: int, shrinks: Tensor, cell: Float[Tensor, ""]
+) -> Float[Tensor, "wanted size"]:
+    """Row i: the share of each input pixel in output pixel i; by area, `cell` neighbours have equal shares."""
     j, i = place.float()[None], torch.arange(wanted, dtype=torch.float32)[:, None]
-    covered = torch.minimum((i + 1) * size / wanted, j + 1) - torch.maximum(i * size / wanted, j)
-    area = covered.clamp(min=0) * (wanted / size)
+    first, length = torch.floor(j / cell) * cell, size / wanted
+    covered = torch.minimum((i + 1) * length, first + cell) - torch.maximum(i * length, first)
+    area = covered.clamp(min=0) / (cell * length)
     centre = torch.minimum(((i + 0.5) * size / wanted - 0.5).clamp(min=0), size - 1)
     linear = (1 - (centre - j).abs()).clamp(min=0)
     return torch.where(shrinks, area, linear)

@@ -82,13 +82,16 @@ def _ordered(data: bytes) -> bytes:
     return len(text).to_bytes(8, "little") + text + data[end:]
 
 
-def load_model(path: Path, device: str = "cpu", own: nn.Module | None = None) -> Model:
+def load_model(path: Path, device: str = "cpu", own: nn.Module | None = None, *, one_core: bool = False) -> Model:
     """The model in `path`, or in `path/model.safetensors` of a run's folder.
 
     Parameters
     ----------
     own
         The network of one's own that it holds the weights of, which no file can; it is copied, and stays as it is.
+    one_core
+        Whether many frames are to be masked, each on a core of its own where the processor does the work. A network of
+        one's own is called by one thread at a time.
 
     Raises
     ------
@@ -111,7 +114,7 @@ def load_model(path: Path, device: str = "cpu", own: nn.Module | None = None) ->
         raise not_ours(file, str(error), remedy) from error
     net = network(recipe.network) if own is None else copy.deepcopy(own).cpu()
     load_into(net, state, file)
-    return Model(placed(net.eval(), device), recipe, device)
+    return Model(placed(net.eval(), device), recipe, device, one_core and device == "cpu" and own is None)
 
 
 def _state(opened: Any, recipe: Recipe, file: Path, given: nn.Module | None) -> dict[str, Tensor]:

@@ -37,7 +37,7 @@ class Predictor(Protocol):
 
     @property
     def one_core(self) -> bool:
-        """Whether each call stays on one core, so that frames are best given one by one from a thread a core."""
+        """Whether frames are given one by one from a thread a core, each call staying on its own."""
         ...
 
     def working_probability(self, pictures: UInt8[np.ndarray, "N h w 3"]) -> Float32[np.ndarray, "N h w"]:
@@ -168,14 +168,14 @@ def segmented(
 
     def on_one_core(frame: Frame) -> Segmented[T]:
         job = prepared(frame)
-        return result((job, None if job.picture is None else next(_both_ways(model, job.picture[None]))))
+        return result((job, None if job.picture is None else next(both_ways(model, job.picture[None]))))
 
     if model.one_core:
-        return in_threads(on_one_core, frames)
+        return in_threads(on_one_core, frames, networks=True)
     return in_threads(result, _through_network(model, in_threads(prepared, frames), at_once))
 
 
-def _both_ways(model: Predictor, pictures: UInt8[np.ndarray, "N h w 3"]) -> Iterator[_Working]:
+def both_ways(model: Predictor, pictures: UInt8[np.ndarray, "N h w 3"]) -> Iterator[_Working]:
     """Probabilities of each picture, and of its mirror image mirrored back."""
     mirrored = np.ascontiguousarray(pictures[:, :, ::-1])
     if isinstance(model, ClassPredictor) and model.recipe.network.classes > 1:
@@ -194,5 +194,5 @@ def _through_network(model: Predictor, jobs: Iterator[_Job], at_once: int) -> It
             continue
         # Black stands in for known frames: the last digit of a probability depends on how many pictures go together.
         pictures = [np.zeros_like(some) if job.picture is None else job.picture for job in chunk]
-        for job, both in zip(chunk, _both_ways(model, np.stack(pictures)), strict=True):
+        for job, both in zip(chunk, both_ways(model, np.stack(pictures)), strict=True):
             yield job, None if job.picture is None else both

@@ -140,7 +140,7 @@ def predict(run: Place, inputs: Inputs, *, out: Place, **settings: Unpack[Predic
         As of `segment`.
     settings
         As of `segment`, without what concerns learning; `provider` is what ONNX Runtime runs with, `network` the module
-        that learnt, where it was one of your own.
+        that learnt, where it was one of your own. `decoder="cuda"` decodes on a GPU.
 
     Returns
     -------

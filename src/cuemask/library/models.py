@@ -146,7 +146,7 @@ class Model:
             return finish(model.working_probability(prepared(rgb)[1][None])[0], rgb, area)
 
         if model.one_core:
-            return in_threads(alone, pictures)
+            return in_threads(alone, pictures, networks=True)
         return in_threads(finished, _through(model, in_threads(prepared, pictures)))
 
     def _mask(self, working: Float32[np.ndarray, "h w"], rgb: Rgb, area: PictureArea) -> Bool[np.ndarray, "H W"]:

@@ -15,6 +15,7 @@ from cuemask.datasets.dataset import Dataset
 from cuemask.errors import RecipeError
 from cuemask.media.clips import ClipFiles
 from cuemask.media.frames import Selection
+from cuemask.media.hardware import Decoder
 from cuemask.media.overlay import Style
 from cuemask.media.stereo import Eye
 from cuemask.recipe import CuesRecipe, Recipe, load_recipe
@@ -72,6 +73,7 @@ class TrainSettings(ReadingSettings, RecipeSettings, total=False):
     """Keywords of `train`."""
 
     device: Literal["auto", "cpu", "cuda"]
+    decoder: Decoder
     labels: int | Place | None
     report: bool
 
@@ -85,6 +87,7 @@ class PredictSettings(ReadingSettings, MaskSettings, total=False):
 
     device: Literal["auto", "cpu", "cuda"]
     provider: Literal["auto", "cpu", "cuda", "tensorrt", "openvino"]
+    decoder: Decoder
     network: Callable[..., Any] | None
     report: bool
 

@@ -80,7 +80,8 @@ class OpenVideo:
         self.path = path
         self._container, self._stream = open_video(path)
         # Without time stamps a frame's number hangs on knowing at once which packet failed.
-        self._threads: Threads = threads if self._is_stamped else "SLICE"
+        is_elsewhere = self._stream.codec_context.is_hwaccel  # on a GPU, which has no use for threads of ours
+        self._threads: Threads = threads if self._is_stamped and not is_elsewhere else "SLICE"
         self._stream.thread_type = self._threads
         is_ffv1 = self._stream.codec_context.name == "ffv1"
         self._ffv1 = FFV1Packets(path, self._stream.index) if is_ffv1 else None

@@ -22,6 +22,7 @@ from jaxtyping import Bool
 from cuemask.errors import OutputError
 from cuemask.media.files import aside_of, make_folder, put_in_place
 from cuemask.media.overlay import write_errors
+from cuemask.media.threads import CONVERTING
 
 log = logging.getLogger(__name__)
 
@@ -168,7 +169,7 @@ class _MaskWriter:
             mask.astype(np.uint8) * np.uint8(255), 0, mask.shape[0] % 2, 0, mask.shape[1] % 2, cv2.BORDER_REPLICATE
         )
         frame = VideoFrame.from_ndarray(levels.astype(np.uint8, copy=False), format="gray").reformat(
-            format="yuv420p", src_color_range=ColorRange.JPEG, dst_color_range=ColorRange.MPEG
+            format="yuv420p", src_color_range=ColorRange.JPEG, dst_color_range=ColorRange.MPEG, threads=CONVERTING
         )
         if self._stream is None:
             self._stream = self._begin(frame.width, frame.height)

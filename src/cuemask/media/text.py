@@ -9,6 +9,7 @@ around it moves. Where little moves, or few frames can be seen, nothing is calle
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import reduce
 from typing import NamedTuple
 
 import cv2
@@ -59,8 +60,8 @@ class Ranges:
 
     def add(self, rgb: UInt8[np.ndarray, "H W 3"]) -> None:
         """Take in a frame of the same size."""
-        self.low = rgb.copy() if self.count == 0 else np.minimum(self.low, rgb)
-        self.high = rgb.copy() if self.count == 0 else np.maximum(self.high, rgb)
+        self.low = rgb.copy() if self.count == 0 else np.minimum(self.low, rgb, out=self.low)
+        self.high = rgb.copy() if self.count == 0 else np.maximum(self.high, rgb, out=self.high)
         self.count += 1
 
 
@@ -69,9 +70,9 @@ def text_in(ranges: Ranges, area: PictureArea) -> list[Box]:
     if not can_tell(ranges, area):
         return []
     low, high = area.crop(ranges.low), area.crop(ranges.high)
-    change = (high - low).max(axis=2)
-    white = low.min(axis=2) >= _WHITE
-    vivid = (low.max(axis=2).astype(int) - high.min(axis=2) >= _VIVID) & (low[..., 1:].max(axis=2) >= _LIT)
+    change = _greatest(high - low)
+    white = _least(low) >= _WHITE
+    vivid = (cv2.subtract(_greatest(low), _least(high)) >= _VIVID) & (_greatest(low[..., 1:]) >= _LIT)
     lines = [box for kind in (white, vivid) for box in _lines(kind & (change <= _STEADY))]
     found = [_grown(box, low, high) for box in lines]
     found += [_with_margin(box, *change.shape) for box in _lines(_pale(low, change), _PALE_SIGNS)]
@@ -84,7 +85,7 @@ def can_tell(ranges: Ranges, area: PictureArea) -> bool:
     """Whether enough frames were seen, and enough moves in them, to tell what never does."""
     if ranges.count < FEWEST:
         return False
-    change = area.crop(ranges.high - ranges.low).max(axis=2)
+    change = _greatest(area.crop(ranges.high - ranges.low))
     return float(np.median(change if area.inside is None else change[area.inside])) >= _MOVING
 
 
@@ -115,7 +116,7 @@ def text_blanked(rgb: UInt8[np.ndarray, "H W 3"], area: PictureArea) -> UInt8[np
 def _pale(low: UInt8[np.ndarray, "h w 3"], change: UInt8[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:
     """What is always paler than its surroundings, and changes less, as half of white or of a pale colour over them."""
     side = 2 * round(_AROUND * len(low) / 2) + 1
-    darkest = low.min(axis=2).astype(np.float32)
+    darkest = _least(low).astype(np.float32)
     paler = darkest - cv2.blur(darkest, (side, side)) >= _PALER
     calmer = change <= _CHANGES_LESS * cv2.blur(change.astype(np.float32), (side, side))
     return np.asarray(paler & calmer)
@@ -150,6 +151,16 @@ def _with_margin(box: Box, height: int, width: int) -> Box:
     upper, first = max(0, box.top - margin), max(0, box.left - margin)
     lower, last = min(height, box.top + box.height + margin), min(width, box.left + box.width + margin)
     return Box(upper, first, lower - upper, last - first)
+
+
+def _greatest(rgb: UInt8[np.ndarray, "h w c"]) -> UInt8[np.ndarray, "h w"]:
+    """The greatest of each pixel's channels: what numpy's `max` gives, in a tenth of its time."""
+    return np.asarray(reduce(cv2.max, cv2.split(rgb)))
+
+
+def _least(rgb: UInt8[np.ndarray, "h w c"]) -> UInt8[np.ndarray, "h w"]:
+    """The least of each pixel's channels."""
+    return np.asarray(reduce(cv2.min, cv2.split(rgb)))
 
 
 def _lies_in(box: Box, other: Box) -> bool:

@@ -9,6 +9,7 @@ from typing import IO, cast
 
 import av
 import av.error
+from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
 from av.stream import Disposition
 from av.video.stream import VideoStream
@@ -16,6 +17,7 @@ from av.video.stream import VideoStream
 from cuemask.errors import VideoError
 from cuemask.media.dicom import Instance, header_of
 from cuemask.media.dicom_stream import video_stream
+from cuemask.media.hardware import accelerator
 from cuemask.media.names import shown
 from cuemask.media.stores import StoredPath
 
@@ -35,7 +37,7 @@ def open_video(path: Path) -> tuple[InputContainer, VideoStream]:
     VideoError
         If FFmpeg cannot open the file, or finds no video in it that it can decode.
     """
-    container = _opened(path)
+    container = _opened(path, accelerator())
     stream = best_track(container, _stills(path, container))
     if stream is not None:
         return container, stream
@@ -118,24 +120,24 @@ def _kind(stream: object) -> str:
     return "a cover picture" if is_cover else str(getattr(stream, "type", "unknown"))
 
 
-def _opened(path: Path) -> InputContainer:
+def _opened(path: Path, hwaccel: HWAccel | None = None) -> InputContainer:
     if (instance := header_of(path)) is not None:
-        return _of_dicom(instance)
+        return _of_dicom(instance, hwaccel)
     try:
         if isinstance(path, StoredPath):
-            return cast("InputContainer", av.open(path.open("rb"), "r"))
+            return cast("InputContainer", av.open(path.open("rb"), "r", hwaccel=hwaccel))
         # An absolute path holds no colon that FFmpeg could take for a protocol.
-        return av.open(str(path.absolute()))
+        return av.open(str(path.absolute()), hwaccel=hwaccel)
     except PermissionError as error:
         raise VideoError(f"{shown(path)}: may not be read.", f"Run: chmod u+r {shown(path)}") from error
     except (av.error.FFmpegError, UnicodeDecodeError) as error:
         raise _unopenable(path, error) from error
 
 
-def _of_dicom(instance: Instance) -> InputContainer:
+def _of_dicom(instance: Instance, hwaccel: HWAccel | None) -> InputContainer:
     """The stream that a DICOM file holds; what kind of stream its header says counts for nothing."""
     try:
-        return av.open(cast("IO[bytes]", video_stream(instance)), "r")
+        return av.open(cast("IO[bytes]", video_stream(instance)), "r", hwaccel=hwaccel)
     except av.error.FFmpegError as error:
         raise VideoError(
             f"{shown(instance.path)}: its pixels are no video that FFmpeg can read ({instance.syntax_name}, "

@@ -7,6 +7,7 @@ from av.video.frame import VideoFrame
 from jaxtyping import UInt8
 
 from cuemask.media.fields import is_combed, upper_field
+from cuemask.media.threads import CONVERTING
 
 
 def upright_rgb(frame: VideoFrame) -> UInt8[np.ndarray, "H W 3"]:
@@ -15,7 +16,7 @@ def upright_rgb(frame: VideoFrame) -> UInt8[np.ndarray, "H W 3"]:
     Turns that are not of a quarter are rounded to one. Where the frame is marked as interlaced, or seen to be, the
     upper field alone is shown: the picture of one instant.
     """
-    rgb = frame.to_ndarray(format="rgb24")
+    rgb = frame.to_ndarray(format="rgb24", threads=CONVERTING)
     if len(rgb) > 2 and (frame.interlaced_frame or is_combed(rgb)):
         rgb = upper_field(rgb)
     matrix = _display_matrix(frame)

@@ -91,7 +91,7 @@ def told_of(p: Float32[np.ndarray, "h2 w2"], mask: Bool[np.ndarray, "H W"], area
     `p` is that of `inference.confidence.confidence`.
     """
     sure = confidence(p, area.crop(mask), area.inside)
-    return Told(round(sure, 4), round(float(mask.mean()), 4))
+    return Told(round(sure, 4), round(np.count_nonzero(mask) / mask.size, 4))
 
 
 def _lines(table: Path, *, has_sums: bool) -> Iterator[tuple[str, Told]]:

@@ -28,6 +28,7 @@ from cuemask.learning.unet import network
 from cuemask.media.area import PictureArea
 from cuemask.media.clips import Clip, ClipFiles, open_clips
 from cuemask.media.files import make_folder, sha256
+from cuemask.media.hardware import decoding_with, told_of_decoder
 from cuemask.recipe import Recipe
 from cuemask.report.curves import write_loss_curves
 from cuemask.runs.ahead import take_area, take_cues, take_look
@@ -66,7 +67,7 @@ def segment(inputs: Sequence[str | Path | ClipFiles], options: Options) -> Path:
     """
     with together(chosen_device(options.device)) as world, _leading(world, options) as leads:
         if leads:
-            with run_folder(options.out):
+            with run_folder(options.out), decoding_with(options.decoder):
                 _segment(inputs, sought(with_network(with_cues(with_classes(options)))), world)
     return options.out
 
@@ -91,7 +92,7 @@ def _segment(inputs: Sequence[str | Path | ClipFiles], options: Options, world: 
         return
     with resumable(job.need, job.clips, options):
         kept = _trained(job, options, record, world)
-        model = load_model(options.out, chosen_device(options.device), options.network)
+        model = load_model(options.out, chosen_device(options.device), options.network, one_core=True)
         for cues, known in zip(kept, job.known, strict=True):
             with record.stage("prediction"):
                 write_masks(model, cues.clip, cues.area, options, cues, known)
@@ -114,7 +115,7 @@ def train(inputs: Sequence[str | Path | ClipFiles], options: Options) -> Path:
     """
     with together(chosen_device(options.device)) as world, _leading(world, options) as leads:
         if leads:
-            with run_folder(options.out):
+            with run_folder(options.out), decoding_with(options.decoder):
                 _train(inputs, with_network(with_cues(with_classes(options))), world)
     return options.out
 
@@ -160,7 +161,8 @@ def _opened(command: str, inputs: Sequence[str | Path | ClipFiles], options: Opt
         record = RunRecord(options.out, facts, resume=options.resume, missing=_missing(command, clips, options))
         if not record.was_complete:
             tell(need, options)
-            record.note(device=device, weights=[{"file": str(path), "sha256": sha256(path)} for path in weights])
+            files = [{"file": str(path), "sha256": sha256(path)} for path in weights]
+            record.note(device=device, weights=files, **told_of_decoder(options.decoder))
     return job, record
 
 

@@ -38,7 +38,7 @@ def open_model(
     device, provider
         As in `Options`.
     one_core
-        As in `load_onnx`.
+        As in `load_model` and `load_onnx`.
     network
         The network of one's own that learnt (a `torch.nn.Module`), where it was none of ours.
 
@@ -65,4 +65,4 @@ def open_model(
     from cuemask.inference.model import chosen_device, load_model
 
     file = model_file(run)
-    return load_model(file, chosen_device(device), network), file
+    return load_model(file, chosen_device(device), network, one_core=one_core), file

@@ -17,6 +17,7 @@ from cuemask.datasets.dataset import Dataset
 from cuemask.errors import InputError
 from cuemask.media.area import PictureArea, eye_area, fixed_area, picture_area
 from cuemask.media.clips import Clip, Selection
+from cuemask.media.hardware import Decoder
 from cuemask.media.outlines import Small, with_outlines
 from cuemask.media.overlay import Style
 from cuemask.media.stereo import Eye
@@ -28,6 +29,7 @@ _WORDS: dict[str, tuple[str, ...]] = {
     "provider": ("auto", "cpu", "cuda", "tensorrt", "openvino"),
     "overlay_style": get_args(Style),
     "stereo": get_args(Eye),
+    "decoder": get_args(Decoder),
 }
 
 # What is going on, or how to say so when so many items are done.
@@ -99,6 +101,8 @@ class Options:
     provider
         What ONNX Runtime runs an exported model with: `auto` (as `device` says), `cpu`, `cuda`, `tensorrt` or
         `openvino`.
+    decoder
+        What decodes videos: `auto`, `cpu` or `cuda` (`media.hardware`).
     dataset
         The published data set whose recordings are the inputs, where they are.
     labels
@@ -149,6 +153,7 @@ class Options:
     stereo: Eye | None = None
     device: str = "auto"
     provider: str = "auto"
+    decoder: Decoder = "auto"
     seed: int = 0
     resume: bool = False
     save_probability: bool = False
@@ -169,7 +174,7 @@ class Options:
     say: Callable[[str], None] = unsaid
 
     def __post_init__(self) -> None:
-        refuse_other_words({"device": self.device, "provider": self.provider})
+        refuse_other_words({"device": self.device, "provider": self.provider, "decoder": self.decoder})
         if self.seed < 0:
             raise InputError(f"seed {self.seed} is below 0.", "Give a whole number from 0 on.")
 

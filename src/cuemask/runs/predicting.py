@@ -23,6 +23,7 @@ from cuemask.media.area import PictureArea
 from cuemask.media.clips import Clip, ClipFiles, open_clips
 from cuemask.media.files import make_folder, sha256
 from cuemask.media.frames import Frame
+from cuemask.media.hardware import decoding_with, told_of_decoder
 from cuemask.media.masks import read_mask, write_codes, write_mask, write_probability, write_rgb
 from cuemask.media.numbers import with_classes
 from cuemask.media.overlay import OverlayWriter, blanked, overlay, with_strip
@@ -63,7 +64,7 @@ def predict(run: Path, inputs: Sequence[str | Path | ClipFiles], options: Option
     CuemaskError
         If the model or an input cannot be read, or `out` cannot be written.
     """
-    with run_folder(options.out):
+    with run_folder(options.out), decoding_with(options.decoder):
         _predict(run, inputs, options)
     return options.out
 
@@ -82,7 +83,7 @@ def _predict(run: Path, inputs: Sequence[str | Path | ClipFiles], options: Optio
             reported_again(options)
             return
         tell(need, options)
-        record.note(device=model.device)
+        record.note(device=model.device, **told_of_decoder(options.decoder))
         for clip, area in zip(clips, areas, strict=True):
             if area.text:
                 options.say(told_of_text(clip.name, area))
