@@ -23,6 +23,7 @@ from typing import Literal
 from cuemask.errors import CuemaskError, OutputError
 from cuemask.media.files import is_passing, make_folder, output_errors
 from cuemask.media.folders import LOCK
+from cuemask.media.hardware import decoding_with
 from cuemask.media.locks import HeldError, locked
 from cuemask.runs.confidences import FILE as CONFIDENCES
 from cuemask.runs.options import Options
@@ -177,10 +178,11 @@ def _run(unit: Unit, part: Path) -> None:
         from cuemask.runs.ahead import keep_cues, keep_read
 
         make_folder(part)
-        if unit.kind == "cues":
-            keep_cues(unit.sources[0], options, part)
-        else:
-            keep_read(unit.sources[0], options, replace(unit, kind="cues").folder, unit.wanted, part)
+        with decoding_with(options.decoder):
+            if unit.kind == "cues":
+                keep_cues(unit.sources[0], options, part)
+            else:
+                keep_read(unit.sources[0], options, replace(unit, kind="cues").folder, unit.wanted, part)
     elif unit.kind == "predict":
         from cuemask.runs.predicting import predict
 
