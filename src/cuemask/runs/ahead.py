@@ -47,8 +47,10 @@ def keep_cues(source: str, options: Options, folder: Path) -> None:
     area = area_of(clip, options)
     keep_clip(clip, area, options.recipe, folder, options.seed, clip.frames(), most=0)
     held = io.BytesIO()
-    outlines = {f"outline{number}": outline for number, outline in enumerate(area.outlines)}
-    np.savez_compressed(held, **({} if area.inside is None else {"inside": area.inside}), **outlines)
+    masks = {f"outline{number}": outline for number, outline in enumerate(area.outlines)}
+    if area.inside is not None:
+        masks["inside"] = area.inside
+    np.savez_compressed(held, allow_pickle=False, **masks)
     write_bytes(folder / _AREA, held.getvalue())
     told = {
         "rectangle": [area.top, area.left, area.height_px, area.width_px],
@@ -114,7 +116,8 @@ def take_area(kept: Path, clip: Clip) -> PictureArea:
         inside = held.get("inside")
         outlines = tuple(held[f"outline{number}"] for number in range(len(held.files) - (inside is not None)))
     text = tuple((top, left, height, width) for top, left, height, width in told["text"])
-    return PictureArea(*told["rectangle"], inside, told["whole"], text, outlines)
+    top, left, height, width = told["rectangle"]
+    return PictureArea(top, left, height, width, inside, told["whole"], text, outlines)
 
 
 def take_cues(kept: Path, folder: Path) -> None:
