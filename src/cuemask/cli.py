@@ -262,6 +262,13 @@ _provider = click.option(
     show_default=True,
     help="What ONNX Runtime runs MODEL.onnx with; auto: as --device says.",
 )
+_masks = click.option(
+    "--masks",
+    type=click.Choice(["pictures", "video"]),
+    default="pictures",
+    show_default=True,
+    help="A PNG a frame, or masks.mkv, one file a clip: lossless (FFV1), found by frame.",
+)
 _probability = click.option("--save-probability", is_flag=True, help="Also write 8-bit probability maps.")
 _overlay = click.option(
     "--overlay/--no-overlay", default=True, help="Make overlay.mp4 [yes]; without it runs are faster."
@@ -300,6 +307,7 @@ _report = click.option("--report/--no-report", default=True, help="Make report.h
 @_supervised
 @_classes
 @_device
+@_masks
 @_probability
 @_overlay
 @_overlay_style
@@ -317,7 +325,8 @@ def segment(inputs: tuple[str, ...], quiet: bool, **flags: Any) -> None:
 
     quiet = quiet or _helps()
     out = run(*_job(inputs, quiet, **flags))
-    _name_results(out, quiet, "overlay.mp4", "sheet.png", "cues.png", "masks", "tracks.csv", "confidence.csv")
+    files = ("overlay.mp4", "sheet.png", "cues.png", "masks", "masks.mkv", "tracks.csv", "confidence.csv")
+    _name_results(out, quiet, *files)
 
 
 @main.command()
@@ -346,6 +355,7 @@ def train(inputs: tuple[str, ...], quiet: bool, **flags: Any) -> None:
 @_common
 @_device
 @_provider
+@_masks
 @_probability
 @_overlay
 @_overlay_style
@@ -363,7 +373,7 @@ def predict(run: Path, inputs: tuple[str, ...], quiet: bool, **flags: Any) -> No
     from cuemask.runs.predicting import predict as run_prediction
 
     out = run_prediction(run, *_job(inputs, quiet, **flags))
-    _name_results(out, quiet, "overlay.mp4", "sheet.png", "masks", "tracks.csv", "confidence.csv")
+    _name_results(out, quiet, "overlay.mp4", "sheet.png", "masks", "masks.mkv", "tracks.csv", "confidence.csv")
 
 
 @main.command()
@@ -1007,6 +1017,7 @@ def phantom(
 @_learned
 @_device
 @_provider
+@_masks
 @_probability
 @_overlay
 @_overlay_style
@@ -1139,6 +1150,7 @@ def _options(
     settings: tuple[str, ...] = (),
     device: str = "auto",
     provider: str = "auto",
+    masks: Literal["pictures", "video"] = "pictures",
     save_probability: bool = False,
     overlay: bool = True,
     overlay_style: Literal["outline", "fill", "side-by-side"] = "fill",
@@ -1165,6 +1177,7 @@ def _options(
         provider=provider,
         seed=seed,
         resume=resume,
+        masks=masks,
         save_probability=save_probability,
         overlay=overlay,
         overlay_style=overlay_style,
