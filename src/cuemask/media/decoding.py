@@ -308,6 +308,10 @@ class OpenVideo:
             if frame is not None and (is_behind_loss or frame.is_corrupt):
                 self.damaged.add(number)
             yield number, time, frame
+        self._tell_end(places, lost)
+
+    def _tell_end(self, places: Places, lost: int) -> None:
+        """Warn at the end of a file if there should have been more in it."""
         if self._header is not None:
             if places.count != self._header.frame_count:
                 log.warning(
