@@ -4,6 +4,7 @@ import shutil
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from hypothesis import given
@@ -98,13 +99,25 @@ def test_masks_come_back_to_the_pixel_by_their_frames_names_in_any_order_and_in_
 
 
 def test_each_mask_is_shown_when_its_frame_is_and_another_program_sees_what_we_do(film):
-    import av
-
     with av.open(str(film)) as container:
         frames = list(container.decode(video=0))
     assert [frame.time for frame in frames] == pytest.approx([float(place / RATE) for place in PLACES], abs=6e-4)
     for frame, place in zip(frames, PLACES, strict=True):
         assert np.array_equal(frame.to_ndarray(), mask_at(place) * np.uint8(255))
+
+
+@pytest.mark.parametrize("size", [(1080, 1920), (1, 1), (3, 500)])
+def test_masks_of_any_size_come_back(tmp_path, size):
+    growing = GrowingFilm(tmp_path / FILM, tmp_path / ".work", RATE, resume=False)
+    masks = [np.zeros(size, bool), np.random.default_rng(0).random(size) < 0.3, np.ones(size, bool)]
+    for place, mask in enumerate(masks):
+        growing.add(f"{place}", place, growing.coded(mask))
+    growing.finish()
+    with av.open(str(tmp_path / FILM)) as container:
+        seen = [frame.to_ndarray() for frame in container.decode(video=0)]
+    for place, mask in enumerate(masks):
+        assert np.array_equal(read_mask(tmp_path / FILM / f"{place}.png"), mask * np.uint8(255))
+        assert np.array_equal(seen[place], mask * np.uint8(255))
 
 
 @pytest.mark.parametrize("upto", [3, 7, 30])

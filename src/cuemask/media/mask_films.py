@@ -40,7 +40,7 @@ FILM = "masks.mkv"
 FILMS = ".mkv"
 _TAG = "CUEMASK_FRAMES"
 # Golomb-Rice codes without a context: runs of one value are the cheapest there, to write, to read and to keep.
-_ENCODER = {"level": "3", "coder": "0", "context": "0", "slices": "4", "slicecrc": "1"}
+_ENCODER = {"level": "3", "coder": "0", "context": "0", "slicecrc": "1"}
 _MILLISECOND = Fraction(1, 1000)
 _INDEXED = 16  # all of a day's 2,160,000 frames in the index take 240 MB and a second to read; these 12 MB
 _MOST_TABLE_BYTES = 1 << 30
@@ -71,9 +71,13 @@ class MaskEncoder:
     def __init__(self, height_px: int, width_px: int) -> None:
         self.height_px, self.width_px = height_px, width_px
         self._idle: deque[VideoCodecContext] = deque()
+        self._nothing = self._coded(np.zeros((height_px, width_px), np.bool_))
 
     def __call__(self, mask: Bool[np.ndarray, "H W"]) -> bytes:
         """A mask as a packet of FFV1, 255 where true and 0 elsewhere."""
+        return self._coded(mask) if mask.any() else self._nothing
+
+    def _coded(self, mask: Bool[np.ndarray, "H W"]) -> bytes:
         try:
             context = self._idle.pop()
         except IndexError:
@@ -87,11 +91,15 @@ class MaskEncoder:
 def encoder_of(height_px: int, width_px: int) -> VideoCodecContext:
     """An encoder of masks of one size, opened."""
     context = av.CodecContext.create("ffv1", "w")
-    context.height, context.width, context.pix_fmt = height_px, width_px, "gray"
-    context.time_base, context.gop_size, context.thread_count = _MILLISECOND, 1, 1
-    context.options = _ENCODER
+    _set(context, height_px, width_px)
     context.open()
     return context
+
+
+def _set(context: VideoCodecContext, height_px: int, width_px: int) -> None:
+    context.height, context.width, context.pix_fmt = height_px, width_px, "gray"
+    context.time_base, context.gop_size, context.thread_count = _MILLISECOND, 1, 1
+    context.options = {**_ENCODER, "slices": "4" if min(height_px, width_px) > 1 else "1"}  # 2 by 2 of them
 
 
 def write_film(path: Path, masks: Masks, rate: Fraction) -> None:
@@ -112,10 +120,10 @@ def write_film(path: Path, masks: Masks, rate: Fraction) -> None:
         container = av.open(str(aside.absolute()), "w", format="matroska", container_options={"fflags": "+bitexact"})
         try:
             container.metadata[_TAG] = _coded(masks.names, rate)
+            # It codes nothing, but tells decoders of the packets: it has to be as the encoders that made them.
             stream = container.add_stream("ffv1", rate=rate)
-            stream.height, stream.width, stream.pix_fmt = masks.height_px, masks.width_px, "gray"
-            stream.time_base = stream.codec_context.time_base = _MILLISECOND
-            stream.codec_context.extradata = encoder_of(masks.height_px, masks.width_px).extradata
+            _set(stream.codec_context, masks.height_px, masks.width_px)
+            stream.time_base = _MILLISECOND
             for number, (place, data) in enumerate(zip(masks.names.places(), masks.packets, strict=True)):
                 packet = Packet(data)
                 packet.stream, packet.time_base = stream, _MILLISECOND
