@@ -99,6 +99,10 @@ class OpenVideo:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        # FFmpeg's threads may still be at frames. Whoever frees the decoder waits for them and holds Python's lock,
+        # which they need to let go of `opaque`: both would wait for ever. Here the lock is free meanwhile.
+        if self._stream.codec_context.is_open:
+            self._stream.codec_context.flush_buffers()
         self._container.close()
 
     @property
