@@ -231,8 +231,8 @@ _supervised = click.option(
     "--labels",
     metavar="0|50|100|DIR|FILE",
     callback=_labels,
-    help="True masks in the place of anchors: on that percentage of --dataset's frames, from a folder or film of masks, "
-    "or on the frames that a text file names [0].",
+    help="True masks in the place of anchors: on that percentage of --dataset's frames, from a folder or film of "
+    "masks, or on the frames that a text file names [0].",
 )
 _classes = click.option(
     "--classes",
