@@ -15,6 +15,7 @@ import numpy as np
 
 from cuemask.media.clips import open_clips
 from cuemask.media.files import make_folder, write_bytes
+from cuemask.media.mask_folders import mask_path
 from cuemask.media.masks import read_mask, write_mask, write_rgb
 from cuemask.phantom.scene import PhantomScene
 
@@ -93,7 +94,7 @@ def masks_of_run(case: Case, run: Path) -> dict[Key, np.ndarray]:
     """The masks that a run wrote of the frames that have true ones."""
     clips = zip(open_clips(case.inputs), case.sources, strict=True)
     keys = [(clip.name, frame) for clip, source in clips for frame, _ in source.truth]
-    return {(clip, frame): read_mask(run / clip / "masks" / f"{frame}.png") > 0 for clip, frame in keys}
+    return {(clip, frame): read_mask(mask_path(run / clip, frame)) > 0 for clip, frame in keys}
 
 
 def real_cases(data: Path) -> list[Case]:

@@ -19,6 +19,7 @@ from cuemask.inference.thresholds import mask_of
 from cuemask.media.area import PictureArea
 from cuemask.media.clips import Clip, open_clips
 from cuemask.media.files import make_folder
+from cuemask.media.mask_folders import mask_path
 from cuemask.media.masks import read_mask, write_rgb
 from cuemask.media.overlay import overlay
 from cuemask.media.threads import in_threads
@@ -119,7 +120,7 @@ def _scored(clip: Clip, source: Source, options: Options) -> Iterator[tuple[Fram
         def scored(index: int) -> tuple[FrameScore, SheetRow]:
             name = kept.names[index]
             true = truth[name]
-            predicted = read_mask(options.out / clip.name / "masks" / f"{name}.png") > 0
+            predicted = read_mask(mask_path(options.out / clip.name, name)) > 0
             maps = kept.cues(index, options.recipe)
             learnt = kept.anchors_from(index, maps, options.recipe)
             masks = {**_under_otsu(kept, maps, learnt, options.recipe, true.shape), NETWORK: predicted}

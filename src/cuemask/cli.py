@@ -231,8 +231,8 @@ _supervised = click.option(
     "--labels",
     metavar="0|50|100|DIR|FILE",
     callback=_labels,
-    help="True masks in the place of anchors: on that percentage of --dataset's frames, from a folder of masks, or on "
-    "the frames that a text file names [0].",
+    help="True masks in the place of anchors: on that percentage of --dataset's frames, from a folder or film of "
+    "masks, or on the frames that a text file names [0].",
 )
 _classes = click.option(
     "--classes",
@@ -268,6 +268,13 @@ _decoder = click.option(
     default="auto",
     show_default=True,
     help="What decodes video; auto: the processor; cuda: the GPU, as far as it knows the codec.",
+)
+_masks = click.option(
+    "--masks",
+    type=click.Choice(["pictures", "video"]),
+    default="pictures",
+    show_default=True,
+    help="A PNG a frame, or masks.mkv, one file a clip: lossless (FFV1), found by frame.",
 )
 _probability = click.option("--save-probability", is_flag=True, help="Also write 8-bit probability maps.")
 _overlay = click.option(
@@ -308,6 +315,7 @@ _report = click.option("--report/--no-report", default=True, help="Make report.h
 @_classes
 @_device
 @_decoder
+@_masks
 @_probability
 @_overlay
 @_overlay_style
@@ -325,7 +333,8 @@ def segment(inputs: tuple[str, ...], quiet: bool, **flags: Any) -> None:
 
     quiet = quiet or _helps()
     out = run(*_job(inputs, quiet, **flags))
-    _name_results(out, quiet, "overlay.mp4", "sheet.png", "cues.png", "masks", "tracks.csv", "confidence.csv")
+    files = ("overlay.mp4", "sheet.png", "cues.png", "masks", "masks.mkv", "tracks.csv", "confidence.csv")
+    _name_results(out, quiet, *files)
 
 
 @main.command()
@@ -356,6 +365,7 @@ def train(inputs: tuple[str, ...], quiet: bool, **flags: Any) -> None:
 @_device
 @_provider
 @_decoder
+@_masks
 @_probability
 @_overlay
 @_overlay_style
@@ -373,7 +383,7 @@ def predict(run: Path, inputs: tuple[str, ...], quiet: bool, **flags: Any) -> No
     from cuemask.runs.predicting import predict as run_prediction
 
     out = run_prediction(run, *_job(inputs, quiet, **flags))
-    _name_results(out, quiet, "overlay.mp4", "sheet.png", "masks", "tracks.csv", "confidence.csv")
+    _name_results(out, quiet, "overlay.mp4", "sheet.png", "masks", "masks.mkv", "tracks.csv", "confidence.csv")
 
 
 @main.command()
@@ -1018,6 +1028,7 @@ def phantom(
 @_device
 @_provider
 @_decoder
+@_masks
 @_probability
 @_overlay
 @_overlay_style
@@ -1151,6 +1162,7 @@ def _options(
     device: str = "auto",
     provider: str = "auto",
     decoder: Literal["auto", "cpu", "cuda"] = "auto",
+    masks: Literal["pictures", "video"] = "pictures",
     save_probability: bool = False,
     overlay: bool = True,
     overlay_style: Literal["outline", "fill", "side-by-side"] = "fill",
@@ -1178,6 +1190,7 @@ def _options(
         decoder=decoder,
         seed=seed,
         resume=resume,
+        masks=masks,
         save_probability=save_probability,
         overlay=overlay,
         overlay_style=overlay_style,

@@ -31,7 +31,7 @@ OPTIONS = {
     "Method": ("each", "model", "recipe", "settings", "cues", "labels", "seed", "instances", "parts", "classes"),
     "Truth": ("positive", "ignore", "truth_name", "only_truth", "only_predicted", "protocol", "surface"),
     "Output": (
-        *("out", "save_probability", "overlay", "overlay_style", "report", "blank_outside", "blank_text"),
+        *("out", "masks", "save_probability", "overlay", "overlay_style", "report", "blank_outside", "blank_text"),
         *("mask_video", "figures", "csv"),
     ),
     "Page": ("host", "port", "no_page", "open_browser", "stay"),

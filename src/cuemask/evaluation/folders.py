@@ -18,6 +18,7 @@ from cuemask.evaluation.pairing import FRAME, FilePair, matched_files
 from cuemask.evaluation.protocols import DEFAULT, protocol_named
 from cuemask.evaluation.results import Evaluation
 from cuemask.evaluation.surfaces import TOLERANCE, Tolerance
+from cuemask.media.mask_films import is_in_film
 from cuemask.media.masks import JPEG_INSTRUMENT, instrument, read_mask
 from cuemask.media.tagged import is_jpeg
 from cuemask.media.threads import in_threads
@@ -48,7 +49,7 @@ def evaluate_folders(
     Parameters
     ----------
     predicted
-        Folder of masks (.png, instrument where above 0), a run, or a clip of one.
+        Folder of masks (.png, instrument where above 0), a run, a clip of one, or its `masks.mkv`.
     truth
         The same with any picture ending. JPEG blurs codes: without `positive` it is instrument from 128 on.
     positive
@@ -90,7 +91,7 @@ def evaluate_folders(
             f"{truth}: codes {_codes(sorted(counting.ignore))} cover every frame wholly, and they are to be ignored.",
             "Leave out of --ignore what does count.",
         )
-    seen.jpegs = sum(is_jpeg(pair.truth) for pair in found.pairs)
+    seen.jpegs = sum(is_jpeg(pair.truth) for pair in found.pairs if not is_in_film(pair.truth))
     seen.warn(counting, predicted, truth)
     seen.refuse_dark_jpegs(counting, len(found.pairs), truth)
     _warn_of_inverted(frames, truth)

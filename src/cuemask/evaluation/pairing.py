@@ -8,6 +8,7 @@ from pathlib import Path
 
 from cuemask.errors import EvaluationError
 from cuemask.evaluation.frames import listed
+from cuemask.media.mask_films import is_film
 from cuemask.media.mask_folders import MASKS, is_run_folder, named_masks
 from cuemask.media.pictures import composed
 
@@ -78,7 +79,7 @@ def matched_files(
 
 def _named(folder: Path, endings: Collection[str] | None, side: str, room: str) -> dict[str, Path]:
     """The masks below `folder` by their names, in natural order."""
-    if not folder.is_dir():
+    if not (folder.is_dir() or (room == MASKS and is_film(folder))):
         raise EvaluationError(f"{folder}: there is no such folder.", f"Give the folder of {side} masks.")
     named: dict[str, Path] = {}
     for name, path in named_masks(folder, endings, room):

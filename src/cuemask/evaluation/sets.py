@@ -17,7 +17,7 @@ from cuemask.evaluation.frames import FrameScore, listed, refuse_sizes, score
 from cuemask.evaluation.protocols import DEFAULT, protocol_named
 from cuemask.evaluation.results import Evaluation
 from cuemask.evaluation.surfaces import TOLERANCE, Tolerance
-from cuemask.media.mask_folders import MASKS
+from cuemask.media.mask_folders import holds_masks, masks_of, place_of_masks
 from cuemask.media.masks import read_mask
 from cuemask.media.pictures import composed
 from cuemask.media.threads import in_threads
@@ -68,7 +68,7 @@ def evaluate_dataset(
         If a mask cannot be read.
     """
     protocol_named(protocol)  # a misspelt one is told before the work
-    if (predicted / MASKS).is_dir():
+    if holds_masks(place_of_masks(predicted)):
         dataset, predicted = only_recording(dataset, predicted.resolve().name), predicted.resolve().parent
     recordings = [_Matched.of(predicted, recording, truth) for recording, truth in with_truth(dataset, kind)]
     missing = [f"{matched.name}/{name}" for matched in recordings for name in matched.missing]
@@ -95,8 +95,7 @@ class _Matched:
 
     @classmethod
     def of(cls, predicted: Path, recording: Recording, truth: Truth) -> _Matched:
-        folder = _masks(predicted, recording)
-        there = masks_in(folder)
+        there = _masks(predicted, recording)
         names = tuple(name for name in truth.names if composed(name) in there)
         missing = tuple(name for name in truth.names if composed(name) not in there)
         return cls(recording.name, truth, there, names, missing, len(there) - len(names))
@@ -138,8 +137,8 @@ def with_truth(dataset: Dataset, kind: Kind) -> list[tuple[Recording, Truth]]:
     return of_kind
 
 
-def _masks(predicted: Path, recording: Recording) -> Path:
-    return predicted / recording.name / MASKS
+def _masks(predicted: Path, recording: Recording) -> dict[str, Path]:
+    return {composed(path.stem): path for path in masks_of(predicted / recording.name)}
 
 
 def only_recording(dataset: Dataset, name: str) -> Dataset:
@@ -154,14 +153,14 @@ def only_recording(dataset: Dataset, name: str) -> Dataset:
 
 
 def masks_in(folder: Path) -> dict[str, Path]:
-    """The masks in a folder by their names, composed; none where it is absent."""
+    """The pictures of masks or numbers in a folder by their names, composed; none where it is absent."""
     return {composed(path.stem): path for path in folder.glob("*.png") if not path.name.startswith(".")}
 
 
 def _strays(predicted: Path, dataset: Dataset, recordings: Iterable[_Matched]) -> int:
     """How many masks there are of recordings that have no truth at all."""
     judged = {matched.name for matched in recordings}
-    return sum(len(masks_in(_masks(predicted, each))) for each in dataset.recordings if each.name not in judged)
+    return sum(len(_masks(predicted, each)) for each in dataset.recordings if each.name not in judged)
 
 
 def _not_predicted(predicted: Path, missing: list[str], total: int) -> EvaluationError:

@@ -60,7 +60,8 @@ def segment(
         Fields of the recipe, a mapping a section (`training={"steps": 25}`) or `set=["training.steps=25"]`, and the
         command's options: `every`, `fps`, `start`, `end` (seconds), `crop` (top, left, height, width in pixels; else
         found), `stereo` ("left", "right"), `seed`, `resume`, `device` ("auto", "cpu", "cuda"), `labels` (percent, or a
-        folder of true masks), `save_probability`, `overlay`, `overlay_style`, `report`, `blank_outside`, `blank_text`;
+        folder or film of true masks), `masks` ("pictures", or "video": one file a clip), `save_probability`, `overlay`,
+        `overlay_style`, `report`, `blank_outside`, `blank_text`;
         `progress` and `say` as in `cuemask.runs.options.Options`. Beside fields of the recipe `cues` takes cues of your
         own (docs/howto/cues.md): a function from a picture, (H, W, 3) uint8, to a map, (H, W) in [0, 1], or a folder of
         maps; with a weight in the products, `cues={"sam": (function, 0.5)}`, else it is 1. `network` takes a
@@ -216,7 +217,7 @@ def evaluate(
     Parameters
     ----------
     predicted
-        A run, one of its clips, or a folder of masks, instrument where above 0.
+        A run, one of its clips, or a folder or film of masks, instrument where above 0.
     truth
         A folder of true masks, or a data set (`read_dataset`), whose own truth is taken.
     positive, ignore, truth_name, only_truth, only_predicted, surface, tolerance

@@ -16,6 +16,7 @@ from jaxtyping import Bool, Float32
 from cuemask.errors import InputError
 from cuemask.library.models import Model, load
 from cuemask.library.settings import Place
+from cuemask.media.mask_folders import mask_path
 from cuemask.media.masks import read_mask
 from cuemask.media.pictures import read_picture
 from cuemask.notebook import table_html
@@ -184,7 +185,7 @@ class Clip:
         PictureError
             If the file is gone or damaged.
         """
-        return read_mask(self._file("masks", frame)) > 0
+        return read_mask(mask_path(self.folder, self._known(frame))) > 0
 
     def masks(self) -> Iterator[tuple[str, Bool[np.ndarray, "H W"]]]:
         """Names and masks of all frames, one by one."""
@@ -198,7 +199,7 @@ class Clip:
         InputError
             If there is no frame of that name, or the run did not save probabilities.
         """
-        file = self._file("probability", frame)
+        file = self.folder / "probability" / f"{self._known(frame)}.png"
         if not file.parent.is_dir():
             raise InputError(f"{self.folder}: has no probabilities.", "Run again with save_probability=True.")
         return read_mask(file).astype(np.float32) / 255
@@ -228,14 +229,15 @@ class Clip:
         """What notebooks show: its figures and its sheet, reduced."""
         return table_html(str(self.folder), self.HEAD, [self.row()]) + self.picture_html()
 
-    def _file(self, kind: str, frame: str) -> Path:
+    def _known(self, frame: str) -> str:
+        """The name of a frame; an InputError if there is none of it."""
         if frame not in self._told:
             nearest = difflib.get_close_matches(frame, self.frames, n=1)
             hint = f"Did you mean {nearest[0]}? " if nearest else ""
             raise InputError(
                 f"{self.folder}: has no mask of a frame {frame!r}.", f"{hint}`frames` names those that there are."
             )
-        return self.folder / kind / f"{frame}.png"
+        return frame
 
 
 _SHEETS = ("sheet.png", "cues.png")

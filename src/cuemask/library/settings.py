@@ -19,7 +19,7 @@ from cuemask.media.hardware import Decoder
 from cuemask.media.overlay import Style
 from cuemask.media.stereo import Eye
 from cuemask.recipe import CuesRecipe, Recipe, load_recipe
-from cuemask.runs.options import Options, Progress, refuse_other_words
+from cuemask.runs.options import MasksAs, Options, Progress, refuse_other_words
 
 Place = str | PathLike[str]
 Inputs = Place | ClipFiles | Dataset | Sequence[Place | ClipFiles]
@@ -52,7 +52,7 @@ class RecipeSettings(TypedDict, total=False):
     features: Section
     losses: Section
     training: Section
-    masks: Section
+    masks: Section | MasksAs  # or, of calls that make masks, what they are written as
 
 
 class MaskSettings(TypedDict, total=False):
@@ -89,6 +89,7 @@ class PredictSettings(ReadingSettings, MaskSettings, total=False):
     provider: Literal["auto", "cpu", "cuda", "tensorrt", "openvino"]
     decoder: Decoder
     network: Callable[..., Any] | None
+    masks: MasksAs
     report: bool
 
 
@@ -117,7 +118,7 @@ def options_of(
         If the selection takes nothing, or an option is none of its words.
     """
     _refuse_unknown(call, given, list(allowed.__annotations__))
-    refuse_other_words(given)
+    refuse_other_words({name: value for name, value in given.items() if not isinstance(value, Mapping)})
     cues, own = _apart(given.get("cues", {}))
     given = {**given, "cues": cues} if own else given
     network = given.get("network")
@@ -125,12 +126,17 @@ def options_of(
         given = {name: value for name, value in given.items() if name != "network"}
     else:
         network = None
+    written = given.get("masks")
+    if is_written := isinstance(written, str) and call in ("segment", "predict"):
+        given = {name: value for name, value in given.items() if name != "masks"}
     selection = Selection(**{field: given[name] for name, field in _SELECTION.items() if name in given})
     left: dict[str, Any] = {
         name: value for name, value in given.items() if name not in {*_SECTIONS, *_SELECTION, "set"}
     }
     if not isinstance(labels := left.get("labels"), (int, type(None))):
         left["labels"] = Path(labels)
+    if is_written:
+        left["masks"] = written
     if own:
         left["cues"] = own
     if network is not None:

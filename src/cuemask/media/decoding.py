@@ -100,6 +100,10 @@ class OpenVideo:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        # FFmpeg's threads may still be at frames. Whoever frees the decoder waits for them and holds Python's lock,
+        # which they need to let go of `opaque`: both would wait for ever. Here the lock is free meanwhile.
+        if self._stream.codec_context.is_open:
+            self._stream.codec_context.flush_buffers()
         self._container.close()
 
     @property
@@ -309,6 +313,10 @@ class OpenVideo:
             if frame is not None and (is_behind_loss or frame.is_corrupt):
                 self.damaged.add(number)
             yield number, time, frame
+        self._tell_end(places, lost)
+
+    def _tell_end(self, places: Places, lost: int) -> None:
+        """Warn at the end of a file if there should have been more in it."""
         if self._header is not None:
             if places.count != self._header.frame_count:
                 log.warning(

@@ -106,28 +106,48 @@ class Selection:
         # 29.97 stays 2997/100 and 29.97002997 becomes 30000/1001.
         return min(source_rate, Fraction(self.frames_per_second).limit_denominator(1001))
 
+    def leaves_out(self, source_rate: Fraction) -> bool:
+        """Whether it leaves frames out between those that it takes."""
+        return self.rate(source_rate) < source_rate
+
     def take(
         self, frames: Iterable[tuple[int, Fraction, Source]], source_rate: Fraction
     ) -> Iterator[tuple[int, Fraction, Source]]:
         """Pass on the selected of `frames`: (number, time in seconds, anything), in the order of time."""
-        rate = self.rate(source_rate)
-        # Half a source frame later, rounded time stamps can no longer fall into the interval before.
-        half_frame = 1 / (2 * source_rate)
-        interval_before = None
+        chooser = Chooser(self, source_rate)
         for index, time, frame in frames:
-            if self.end_seconds is not None and time >= self.end_seconds - TIME_TOLERANCE_SECONDS:
+            if chooser.is_over(time):
                 return
-            if time < self.start or index % self.every != 0:
-                continue
-            if self.frames_per_second is not None:
-                interval = math.floor((time + half_frame) * rate)
-                if interval == interval_before:
-                    continue
-                interval_before = interval
-            yield index, time, frame
+            if chooser.takes(index, time):
+                yield index, time, frame
 
     def estimate(self, frames: int, source_rate: Fraction) -> int:
         """About how many of `frames` frames are taken."""
         seconds = frames / source_rate
         end = seconds if self.end_seconds is None else min(seconds, Fraction(self.end_seconds))
         return max(0, math.ceil((end - Fraction(self.start_seconds)) * self.rate(source_rate)))
+
+
+class Chooser:
+    """Tells of the frames of one source, asked in their order, which a selection takes."""
+
+    def __init__(self, selection: Selection, source_rate: Fraction) -> None:
+        self._selection, self._rate = selection, selection.rate(source_rate)
+        # Half a source frame later, rounded time stamps can no longer fall into the interval before.
+        self._half_frame = 1 / (2 * source_rate)
+        self._interval_before: int | None = None
+
+    def is_over(self, time: Fraction) -> bool:
+        """Whether a frame of that time, in seconds, and all behind it are not taken."""
+        end = self._selection.end_seconds
+        return end is not None and time >= end - TIME_TOLERANCE_SECONDS
+
+    def takes(self, index: int, time: Fraction) -> bool:
+        """Whether frame `index` of the source is taken; a frame that is asked of may keep those behind it out."""
+        if time < self._selection.start or index % self._selection.every != 0:
+            return False
+        if self._selection.frames_per_second is None:
+            return True
+        interval = math.floor((time + self._half_frame) * self._rate)
+        is_next, self._interval_before = interval != self._interval_before, interval
+        return is_next

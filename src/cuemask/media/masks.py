@@ -1,4 +1,4 @@
-"""Masks, probabilities and pictures as PNG files, whole or absent."""
+"""Masks, probabilities and pictures as PNG files, whole or absent; masks are read from films, too."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float, UInt8, UInt16
 
 from cuemask.errors import OutputError, PictureError
 from cuemask.media.files import write_bytes
+from cuemask.media.mask_films import film_of, is_in_film
 from cuemask.media.pictures import decoded_picture, read_picture_bytes
 from cuemask.media.run_png import png_of_runs
 from cuemask.media.tagged import is_jpeg, orientation, palette_indices, turned
@@ -100,7 +101,8 @@ def read_mask(path: Path) -> UInt8[np.ndarray, "H W"]:
     """Read a mask's codes as they are: one channel, or colours whose three channels are equal.
 
     Of a palette of colours, as VOC and DAVIS have, the indices are the codes; one of greys is resolved to them. Where
-    the colours are all the same, the transparency is the mask. It is turned as its EXIF orientation says.
+    the colours are all the same, the transparency is the mask. It is turned as its EXIF orientation says. A path that
+    leads into a film, `masks.mkv/FRAME.png`, gives the film's mask of that frame.
 
     Raises
     ------
@@ -108,6 +110,8 @@ def read_mask(path: Path) -> UInt8[np.ndarray, "H W"]:
         If the file cannot be read, has more than 8 bits, holds colours, or tells one mask by its colours and another
         by its transparency.
     """
+    if (film := film_of(path)) is not None:
+        return film.read(path.stem)
     data = read_picture_bytes(path)
     codes = decoded_picture(path, data, cv2.IMREAD_UNCHANGED)
     indices = palette_indices(path, data)
@@ -130,7 +134,7 @@ def read_mask(path: Path) -> UInt8[np.ndarray, "H W"]:
 
 def instrument(path: Path, codes: UInt8[np.ndarray, "H W"]) -> Bool[np.ndarray, "H W"]:
     """What is instrument of the codes read from `path` where none is named: all above 0; of a JPEG, from 128 on."""
-    return codes >= JPEG_INSTRUMENT if is_jpeg(path) else codes > 0
+    return codes >= JPEG_INSTRUMENT if not is_in_film(path) and is_jpeg(path) else codes > 0
 
 
 def _mask_in_alpha(path: Path, codes: UInt8[np.ndarray, "H W 4"]) -> UInt8[np.ndarray, "H W"] | None:

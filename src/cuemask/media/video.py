@@ -19,6 +19,7 @@ from cuemask.media.decoding import OpenVideo
 from cuemask.media.frames import Frame, Selection, frame_name
 from cuemask.media.names import shown
 from cuemask.media.places import NumberedFrame
+from cuemask.media.skipping import CannotSkipError, SkippingVideo
 from cuemask.media.upright import upright_rgb
 
 log = logging.getLogger(__name__)
@@ -147,16 +148,27 @@ def _selected(path: Path, selection: Selection, damaged: set[int]) -> Iterator[N
 
     Numbers of frames that may be wrong, selected or not, are added to `damaged`.
     """
+    last = -1
+    video = SkippingVideo(path)
+    with video:
+        video.damaged = damaged
+        if selection.leaves_out(video.frame_rate):
+            try:
+                for item in video.selected(selection):
+                    last = item[0]
+                    yield item
+                return
+            except CannotSkipError:
+                log.debug("%s: no frame can be left out by the decoder, from frame %d on", shown(path), last + 1)
+        else:
+            frames = video.from_time(selection.start) if selection.start > 0 else video.from_first()
+            if frames is not None:
+                yield from _taken(frames, selection, video.frame_rate)
+                return
+            log.debug("%s: decoded from its first frame, as its packets do not number its frames", shown(path))
     with OpenVideo(path) as video:
         video.damaged = damaged
-        frames = video.from_time(selection.start) if selection.start > 0 else video.from_first()
-        if frames is not None:
-            yield from _taken(frames, selection, video.frame_rate)
-            return
-    log.debug("%s: decoded from its first frame, as its packets do not number its frames", shown(path))
-    with OpenVideo(path) as video:
-        video.damaged = damaged
-        yield from _taken(video.from_first(), selection, video.frame_rate)
+        yield from (item for item in _taken(video.from_first(), selection, video.frame_rate) if item[0] > last)
 
 
 def _taken(frames: Iterator[NumberedFrame], selection: Selection, rate: Fraction) -> Iterator[NumberedFrame]:

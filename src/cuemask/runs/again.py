@@ -17,6 +17,7 @@ from typing import Any
 
 from cuemask.errors import InputError
 from cuemask.media.files import make_folder, output_errors, write_bytes
+from cuemask.media.mask_folders import place_of_masks
 from cuemask.recipe import recipe_as_toml, recipe_from_mapping
 from cuemask.runs.record import read_record
 
@@ -105,6 +106,7 @@ class LearningAgain:
             "--end": selection.get("end_seconds"),
             "--crop": ",".join(map(str, record["crop"])) if record.get("crop") else None,
             "--stereo": record.get("stereo"),
+            "--masks": record.get("masks"),
             "--classes": record.get("classes", {}).get("given"),
         }
         given = [str(part) for name, value in options.items() if value is not None for part in (name, value)]
@@ -149,8 +151,8 @@ class LearningAgain:
         }
 
     def masks(self, clip: str) -> Path | None:
-        """The folder of the masks that came of it; None before it is done."""
-        return self._out / clip / "masks" if self._state == "done" else None
+        """The folder or film of the masks that came of it; None before it is done."""
+        return place_of_masks(self._out / clip) if self._state == "done" else None
 
     def _free_place(self) -> Path:
         for number in range(1, 10_000):

@@ -15,6 +15,7 @@ from cuemask.grouping.classes import FILE, Classes, read_classes
 from cuemask.learning.supervision import Labels
 from cuemask.media.clips import Clip
 from cuemask.media.files import sha256
+from cuemask.media.mask_folders import holds_masks
 from cuemask.media.masks import read_numbers
 from cuemask.recipe import MOST_CLASSES
 from cuemask.runs.instruments import INSTANCES
@@ -131,7 +132,7 @@ def _instances(folder: Path, clip: str, classes: Classes) -> ClassReader | None:
 def _refuse_codes(clips: Sequence[Clip], labels: Sequence[Labels], options: Options) -> None:
     """Refuse labels that tell other classes than the network's; of a data set, by what it says that it tells."""
     most = options.recipe.network.classes
-    if not isinstance(options.labels, Path) or not options.labels.is_dir():
+    if not isinstance(options.labels, Path) or not holds_masks(options.labels):
         types = options.dataset.classes.get("type", {}) if options.dataset is not None and options.labels else {}
         if max(types, default=0) > most:
             raise InputError(

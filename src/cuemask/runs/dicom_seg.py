@@ -13,9 +13,9 @@ from cuemask.media.decoding import OpenVideo
 from cuemask.media.dicom import is_dicom, read_instance
 from cuemask.media.folders import own_file
 from cuemask.media.frames import Selection
+from cuemask.media.mask_folders import masks_of
 from cuemask.media.masks import read_mask
 from cuemask.media.names import shown
-from cuemask.media.pictures import natural_order
 from cuemask.runs.record import read_record, run_of
 
 
@@ -52,7 +52,7 @@ def export_dicom_seg(run: Path, out: Path, inputs: Sequence[str | Path] = ()) ->
     files: list[Path] = []
     for entry in entries:
         file = out / f"{entry['clip']}.dcm"
-        masks = natural_order(path for path in (folder / entry["clip"] / "masks").glob("*.png"))
+        masks = masks_of(folder / entry["clip"])
         if not masks:
             raise InputError(f"{folder / entry['clip']}: no masks in it.", "Give the --out of segment or predict.")
         frames = _frames(clips[entry["sha256"]], [path.stem for path in masks])
@@ -79,7 +79,7 @@ def _clips(entries: Sequence[Mapping[str, Any]], inputs: Sequence[str | Path]) -
         if not is_dicom(found[entry["sha256"]].paths[0]):
             raise InputError(
                 f"{entry['clip']}: its source is no DICOM, and a segmentation has to reference DICOM images.",
-                "Segment the DICOM files themselves; masks/ holds the masks as PNG.",
+                "Segment the DICOM files themselves; the run itself holds the masks as PNG or film.",
             )
     return found
 

@@ -22,9 +22,10 @@ from cuemask.formats.voc import write_voc
 from cuemask.formats.yolo import write_yolo
 from cuemask.media.files import make_folder, written_aside
 from cuemask.media.folders import own_file, whole_folder
+from cuemask.media.mask_folders import masks_of
 from cuemask.media.masks import read_mask, write_mask
 from cuemask.media.names import alike, refuse_clip_name, refuse_frame_names
-from cuemask.media.pictures import composed, is_picture, natural_order
+from cuemask.media.pictures import composed, is_picture
 from cuemask.media.threads import in_threads
 from cuemask.runs.options import Progress, silent
 from cuemask.runs.record import read_record, run_of
@@ -195,7 +196,7 @@ def _sources(run: Path, *, corrections: bool) -> list[_Source]:
     found: list[_Source] = []
     for entry in entries:
         clip = str(entry["clip"])
-        masks = {composed(path.stem): path for path in natural_order((folder / clip / "masks").glob("*.png"))}
+        masks = {composed(path.stem): path for path in masks_of(folder / clip)}
         if not masks:
             raise InputError(
                 f"{folder / clip}: holds no masks.", f"Make them: cuemask predict {folder} INPUT --out DIR"

@@ -10,6 +10,7 @@ from typing import Any
 
 from cuemask.errors import InputError
 from cuemask.media.clips import ClipFiles
+from cuemask.media.mask_folders import masks_of
 from cuemask.recipe import recipe_from_mapping
 from cuemask.runs.formats import complete_clips
 from cuemask.runs.instruments import INSTANCES, PARTS, TABLE
@@ -51,7 +52,7 @@ def group(run: Path, inputs: Sequence[str | Path | ClipFiles] = (), options: Gro
     record, entries = complete_clips(run)
     folder = run_of(run)
     for entry in entries:
-        if not any((folder / str(entry["clip"]) / "masks").glob("*.png")):
+        if not masks_of(folder / str(entry["clip"])):
             raise InputError(
                 f"{folder / str(entry['clip'])}: holds no masks of instruments to be told apart.",
                 "Make some: cuemask predict RUN INPUT --out DIR, or cuemask segment INPUT --out DIR",

@@ -20,10 +20,11 @@ from cuemask.media.area import PictureArea
 from cuemask.media.clips import Clip
 from cuemask.media.files import make_folder, written_aside
 from cuemask.media.frames import Frame
+from cuemask.media.mask_films import has_mask
+from cuemask.media.mask_folders import masks_of, place_of_masks
 from cuemask.media.masks import read_mask, read_numbers, write_codes, write_numbers
 from cuemask.media.numbers import with_numbers
 from cuemask.media.overlay import OverlayWriter, Style, blanked, with_strip
-from cuemask.media.pictures import natural_order
 from cuemask.media.text import text_blanked
 from cuemask.media.threads import in_threads
 from cuemask.report.words import clock
@@ -101,7 +102,7 @@ def group_clip(
 
 def is_grouped(folder: Path, *, parts: bool) -> bool:
     """Whether all that grouping makes of a clip is there."""
-    names = {path.name for path in (folder / "masks").glob("*.png")}
+    names = {path.name for path in masks_of(folder)}
     kinds = (INSTANCES, PARTS) if parts else (INSTANCES,)
     return (folder / TABLE).is_file() and all(
         names <= {path.name for path in (folder / kind).glob("*.png")} for kind in kinds
@@ -129,10 +130,10 @@ def _tracked(
     folder: Path, frames: Iterator[Frame], area: PictureArea, profiles: Profiles | None
 ) -> Generator[_Tracked, None, None]:
     """Instruments of each frame with their numbers, of the endoscope's picture, reduced."""
-    whole = WholeFrames()
+    whole, masks = WholeFrames(), place_of_masks(folder)
     for frame in frames:
-        path = folder / "masks" / f"{frame.name}.png"
-        if not path.is_file():
+        path = masks / f"{frame.name}.png"
+        if not has_mask(path):
             raise InputError(f"{path}: gone.", "Make it again: the command that made the run, with --resume.")
         mask, own = read_mask(path) > 0, area.of(frame.rgb.shape[0], frame.rgb.shape[1])
         if mask.shape != frame.rgb.shape[:2]:
@@ -187,7 +188,7 @@ class _Finish:
 def _write_parts(folder: Path, table: Path, ends: Mapping[int, Ends], progress: Progress) -> None:
     """Parts of each frame, in a second pass: what they are is agreed over the whole track."""
     make_folder(folder / PARTS)
-    paths = natural_order((folder / "masks").glob("*.png"))
+    paths = masks_of(folder)
     rows = read_tracks(table)
     current = next(rows, None)
 

@@ -18,7 +18,7 @@ from cuemask.learning.supervision import Labels, Supervision
 from cuemask.media.clips import Clip
 from cuemask.media.frames import Selection, frame_name
 from cuemask.media.lookup import sizes_of
-from cuemask.media.mask_folders import named_masks
+from cuemask.media.mask_folders import holds_masks, named_masks
 from cuemask.media.masks import instrument, read_mask
 from cuemask.runs.classes import class_readers
 from cuemask.runs.options import Options
@@ -58,7 +58,7 @@ def told_of_labels(clips: Sequence[Clip], known: Sequence[Supervision], options:
         for clip, supervision in zip(clips, known, strict=True):
             for name in sorted(supervision.labels.names):
                 digest.update(f"{clip.name}/{name}\0".encode())
-                if isinstance(options.labels, Path) and options.labels.is_dir():
+                if isinstance(options.labels, Path) and holds_masks(options.labels):
                     digest.update(np.packbits(supervision.labels.read(name)).tobytes())
                     if options.recipe.network.classes > 1 and supervision.labels.codes is not None:
                         digest.update(supervision.labels.codes(name).tobytes())
@@ -101,7 +101,7 @@ def _labels(clips: Sequence[Clip], recordings: Mapping[str, Recording], wanted: 
         chosen = [every_so_many(_taken(c, t.names), wanted) for c, t in zip(clips, truths, strict=True)]
         labels = [_from_truth(names, truth) for names, truth in zip(chosen, truths, strict=True)]
     else:
-        labels = _from_folder(clips, wanted) if wanted.is_dir() else _listed(clips, recordings, wanted)
+        labels = _from_folder(clips, wanted) if holds_masks(wanted) else _listed(clips, recordings, wanted)
         for clip, own in zip(clips, labels, strict=True):
             _refuse_unknown(clip, own.names, _among_frames(clip, own.names), wanted, "are none of its frames taken")
     for clip, own in zip(clips, labels, strict=True):
@@ -159,7 +159,7 @@ def _listed(clips: Sequence[Clip], recordings: Mapping[str, Recording], file: Pa
         lines = [line.strip() for line in file.read_text(encoding="utf-8").splitlines()]
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(
-            f"--labels {file}: neither a number, a folder of masks nor a list of frames ({error}).",
+            f"--labels {file}: neither a number, a folder or film of masks nor a list of frames ({error}).",
             "Give 0, 50 or 100, a folder of masks, or a text file with one frame's name a line.",
         ) from error
     named = _by_clip(clips, [line for line in lines if line and not line.startswith("#")], file)
@@ -175,7 +175,7 @@ def _listed(clips: Sequence[Clip], recordings: Mapping[str, Recording], file: Pa
 
 
 def _from_folder(clips: Sequence[Clip], folder: Path) -> list[Labels]:
-    """Labels from a folder of masks: FRAME.png, or CLIP/FRAME.png where there are several clips."""
+    """Labels from a folder of masks, FRAME.png or CLIP/FRAME.png where there are several clips, or from a film."""
     files = dict(named_masks(folder, {".png"}))
     if not files:
         raise InputError(f"--labels {folder}: no .png file in it.", "Give a folder of masks: FRAME.png, 0 and 255.")

@@ -35,7 +35,7 @@ from cuemask.runs.ahead import take_area, take_cues, take_look
 from cuemask.runs.classes import told_of_classes, with_classes
 from cuemask.runs.cueing import CUES, kept_cues, sheet_indices, write_cue_sheet
 from cuemask.runs.labels import labels_met, supervisions, told_of_labels
-from cuemask.runs.options import Options, area_of
+from cuemask.runs.options import Options, area_of, told_of_masks
 from cuemask.runs.outside import sought
 from cuemask.runs.own_cues import OwnMaps, own_maps, with_cues
 from cuemask.runs.own_network import with_network
@@ -52,7 +52,7 @@ CURVES = "losses.png"
 def segment(inputs: Sequence[str | Path | ClipFiles], options: Options) -> Path:
     """The single-stage setting: learn from unlabelled clips and segment the same clips.
 
-    Writes, for each clip, `out/<clip>/masks/<frame>.png` (0/255, at the source's size), `overlay.mp4`,
+    Writes, for each clip, `out/<clip>/masks/<frame>.png` (0/255, at the source's size) or `masks.mkv`, `overlay.mp4`,
     `sheet.png` and `cues.png`; of several classes `classes/<frame>.png`; `probability/<frame>.png` on demand; and
     `out/model.safetensors`, `out/losses.png`, `out/run.json`, `out/report.html`.
 
@@ -156,6 +156,7 @@ def _opened(command: str, inputs: Sequence[str | Path | ClipFiles], options: Opt
     weights = [path for path in (job.extract.weights, _encoder(options)) if path is not None]
     facts = told(command, recipe, options.seed, clips, options.crop, options.stereo)
     facts |= told_of_labels(clips, known, options) | told_of_classes(options) | cues.told
+    facts |= told_of_masks(options) if command == "segment" else {}
     facts |= {} if options.network is None else {"network": told_of_network(options.network)}
     with resumable(need, clips, options):
         record = RunRecord(options.out, facts, resume=options.resume, missing=_missing(command, clips, options))

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 from jaxtyping import UInt8
@@ -24,12 +24,15 @@ from cuemask.media.stereo import Eye
 from cuemask.media.text import Ranges, text_in, without_text
 from cuemask.recipe import DEFAULT, Recipe
 
+MasksAs = Literal["pictures", "video"]
+
 _WORDS: dict[str, tuple[str, ...]] = {
     "device": ("auto", "cpu", "cuda"),
     "provider": ("auto", "cpu", "cuda", "tensorrt", "openvino"),
     "overlay_style": get_args(Style),
     "stereo": get_args(Eye),
     "decoder": get_args(Decoder),
+    "masks": get_args(MasksAs),
 }
 
 # What is going on, or how to say so when so many items are done.
@@ -114,6 +117,8 @@ class Options:
         Cues of one's own, beside those of the recipe (`runs.own_cues`).
     network
         A network of one's own (`learning.own`), a `torch.nn.Module`; None takes the recipe's.
+    masks
+        Whether the masks of a clip are `masks/<frame>.png`, or one file, `masks.mkv` (`media.mask_films`).
     overlay
         Whether the video with the masks drawn over it is made.
     overlay_style
@@ -156,6 +161,7 @@ class Options:
     decoder: Decoder = "auto"
     seed: int = 0
     resume: bool = False
+    masks: MasksAs = "pictures"
     save_probability: bool = False
     overlay: bool = True
     overlay_style: Style = "fill"
@@ -174,9 +180,15 @@ class Options:
     say: Callable[[str], None] = unsaid
 
     def __post_init__(self) -> None:
-        refuse_other_words({"device": self.device, "provider": self.provider, "decoder": self.decoder})
+        words = {"device": self.device, "provider": self.provider, "decoder": self.decoder, "masks": self.masks}
+        refuse_other_words(words)
         if self.seed < 0:
             raise InputError(f"seed {self.seed} is below 0.", "Give a whole number from 0 on.")
+
+
+def told_of_masks(options: Options) -> dict[str, Any]:
+    """What a run's record says of where its masks lie: nothing where they are pictures, as they always were."""
+    return {} if options.masks == "pictures" else {"masks": options.masks}
 
 
 def area_of(clip: Clip, options: Options) -> PictureArea:

@@ -23,7 +23,10 @@ from cuemask.media.area import PictureArea
 from cuemask.media.clips import Clip, ClipFiles, open_clips
 from cuemask.media.files import make_folder, sha256
 from cuemask.media.frames import Frame
+from cuemask.media.growing_films import GrowingFilm
 from cuemask.media.hardware import decoding_with, told_of_decoder
+from cuemask.media.mask_films import FILM
+from cuemask.media.mask_folders import MASKS
 from cuemask.media.masks import read_mask, write_codes, write_mask, write_probability, write_rgb
 from cuemask.media.numbers import with_classes
 from cuemask.media.overlay import OverlayWriter, blanked, overlay, with_strip
@@ -34,7 +37,7 @@ from cuemask.runs.confidences import FILE, NOTHING, Confidences, Told, told_of
 from cuemask.runs.cueing import CUES, cue_cells, sheet_indices
 from cuemask.runs.instruments_of_clip import GroupOptions, group_clip, outside_of
 from cuemask.runs.models import open_model
-from cuemask.runs.options import Options, area_of
+from cuemask.runs.options import Options, area_of, told_of_masks
 from cuemask.runs.outside import Finder, sought, told_of_outlines, told_of_outside, told_of_text
 from cuemask.runs.record import RunRecord, told
 from cuemask.runs.reporting import reported_again, write_report
@@ -76,7 +79,7 @@ def _predict(run: Path, inputs: Sequence[str | Path | ClipFiles], options: Optio
     areas = [area_of(clip, options) for clip in clips]
     need = require_space(lambda every: predict_need(clips, options, every=every), clips, options)
     facts = told("predict", options.recipe, options.seed, clips, options.crop, options.stereo)
-    facts["model_sha256"] = sha256(file)
+    facts |= told_of_masks(options) | {"model_sha256": sha256(file)}
     with resumable(need, clips, options):
         record = RunRecord(options.out, facts, resume=options.resume, missing=missing_masks(clips, options))
         if record.was_complete:
@@ -117,7 +120,10 @@ def write_masks(
     The frames filmed outside the body, whose masks are empty.
     """
     folder = options.out / clip.name
-    masks, probabilities = make_folder(folder / "masks"), folder / "probability"
+    make_folder(folder)
+    film = _film_of(clip, options)
+    masks = folder / MASKS if film else make_folder(folder / MASKS)
+    probabilities = folder / "probability"
     if options.save_probability:
         make_folder(probabilities)
     classes = [make_folder(folder / CLASSES)] if model.recipe.network.classes > 1 else []
@@ -136,7 +142,7 @@ def write_masks(
         beside = [*([probabilities] if options.save_probability else []), *classes]
         if any(_whole(place / file, frame) is None for place in beside):
             return None
-        return _whole(masks / file, frame)
+        return _whole(masks / file, frame) if film is None else _of_its_size(film.known(frame.name, frame.place), frame)
 
     def carried(frame: Frame, picture: np.ndarray) -> Carried | None:
         number = numbers.get(frame.name)
@@ -159,17 +165,20 @@ def write_masks(
                 if seen is not None and seen.classes is not None:
                     codes = class_codes(seen.classes, mask, seen.area)
                 write_codes(place / f"{frame.name}.png", codes)
-            write_mask(masks / f"{frame.name}.png", mask)
+            if film is None:
+                write_mask(masks / f"{frame.name}.png", mask)
         drawn = None
         if draws:
             codes = read_mask(classes[0] / f"{frame.name}.png") if classes else None
             names = model.recipe.network.class_names
             drawn = _drawn(frame, mask, told, area, clip, options, codes, names, is_outside=is_outside)
-        return _Finished(drawn, told)
+        return _Finished(drawn, told, None if film is None else film.coded(mask))
 
     frames = options.progress(f"{clip.name}: masks", clip.frames(), clip.frame_count)
     with OverlayWriter(folder / "overlay.mp4", clip.frame_rate, clip.pixel_aspect) if draws else nullcontext() as video:
         for result in segmented(model, frames, area, finish, known=known, outside=finder.finds, carried=carried):
+            if film is not None and result.finished.coded is not None:
+                film.add(result.frame.name, result.frame.place, result.finished.coded)
             confidences.tell(result.frame.name, result.finished.told)
             if video is not None and result.finished.drawn is not None:
                 video.write(result.finished.drawn, result.frame.place)
@@ -179,6 +188,8 @@ def write_masks(
             shown.add(seen, result.finished.told, own, is_outside=is_outside)
             if kept is not None and result.frame.name in with_cues:
                 rows.append(_cue_row(result, with_cues[result.frame.name], area, model, options, kept))
+    if film is not None:
+        film.finish()
     if rows:
         write_rgb(folder / CUES, contact_sheet(rows))
     shown.write(folder)
@@ -224,12 +235,28 @@ def _whole(path: Path, frame: Frame) -> Bool[np.ndarray, "H W"] | None:
     except PictureError as error:
         _log.warning("%s It is made again.", error.what)
         return None
-    return mask > 0 if mask.shape == frame.rgb.shape[:2] else None
+    return _of_its_size(mask > 0, frame)
+
+
+def _of_its_size(mask: Bool[np.ndarray, "H W"] | None, frame: Frame) -> Bool[np.ndarray, "H W"] | None:
+    return mask if mask is not None and mask.shape == frame.rgb.shape[:2] else None
+
+
+def _film_of(clip: Clip, options: Options) -> GrowingFilm | None:
+    """What the clip's masks become where they are to be one file; None where they are pictures."""
+    if options.masks == "pictures":
+        return None
+    if clip.sizes_vary:
+        _log.warning("%s: its pictures differ in size, which no film can hold; its masks are pictures.", clip.name)
+        return None
+    work = options.out / WORK / clip.name / MASKS
+    return GrowingFilm(options.out / clip.name / FILM, work, clip.frame_rate, resume=options.resume)
 
 
 class _Finished(NamedTuple):
     drawn: UInt8[np.ndarray, "H W 3"] | None
     told: Told
+    coded: bytes | None = None
 
 
 def _told_rgb(frame: Frame, area: PictureArea, options: Options) -> UInt8[np.ndarray, "H W 3"]:

@@ -38,6 +38,7 @@ _MUST_AGREE = (
     "classes",
     "cues",
     "network",
+    "masks",
     "model_sha256",
 )
 

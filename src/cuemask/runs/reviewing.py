@@ -16,6 +16,7 @@ from cuemask.errors import InputError
 from cuemask.media.clips import Clip
 from cuemask.media.decoding import OpenVideo
 from cuemask.media.lookup import lookup_of
+from cuemask.media.mask_folders import place_of_masks
 from cuemask.runs.again import LearningAgain
 from cuemask.runs.confidences import FILE as CONFIDENCES
 from cuemask.runs.confidences import read_confidences
@@ -136,7 +137,7 @@ def _clip(run: Path, entry: Mapping[str, Any], clip: Clip) -> ReviewClip:
         [name for name, _ in rows],
         told[:, 0],
         told[:, 1],
-        folder / "masks",
+        place_of_masks(folder),
         partial(lookup_of, clip),
     )
 

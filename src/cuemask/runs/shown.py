@@ -21,6 +21,7 @@ from cuemask.errors import InputError, PictureError
 from cuemask.media.area import PictureArea
 from cuemask.media.files import is_passing, make_folder, write_bytes
 from cuemask.media.frames import Frame
+from cuemask.media.mask_folders import mask_path
 from cuemask.media.masks import read_mask
 from cuemask.media.overlay import blanked, overlay
 from cuemask.media.pictures import read_picture
@@ -244,7 +245,7 @@ def _read(
             raise
         return None, None
     try:
-        mask = read_mask(folder / "masks" / f"{shown.frame}.png")
+        mask = read_mask(mask_path(folder, shown.frame))
     except PictureError as error:
         if is_passing(error):
             raise

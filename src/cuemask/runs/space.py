@@ -21,6 +21,7 @@ from cuemask.cues.anchors import Anchors
 from cuemask.cues.motion import GAPS
 from cuemask.errors import OutputError
 from cuemask.media.clips import Clip
+from cuemask.media.mask_films import FILM as MASK_FILM
 from cuemask.recipe import Cue, Recipe
 from cuemask.runs.options import Options
 from cuemask.runs.record import is_complete
@@ -31,6 +32,7 @@ log = logging.getLogger(__name__)
 
 # Bytes a pixel of what is compressed, and of a whole sheet.
 MASK, PROBABILITY, OVERLAY, MAP = 0.012, 0.25, 0.06, 0.5
+FILM = 2 * 0.004  # of a mask in a film, which for a moment is there twice
 JPEG = 0.15
 SHEET = 1_400_000
 BLOCK = 4096  # a small file takes a whole one
@@ -155,7 +157,8 @@ def left_behind(clips: Sequence[Clip], options: Options) -> int:
     """Bytes of disk that a run takes by now; other files in its folder do not count."""
     pictures = (*PICTURES, *options.recipe.cues.own_weights)
     places = (WORK, *(f"{clip.name}/{name}" for clip in clips for name in pictures))
-    return sum(occupied(options.out / place) for place in places)
+    films = (options.out / clip.name / MASK_FILM for clip in clips)
+    return sum(occupied(options.out / place) for place in places) + sum(p.stat().st_size for p in films if p.is_file())
 
 
 def occupied(folder: Path) -> int:
@@ -241,7 +244,9 @@ def _results(clips: Sequence[Clip], options: Options, every: int) -> int:
     total, beside = 0, 2 if options.overlay_style == "side-by-side" else 1
     for clip in clips:
         pixels = clip.height_px * clip.width_px
-        a_frame = _whole_blocks(MASK * pixels) + (int(beside * OVERLAY * pixels) if options.overlay else 0)
+        is_film = options.masks == "video" and not clip.sizes_vary
+        a_frame = int(FILM * pixels) if is_film else _whole_blocks(MASK * pixels)
+        a_frame += int(beside * OVERLAY * pixels) if options.overlay else 0
         a_frame += _whole_blocks(PROBABILITY * pixels) if options.save_probability else 0
         a_frame += _whole_blocks(MASK * pixels) if options.recipe.network.classes > 1 else 0
         total += _frames(clip, every) * a_frame + SHEET + _shown(clip, every)

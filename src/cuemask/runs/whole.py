@@ -6,7 +6,9 @@ import csv
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
+from cuemask.errors import PictureError
 from cuemask.media.clips import Clip
+from cuemask.media.mask_folders import masks_of, place_of_masks
 from cuemask.runs.confidences import FILE as CONFIDENCES
 from cuemask.runs.instruments import INSTANCES, PARTS, TABLE
 from cuemask.runs.options import Options
@@ -23,7 +25,8 @@ def missing_masks(clips: Sequence[Clip], options: Options) -> Iterator[Path]:
         yield from missing(folder / name for name in files)
         yield from missing(shown_files(folder))
         names = _names(folder / CONFIDENCES)
-        kinds = ["masks", *(["probability"] if options.save_probability else [])]
+        yield from _missing_masks(folder, names)
+        kinds = ["probability"] if options.save_probability else []
         kinds += [CLASSES] if options.recipe.network.classes > 1 else []
         for kind in kinds:
             yield from _missing_pictures(folder / kind, names)
@@ -46,6 +49,16 @@ def missing_maps(clips: Sequence[Clip], kinds: Collection[str], options: Options
 def missing(paths: Iterator[Path]) -> Iterator[Path]:
     """Those of `paths` that are no files."""
     return (path for path in paths if not path.is_file())
+
+
+def _missing_masks(clip: Path, names: Collection[str]) -> Iterator[Path]:
+    place = place_of_masks(clip)
+    try:
+        there = {path.stem for path in masks_of(clip)}
+    except PictureError:  # of a film
+        yield place
+    else:
+        yield from (place / f"{name}.png" for name in sorted(set(names) - there))
 
 
 def _missing_pictures(folder: Path, names: Collection[str]) -> Iterator[Path]:

@@ -20,7 +20,7 @@ from cuemask.media.files import make_folder, sha256, write_bytes
 from cuemask.media.folders import own_folder, tells_of_us
 from cuemask.recipe import recipe_as_mapping
 from cuemask.runs.models import model_file, open_model
-from cuemask.runs.options import Options, silent, unsaid
+from cuemask.runs.options import Options, silent, told_of_masks, unsaid
 from cuemask.runs.record import is_complete
 from cuemask.studies.board import NETWORK, STATUS, Board, Row, counts, read_rows
 from cuemask.studies.engines import engine
@@ -208,7 +208,7 @@ def _board(study: Path, videos: Sequence[Video], before: Mapping[str, Row]) -> B
 
 
 def _told(options: Options, plan: str, model: Path | None) -> dict[str, Any]:
-    told: dict[str, Any] = {name: getattr(options, name) for name in (*_TOLD, *_TOLD_TOO)}
+    told: dict[str, Any] = {name: getattr(options, name) for name in (*_TOLD, *_TOLD_TOO)} | told_of_masks(options)
     told |= {"plan": plan, "selection": vars(options.selection)}
     if model is None:
         told["recipe"] = recipe_as_mapping(options.recipe)

@@ -40,7 +40,7 @@ class ReviewClip:
     confidences, shares
         What `confidence.csv` tells of them, 0 to 1.
     masks
-        The folder of the network's masks.
+        What holds the network's masks: a folder, or a film.
     opened
         Opens what gives its frames.
     """
@@ -62,7 +62,7 @@ class ReviewClip:
         return {name: number for number, name in enumerate(self.frames)}
 
     def own_mask(self, frame: str, masks: Path | None = None) -> Bool[np.ndarray, "H W"]:
-        """The network's own mask, or that of another run's folder of masks.
+        """The network's own mask, or that of another run's masks.
 
         Raises
         ------
