@@ -92,6 +92,9 @@ def test_a_line_of_tracks_tells_box_area_entry_direction_and_tips(run: Path):
         assert float(row["entry_x"]) == pytest.approx(0 if float(row["direction_x"]) > 0 else SHAPE[1], abs=3)
         assert float(row["width_px"]) == pytest.approx(14, abs=4)
         assert 0 < float(row["confidence"]) <= 1
+        assert 14 < float(row["reach_px"]) < 5 * 14
+    reach = [f"{one.reach_px:.1f}" for _, found in read_tracks(run / "op" / "tracks.csv") for one in found]
+    assert reach == [row["reach_px"] for row in rows]
     told_again = [(name, one.number) for name, found in read_tracks(run / "op" / "tracks.csv") for one in found]
     assert told_again == [(row["frame"], int(row["instrument"])) for row in rows]
 
