@@ -32,7 +32,7 @@ _MAYBE = 0.8  # to be where it is not known whether a head has one
 _OTHER, _MOVED = 0.15, 0.15  # what it costs to be another than was told, than is expected
 _WORST = 0.5  # a head that agrees no better is not there
 _SMOOTH_PX = 5
-_CRUMB_WIDTHS = 0.12  # squared: what is less is no piece of an instrument
+_CRUMB_WIDTHS = 0.2  # squared: what is less is no piece of an instrument
 
 
 @dataclass(frozen=True, eq=False)
