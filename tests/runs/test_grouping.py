@@ -148,6 +148,23 @@ def test_a_run_without_masks_or_whose_source_is_gone_is_refused(run: Path, tmp_p
     assert group(run, [source], GroupOptions(overlay=False))
 
 
+def test_a_run_of_a_data_set_is_told_where_that_lies(run: Path, made: Path, tmp_path: Path):
+    (run / "op").rename(run / "seq_1")
+    frames = tmp_path / "set" / "seq_1" / "left_frames"
+    frames.mkdir(parents=True)
+    for n in range(COUNT):
+        shutil.copy(made.parent / "op" / f"{n}.png", frames / f"frame00{n}.png")
+        (run / "seq_1" / "masks" / f"{n}.png").rename(run / "seq_1" / "masks" / f"frame00{n}.png")
+    record = json.loads((run / "run.json").read_text())
+    record["inputs"][0] |= {"clip": "seq_1", "source": "seq_1"}
+    (run / "run.json").write_text(json.dumps(record))
+    with pytest.raises(InputError, match="a data set's") as refused:
+        group(run)
+    assert "--dataset NAME --data ROOT" in refused.value.remedy
+    cuemask("group", run, "--dataset", "endovis2018", "--data", tmp_path / "set", "--no-overlay", "--quiet")
+    assert (run / "seq_1" / "tracks.csv").is_file()
+
+
 def test_what_is_no_run_is_refused(tmp_path: Path):
     (tmp_path / "notes.txt").write_text("x")
     with pytest.raises((InputError, OutputError), match=r"no run"):
