@@ -2,8 +2,10 @@
 
     python -m benchmarks.grouping                      # scenes and seeds that nothing was chosen on
     python -m benchmarks.grouping crossing:12 round:17
+    python -m benchmarks.grouping real                 # real frames with their true masks, $CUEMASK_DATA
 
-A scene is drawn at 256 rows, every 4th frame (6 a second), 30 of them; each instrument's first tip counts.
+A scene is drawn at 256 rows, every 4th frame (6 a second), 30 of them; each instrument's first tip counts. Of real
+frames the parts of EndoVis 2017 and 2018 and the instances of CholecInstanceSeg are known.
 """
 
 from __future__ import annotations
@@ -12,12 +14,18 @@ import sys
 import time
 from dataclasses import dataclass, field
 
+import cv2
 import numpy as np
 
+from benchmarks.machine import data_folder
 from cuemask.evaluation import instances, parts, tips, tracks
 from cuemask.evaluation.overlaps import Overlaps, mask_overlaps
+from cuemask.grouping.instrument import Instrument
+from cuemask.grouping.labels import Labels
 from cuemask.grouping.parts import Profiles, parts_of
 from cuemask.grouping.tracks import Tracker
+from cuemask.grouping.whole_frames import Reduced, WholeFrames, at_full_size
+from cuemask.media.area import PictureArea, fixed_area
 from cuemask.phantom import PhantomFrame, PhantomScene, named_scene
 
 HELD_OUT = ("usual:31", "crossing:32", "touching:33", "leaving:34", "twins:35", "four:36", "round:37")
@@ -80,13 +88,81 @@ def _count(
     looked.tips.append(tips.found_tips(places, ends, owners, (ROWS, COLUMNS)))
 
 
+@dataclass(frozen=True)
+class RealClip:
+    """Real frames whose truth has parts or instances: the folder of these, and which codes are 10, 20 and 30."""
+
+    name: str
+    truth: str
+    codes: tuple[int, int, int] | None = None
+    crop: tuple[int, int, int, int] | None = None  # top, left, height and width of the endoscope's picture
+
+
+REAL_PARTS = (
+    RealClip("endovis17_dataset4", "masks", crop=(28, 320, 1024, 1280)),
+    RealClip("endovis18_sequence", "parts", codes=(80, 240, 160)),
+)
+REAL_INSTANCES = RealClip("cholecinstanceseg_vid03", "instances")
+
+
+def look_at_real(clip: RealClip) -> tuple[dict[str, object], float]:
+    """Figures of a real clip's true masks told apart, and seconds of the processor for each frame."""
+    folder = data_folder() / clip.name
+    whole, profiles = WholeFrames(), Profiles()
+    pushed: list[tuple[Reduced, np.ndarray, PictureArea]] = []
+    seconds = 0.0
+    for path in sorted((folder / "frames").glob("*.png")):
+        rgb, codes = cv2.imread(str(path))[..., ::-1].copy(), cv2.imread(str(folder / clip.truth / path.name), -1)
+        area = fixed_area(*(clip.crop or (0, 0, *codes.shape)), *codes.shape)
+        started = time.process_time()
+        told = whole.push(codes > 0, rgb, area)
+        profiles.add(told.labels, told.found, told.rgb)
+        seconds += time.process_time() - started
+        pushed.append((told, _as_ours(codes, clip.codes), area))
+    ends = profiles.ends()
+    of_parts: list[parts.FoundParts] = []
+    of_instances: list[instances.FoundInstances] = []
+    numbers: set[int] = set()
+    for told, codes, area in pushed:
+        labels, found = at_full_size(told, codes > 0, area)
+        numbers |= {one.number for one in found}
+        of_parts.append(parts.found_parts(parts_of(labels, found, ends), codes, None))
+        of_instances.append(_real_instances(labels, found, codes))
+    if clip is REAL_INSTANCES:
+        told_of = instances.instance_figures(of_instances)
+        names = ("ap50", "ap", "pq")
+    else:
+        told_of = parts.part_figures(of_parts)
+        names = ("iou_shaft", "iou_wrist", "iou_clasper", "mean_iou")
+    return {name: told_of[name] for name in names} | {"numbers": float(len(numbers))}, seconds / len(pushed)
+
+
+def _as_ours(codes: np.ndarray, theirs: tuple[int, int, int] | None) -> np.ndarray:
+    return codes if theirs is None else np.select([codes == code for code in theirs], parts.PARTS, 0)
+
+
+def _real_instances(labels: Labels, found: list[Instrument], true: np.ndarray) -> instances.FoundInstances:
+    overlaps = mask_overlaps(labels, true)
+    confidences = {one.number: one.confidence for one in found}
+    sure = np.array([confidences.get(number, 1.0) for number in overlaps.predicted.tolist()])
+    return instances.FoundInstances(overlaps, sure)
+
+
+def _print(name: str, figures: dict[str, object], seconds: float) -> None:
+    told = ", ".join(f"{key} {value:.3f}" for key, value in figures.items())
+    print(f"{name}  {told}, {1000 * seconds:.0f} ms a frame", flush=True)
+
+
 def main() -> None:
-    """Print a line for each scene."""
+    """Print a line for each scene, or for each real clip."""
+    if sys.argv[1:] == ["real"]:
+        for clip in (*REAL_PARTS, REAL_INSTANCES):
+            _print(clip.name, *look_at_real(clip))
+        return
     for asked in sys.argv[1:] or HELD_OUT:
         name, _, seed = asked.partition(":")
         figures, seconds = look_at(named_scene(name, int(seed or 0), ROWS, COLUMNS))
-        told = ", ".join(f"{key} {value:.3f}" for key, value in figures.items())
-        print(f"{name}:{seed or 0}  {told}, {1000 * seconds:.0f} ms a frame", flush=True)
+        _print(f"{name}:{seed or 0}", figures, seconds)
 
 
 if __name__ == "__main__":

@@ -665,19 +665,30 @@ def verify(run: Path, as_json: bool, quiet: bool) -> None:
 @_overlay_style
 @_blank_outside
 @_blank_text
+@_of_dataset
 @_reads_pictures
 @click.option("--resume", is_flag=True, help="Leave clips alone whose instruments are told apart already.")
 @click.option("--quiet", is_flag=True, help="No progress, no closing lines.")
-def group(run: Path, inputs: tuple[str, ...], quiet: bool, **flags: Any) -> None:
+def group(
+    run: Path,
+    inputs: tuple[str, ...],
+    quiet: bool,
+    dataset: str | None,
+    data: Path | None,
+    videos: tuple[str, ...],
+    **flags: Any,
+) -> None:
     """Tell the instruments in RUN's masks apart: numbers that hold through each clip, tracks.csv, parts.
 
     INPUT: what the run read, in the same order, where that has been moved since: colour and motion are taken from it.
+    Of a run of a data set: --dataset NAME --data ROOT.
     """
     from cuemask.runs.grouping import GroupOptions
     from cuemask.runs.grouping import group as run_group
     from cuemask.runs.options import silent
 
-    lines = run_group(run, inputs, GroupOptions(progress=silent if quiet else _progress, **flags))
+    sources = _moved(inputs, _dataset(dataset, data, videos))
+    lines = run_group(run, sources, GroupOptions(progress=silent if quiet else _progress, **flags))
     if not quiet:
         click.echo("\n".join(lines))
 
@@ -716,20 +727,31 @@ def review(run: Path, inputs: tuple[str, ...], open_browser: bool, quiet: bool, 
 @click.argument("run", type=_Path(path_type=Path))
 @click.argument("inputs", nargs=-1, metavar="[INPUT...]")
 @click.option("--classes", "count", type=int, metavar="K", help="How many groups [as the silhouette says].")
+@_of_dataset
 @_reads_pictures
 @click.option("--quiet", is_flag=True, help="No progress, no closing lines.")
-def classes(run: Path, inputs: tuple[str, ...], count: int | None, quiet: bool) -> None:
+def classes(
+    run: Path,
+    inputs: tuple[str, ...],
+    count: int | None,
+    quiet: bool,
+    dataset: str | None,
+    data: Path | None,
+    videos: tuple[str, ...],
+) -> None:
     """Group RUN's instruments by what they look like: RUN/classes.png shows the groups, RUN/classes.toml names them.
 
     Write a name for each group into classes.toml, and merge groups of one kind; a second call keeps what you wrote.
     Then: cuemask segment INPUT --classes RUN/classes.toml --out DIR
 
     RUN: a run whose instruments `cuemask group RUN` told apart. INPUT: what RUN read, where it has been moved.
+    Of a run of a data set: --dataset NAME --data ROOT.
     """
     from cuemask.runs.classifying import classify
     from cuemask.runs.options import silent
 
-    found = classify(run, inputs, count=count, progress=silent if quiet else _progress)
+    sources = _moved(inputs, _dataset(dataset, data, videos))
+    found = classify(run, sources, count=count, progress=silent if quiet else _progress)
     if not quiet:
         click.echo("\n".join([*found.lines, str(found.sheet), str(found.file)]))
 
@@ -1132,6 +1154,15 @@ def _job(
         raise click.UsageError("Give INPUT, or --dataset NAME --data ROOT, and not both.")
     options = _options(quiet, dataset=chosen, **flags)
     return inputs if chosen is None else [recording.files for recording in chosen.recordings], options
+
+
+def _moved(inputs: tuple[str, ...], dataset: Dataset | None) -> Sequence[str | ClipFiles]:
+    """What a run read, where it lies now: files, or a data set's recordings."""
+    if dataset is None:
+        return inputs
+    if inputs:
+        raise click.UsageError("Give INPUT, or --dataset NAME --data ROOT, and not both.")
+    return [recording.files for recording in dataset.recordings]
 
 
 def _dataset(name: str | None, root: Path | None, videos: tuple[str, ...]) -> Dataset | None:

@@ -92,6 +92,9 @@ def test_a_line_of_tracks_tells_box_area_entry_direction_and_tips(run: Path):
         assert float(row["entry_x"]) == pytest.approx(0 if float(row["direction_x"]) > 0 else SHAPE[1], abs=3)
         assert float(row["width_px"]) == pytest.approx(14, abs=4)
         assert 0 < float(row["confidence"]) <= 1
+        assert 14 < float(row["reach_px"]) < 5 * 14
+    reach = [f"{one.reach_px:.1f}" for _, found in read_tracks(run / "op" / "tracks.csv") for one in found]
+    assert reach == [row["reach_px"] for row in rows]
     told_again = [(name, one.number) for name, found in read_tracks(run / "op" / "tracks.csv") for one in found]
     assert told_again == [(row["frame"], int(row["instrument"])) for row in rows]
 
@@ -143,6 +146,23 @@ def test_a_run_without_masks_or_whose_source_is_gone_is_refused(run: Path, tmp_p
     with pytest.raises(InputError, match="cuemask group"):
         group(run)
     assert group(run, [source], GroupOptions(overlay=False))
+
+
+def test_a_run_of_a_data_set_is_told_where_that_lies(run: Path, made: Path, tmp_path: Path):
+    (run / "op").rename(run / "seq_1")
+    frames = tmp_path / "set" / "seq_1" / "left_frames"
+    frames.mkdir(parents=True)
+    for n in range(COUNT):
+        shutil.copy(made.parent / "op" / f"{n}.png", frames / f"frame00{n}.png")
+        (run / "seq_1" / "masks" / f"{n}.png").rename(run / "seq_1" / "masks" / f"frame00{n}.png")
+    record = json.loads((run / "run.json").read_text())
+    record["inputs"][0] |= {"clip": "seq_1", "source": "seq_1"}
+    (run / "run.json").write_text(json.dumps(record))
+    with pytest.raises(InputError, match="a data set's") as refused:
+        group(run)
+    assert "--dataset NAME --data ROOT" in refused.value.remedy
+    cuemask("group", run, "--dataset", "endovis2018", "--data", tmp_path / "set", "--no-overlay", "--quiet")
+    assert (run / "seq_1" / "tracks.csv").is_file()
 
 
 def test_what_is_no_run_is_refused(tmp_path: Path):

@@ -144,6 +144,36 @@ def as_toml(groups: Sequence[Group]) -> str:
     return _HEAD + "\n" + tomli_w.dumps({"cuemask": __version__, "group": entries})
 
 
+def names_of(groups: Sequence[Group]) -> dict[int, str | None]:
+    """What each group counts as: the name of the one that it is a part of, None for what is no instrument.
+
+    Raises
+    ------
+    InputError
+        If a merge leads nowhere.
+    """
+    by_number = {group.number: group for group in groups}
+    roots = {group.number: _root(group, by_number, FILE) for group in groups}
+    shared = {root for number, root in roots.items() if root not in (0, number)}
+    names = {root: by_number[root].name or (f"group {root}" if root in shared else "") for root in by_number}
+    return {number: names[root] if root else None for number, root in roots.items()}
+
+
+def with_names(groups: Sequence[Group], names: Mapping[int, str | None]) -> list[Group]:
+    """Groups as `names_of` would tell them so: those of one name are merged into the first, None is no instrument."""
+    first: dict[str, int] = {}
+    named: list[Group] = []
+    for group in groups:
+        name = names.get(group.number, "")
+        if name is None:
+            named.append(replace(group, merge=0))
+        elif name and first.setdefault(name, group.number) != group.number:
+            named.append(replace(group, name="", merge=first[name]))
+        else:
+            named.append(replace(group, name=name, merge=None))
+    return named
+
+
 def with_names_of(groups: Sequence[Group], before: Sequence[Group]) -> list[Group] | None:
     """Groups with what the user wrote into earlier ones; None where these are other groups and something was written.
 

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Bool, Float32, UInt8
 
 from cuemask.grouping.instrument import HEAD_WIDTHS, Instrument, numbered
-from cuemask.grouping.labels import BORDER_PX, Labels, border_of, pieces
+from cuemask.grouping.labels import BORDER_PX, Labels, border_of, pieces, without_crumbs
 from cuemask.grouping.owners import owned, whose
 from cuemask.grouping.shafts import Ray, Shaft, axis_from, fitted_shaft
 
@@ -70,7 +70,7 @@ def _shafts(
     smallest = _SMALLEST * mask.size
     depth = _depth(mask, inside)
     shafts, which = _known_again(mask, inside, known, smallest / 2)
-    left = _without_crumbs(mask, smallest / 2)
+    left = without_crumbs(mask, smallest / 2)
     for shaft in shafts:
         left = _without(left, shaft, depth, inside, smallest)
     is_tried = np.zeros(mask.shape, np.bool_)
@@ -101,13 +101,6 @@ def _known_again(
             which.append(index)
             left = left & ~shaft.band((mask.shape[0], mask.shape[1]), 2.0)
     return shafts, which
-
-
-def _without_crumbs(mask: Bool[np.ndarray, "H W"], smallest: float) -> Bool[np.ndarray, "H W"]:
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
-    keep = stats[:, cv2.CC_STAT_AREA] >= smallest
-    keep[0] = False
-    return keep[labels.astype(np.intp)]
 
 
 def _depth(mask: Bool[np.ndarray, "H W"], inside: Bool[np.ndarray, "H W"]) -> Float32[np.ndarray, "H W"]:
@@ -184,7 +177,7 @@ def _without(
         is_head &= not at_border.any() or float(depth[rows[at_border], columns[at_border]].max()) < 0.3 * width
         if touching[rows, columns].any() and (is_head or near[rows, columns].mean() > 0.5):
             left[part] = False
-    return _without_crumbs(left, smallest / 2)
+    return without_crumbs(left, smallest / 2)
 
 
 def _floating(part: Bool[np.ndarray, "H W"], inside: Bool[np.ndarray, "H W"]) -> Shaft | None:

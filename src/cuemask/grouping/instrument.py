@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import cv2
@@ -38,6 +38,11 @@ class Instrument:
         is at the picture's border: its head lies outside, or it only passes.
     confidence
         0 to 1: how much of it lies where a straight shaft with a short head has to lie.
+    reach_px
+        How far its tips lie from where its head may turn, on the way through the head (`reach_of`): of one that meets
+        another the tips of its head as it was before, seen or hidden. 0 where that is not known.
+    alone
+        0 to 1: the share of its end that lies near no other instrument.
     """
 
     number: int
@@ -47,6 +52,8 @@ class Instrument:
     width_px: float
     tips: tuple[Point, ...]
     confidence: float
+    reach_px: float = 0.0
+    alone: float = 1.0
 
 
 def numbered(
@@ -70,35 +77,65 @@ def numbered(
     return told, found
 
 
+def told_again(
+    labels: Labels,
+    found: Sequence[Instrument],
+    shafts: Mapping[int, Shaft],
+    reach_px: Mapping[int, float],
+    border: Bool[np.ndarray, "H W"],
+) -> list[Instrument]:
+    """Instruments of labels that have changed, some with another shaft and reach; numbers and widths are kept."""
+    kept: list[Instrument] = []
+    for one in found:
+        own = labels == one.number
+        if own.any():
+            again = _instrument(one.number, own, shafts.get(one.number, one.shaft), border)
+            reach = reach_px.get(one.number, again.reach_px)
+            kept.append(replace(again, width_px=one.width_px, reach_px=reach))
+    return kept
+
+
 def _instrument(number: int, own: Bool[np.ndarray, "H W"], shaft: Shaft, border: Bool[np.ndarray, "H W"]) -> Instrument:
     left, top, width, height = cv2.boundingRect(own.astype(np.uint8))
-    along, aside = shaft.coordinates((own.shape[0], own.shape[1]))
+    part = own[top : top + height, left : left + width]
+    moved = replace(shaft, entry=(shaft.entry[0] - left, shaft.entry[1] - top))
+    along, aside = moved.coordinates((height, width))
     half = np.maximum(shaft.width + shaft.taper * np.minimum(along, shaft.length), 1.0) / 2
-    is_shaft = own & (along <= shaft.length)
-    expected = is_shaft & (np.abs(aside) <= half + 1.5)
-    head = own & (along > shaft.length)
-    reach = HEAD_WIDTHS * shaft.width_at(shaft.length)
-    expected |= head & (np.hypot(along - shaft.length, aside) <= reach)
-    confidence = float(expected.sum() / own.sum()) * (0.5 + 0.5 * shaft.share)
+    expected = part & (along <= shaft.length) & (np.abs(aside) <= half + 1.5)
+    head = part & (along > shaft.length)
+    expected |= head & (np.hypot(along - shaft.length, aside) <= HEAD_WIDTHS * shaft.width_at(shaft.length))
+    area = int(np.count_nonzero(part))
+    confidence = float(np.count_nonzero(expected) / area) * (0.5 + 0.5 * shaft.share)
+    reach = reach_of(shaft, part, top, left)
     return Instrument(
         number,
         (left, top, left + width, top + height),
-        int(own.sum()),
+        area,
         shaft,
         shaft.width_at(shaft.length),
-        tips_of(own, shaft, border),
+        _tips(part, reach, shaft, (top, left), border),
         round(min(1.0, max(0.0, confidence)), 4),
+        farthest(reach, part),
     )
 
 
-def tips_of(own: Bool[np.ndarray, "H W"], shaft: Shaft, border: Bool[np.ndarray, "H W"]) -> tuple[Point, ...]:
+def farthest(reach: Float32[np.ndarray, "h w"], own: Bool[np.ndarray, "h w"]) -> float:
+    """How far in the tips of an instrument lie, by `reach_of`."""
+    return float(np.percentile(reach[own], 99.5)) if own.any() else 0.0
+
+
+def _tips(
+    part: Bool[np.ndarray, "h w"],
+    reach: Float32[np.ndarray, "h w"],
+    shaft: Shaft,
+    corner: tuple[int, int],
+    border: Bool[np.ndarray, "H W"],
+) -> tuple[Point, ...]:
     """The places that lie farthest in: the end of a head, or of both fingers of an open jaw; none at the border."""
-    left, top, width, height = cv2.boundingRect(own.astype(np.uint8))
-    part = own[top : top + height, left : left + width]
-    reach = reach_of(shaft, part, top, left)
-    farthest = float(np.percentile(reach[part], 99.8)) if part.any() else 0.0
+    top, left = corner
+    most = float(np.percentile(reach[part], 99.8)) if part.any() else 0.0
     span = 0.5 * max(shaft.width_at(shaft.length), 4.0)
-    count, labels = cv2.connectedComponents((part & (reach >= farthest - span)).astype(np.uint8))
+    count, labels = cv2.connectedComponents((part & (reach >= most - span)).astype(np.uint8))
     found: list[tuple[float, Point]] = []
     blunt = max(1.0, _BLUNT_WIDTHS * shaft.width_at(shaft.length))
     for n in range(1, count):
@@ -192,5 +229,6 @@ def scaled(one: Instrument, factor_x: float, factor_y: float, top: int = 0, left
         area_px=round(one.area_px * factor_x * factor_y),
         shaft=shaft,
         width_px=one.width_px * factor,
+        reach_px=one.reach_px * factor,
         tips=tuple(moved(tip) for tip in one.tips),
     )

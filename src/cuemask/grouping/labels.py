@@ -61,3 +61,11 @@ def pieces(mask: Bool[np.ndarray, "H W"], smallest: float) -> list[Bool[np.ndarr
     count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
     order = sorted(range(1, count), key=lambda n: -int(stats[n, cv2.CC_STAT_AREA]))
     return [labels == n for n in order if stats[n, cv2.CC_STAT_AREA] >= smallest]
+
+
+def without_crumbs(mask: Bool[np.ndarray, "H W"], smallest: float) -> Bool[np.ndarray, "H W"]:
+    """The mask without its connected parts that have fewer pixels."""
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
+    keep = stats[:, cv2.CC_STAT_AREA] >= smallest
+    keep[0] = False
+    return keep[labels.astype(np.intp)]

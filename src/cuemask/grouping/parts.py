@@ -14,13 +14,15 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int64, UInt8
 
-from cuemask.grouping.instrument import Instrument, reach_of
+from cuemask.grouping.instrument import Instrument, farthest, reach_of
 from cuemask.grouping.labels import Labels
 
 SHAFT, WRIST, CLASPER = 10, 20, 30  # the part codes of EndoVis 2017
 
 _BIN = 0.125  # widths
 _BINS = 64
+# Frames in which so much of its end lies near no other instrument tell of it; where there are fewer, all do.
+_ALONE, _FEWEST_ALONE = 0.95, 3
 _LARGEST_GAP = 3  # bins
 _FEWEST_PX = 4  # of a bin, to be told of
 _COLOR, _WIDTH = 12.0, 0.12  # by how much each may vary within a part
@@ -29,13 +31,14 @@ _COLLAR = 0.75  # in widths: what looks like the wrist but is shaft and holds it
 # Where the straight part ends the wrist begins, or one that is as wide as the shaft goes on a little: give or take.
 _BEFORE, _BEYOND = 0.2, 0.35
 _END_QUANTILE = 0.5  # over frames
-_CLASPER_SHARE, _CLASPER_SPREAD = 0.6, 0.12  # of the head, over kinds of instruments
+_CLASPER_SHARE, _CLASPER_SPREAD = 0.6, 0.1  # of the head, over kinds of instruments
 _SHORTEST = 2  # bins, of a clasper and of a wrist
 _FARTHEST = 5.0  # in widths from the tips, where a shaft's end still tells something
-_TRUST_IN_USUAL = 1.0  # against the variation within parts; more while few frames have been seen
-_FEW_FRAMES = 10
+_TRUST_IN_USUAL = 3.0  # against the variation within parts; more while few frames have been seen
+_FEW_FRAMES = 3
 # Of a tube: seen in so many frames, so wide up to its end, and that it looks branched in so many of them.
 _TUBE_FRAMES, _TUBE_WIDTH, _TUBE_BRANCHED = 3, 0.5, 0.1
+_TUBE_BINS = 12  # of the shaft, that are looked at: light falls off along it
 
 
 class Ends(NamedTuple):
@@ -60,7 +63,8 @@ class _Sums:
 class Profiles:
     """What instruments look like along their length, over a clip; memory grows with their number only."""
 
-    _sums: dict[int, _Sums] = field(default_factory=dict)
+    _alone: dict[int, _Sums] = field(default_factory=dict)
+    _meeting: dict[int, _Sums] = field(default_factory=dict)
 
     def add(self, labels: Labels, found: Sequence[Instrument], rgb: UInt8[np.ndarray, "H W 3"]) -> None:
         """Take in the instruments of one frame, as `Tracker.push` gives them."""
@@ -71,14 +75,17 @@ class Profiles:
                 continue
             reach = reach_of(one.shaft, own, y0, x0)
             away = _from_tips(one, own, reach)
-            sums = self._sums.setdefault(one.number, _Sums())
+            kind = self._alone if one.alone >= _ALONE else self._meeting
+            sums = kind.setdefault(one.number, _Sums())
             _add(sums, own, away, rgb[y0:y1, x0:x1], one.width_px)
             shaft_end = float(away[own & (reach <= 0)].min(initial=np.inf)) - 0.5
             sums.ends[int(np.clip(round(min(shaft_end, _FARTHEST + 1) / _BIN), 0, _BINS - 1))] += 1
 
     def ends(self) -> dict[int, Ends]:
         """Where the parts of each instrument end."""
-        return {number: _ends(sums) for number, sums in self._sums.items()}
+        told = {number: _ends(sums) for number, sums in self._meeting.items()}
+        alone = {n: sums for n, sums in self._alone.items() if n not in told or sums.weight.max() >= _FEWEST_ALONE}
+        return told | {number: _ends(sums) for number, sums in alone.items()}
 
 
 def parts_of(labels: Labels, found: Sequence[Instrument], ends: Mapping[int, Ends]) -> UInt8[np.ndarray, "H W"]:
@@ -116,7 +123,8 @@ def _from_tips(
     one: Instrument, own: Bool[np.ndarray, "h w"], reach: Float32[np.ndarray, "h w"]
 ) -> Float32[np.ndarray, "h w"]:
     """How far each pixel lies from the tips, in widths of the shaft."""
-    return (np.float32(np.percentile(reach[own], 99.5)) - reach) / np.float32(max(one.width_px, 2.0))
+    end = one.reach_px or farthest(reach, own)
+    return (np.float32(end) - reach) / np.float32(max(one.width_px, 2.0))
 
 
 def _add(
@@ -192,10 +200,11 @@ def _ends(sums: _Sums) -> Ends:
 
 def _is_tube(mean: Float64[np.ndarray, "n 5"], shaft_end: int) -> bool:
     """Whether what lies before the shaft's end is of its material, blunt, and never falls into two."""
-    head, shaft = mean[_SHORTEST:shaft_end], mean[shaft_end + round(_COLLAR / _BIN) :]
+    start = shaft_end + round(_COLLAR / _BIN)
+    head, shaft = mean[_SHORTEST:shaft_end], mean[start : start + _TUBE_BINS]
     if len(head) < 2 * _SHORTEST or len(shaft) < 2 * _SHORTEST:
         return False
-    apart = np.abs(np.median(head[:, :3], axis=0) - np.median(shaft[:, :3], axis=0)) / (1.5 * _COLOR, _COLOR, _COLOR)
+    apart = np.abs(np.median(head[:, :3], axis=0) - np.median(shaft[:, :3], axis=0)) / (2.5 * _COLOR, _COLOR, _COLOR)
     is_blunt = float(head[:, 3].min()) >= _TUBE_WIDTH
     return bool((apart <= 1.0).all()) and is_blunt and float(head[:, 4].max()) < _TUBE_BRANCHED
 

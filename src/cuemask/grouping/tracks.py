@@ -10,8 +10,9 @@ import numpy as np
 from jaxtyping import Bool, Float32, UInt8
 
 from cuemask.grouping.assignment import best_pairs
+from cuemask.grouping.heads import Head, Placed, head_of, merged, told_apart
 from cuemask.grouping.instances import instruments
-from cuemask.grouping.instrument import Instrument, numbered
+from cuemask.grouping.instrument import Instrument, numbered, told_again
 from cuemask.grouping.labels import Labels, border_of
 from cuemask.grouping.motion import flow_between, moved_shaft, small_grey
 from cuemask.grouping.shafts import Shaft
@@ -26,6 +27,9 @@ _ENTRY_SHARE, _LOST_ENTRY_SHARE = 0.2, 0.4
 _TURN_RADIANS = 0.5
 _LOOK = 22.0  # in L*a*b*
 _LEAST_NEW = 0.05  # by which a track's look and width follow each frame
+# Of a head's cells that have to be known: to be remembered at all, and in place of one that was seen before. How badly
+# one may agree with the picture that follows what is seen.
+_FIRST_SHARE, _LATER_SHARE, _FOLLOWS = 0.65, 0.95, 0.35
 _LEAST_FRESH, _LEAST_LOST = 0.25, 0.35
 
 
@@ -37,6 +41,7 @@ class _Track:
     seen: int
     width_px: float
     frames: int = 1
+    head: Head | None = None
 
 
 @dataclass
@@ -88,12 +93,50 @@ class Tracker:
         numbers = self._numbers(labels, found, looks, expected, border)
         labels, found = _attached(labels, found, numbers, expected, border)
         told, renumbered = _renumbered(labels, found, numbers)
+        before = {track.number: track.shaft.length for track in fresh}
         for one in found:
-            number = numbers[one.number]
-            if number:
-                self._remember(number, one, looks[one.number - 1])
+            if numbers[one.number]:
+                self._remember(numbers[one.number], one, looks[one.number - 1])
+        told, agreed = self._told_apart(told, [self._agreed(one) for one in renumbered], before, expected, rgb, border)
         self._before = small, told
-        return told, [self._agreed(one) for one in renumbered]
+        return told, agreed
+
+    def _told_apart(
+        self,
+        labels: Labels,
+        found: list[Instrument],
+        before: Mapping[int, float],
+        expected: Labels | None,
+        rgb: UInt8[np.ndarray, "H W 3"],
+        border: Bool[np.ndarray, "H W"],
+    ) -> tuple[Labels, list[Instrument]]:
+        """Instruments that meet, told apart by their heads as they were; heads that are seen are remembered."""
+        tracks = {track.number: track for track in self._tracks}
+        seen = {one.number: head_of(rgb, labels, one) for one in found}
+        meeting = [one for one in found if seen[one.number].share < 1.0]
+        heads = {one.number: head for one in meeting if (head := tracks[one.number].head) is not None}
+        places: dict[int, Placed] = {}
+        if len(meeting) > 1 and heads:
+            theirs = np.isin(labels, [one.number for one in meeting])
+            lengths = {one.number: before.get(one.number, one.shaft.length) for one in meeting}
+            own, places = told_apart(np.where(theirs, labels, np.uint16(0)), meeting, heads, lengths, expected, rgb)
+            labels = np.where(theirs, own, labels)
+            for one in found:
+                if one.number in places:
+                    length = max(1.0, places[one.number].length_px)
+                    tracks[one.number].shaft = replace(one.shaft, length=length)
+            shafts = {number: tracks[number].shaft for number in places}
+            reach = {number: heads[number].reach_widths * tracks[number].width_px for number in places}
+            found = told_again(labels, found, shafts, reach, border)
+            seen = {one.number: head_of(rgb, labels, one) for one in found}
+        for one in found:
+            track, head = tracks[one.number], seen[one.number]
+            if track.head is not None and one.number in places:
+                if places[one.number].cost <= _FOLLOWS:
+                    track.head = merged(head, track.head, places[one.number].turn)
+            elif one.tips and head.share >= (_FIRST_SHARE if track.head is None else _LATER_SHARE):
+                track.head = head
+        return labels, [replace(one, alone=seen[one.number].share) for one in found]
 
     def _expected(
         self, small: UInt8[np.ndarray, "h w"], shape: Sequence[int]

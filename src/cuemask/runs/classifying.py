@@ -18,9 +18,9 @@ from cuemask.grouping.appearance import appearance, reduced, weighted
 from cuemask.grouping.classes import FILE, SHEET, Group, Track, as_toml, read_groups, with_names_of
 from cuemask.grouping.groups import grouped, nearest_group
 from cuemask.media.clips import Clip, ClipFiles
+from cuemask.media.crops import CROP_PX, outlined_crop
 from cuemask.media.files import write_bytes
 from cuemask.media.masks import read_numbers, write_rgb
-from cuemask.media.overlay import overlay
 from cuemask.report.sheet import Cell, contact_sheet
 from cuemask.runs.formats import complete_clips
 from cuemask.runs.instruments import INSTANCES, TABLE, read_tracks
@@ -34,7 +34,6 @@ _WHOLE = 0.4  # of the area that a track mostly has at its largest: below, most 
 _BESIDE = 0.02  # of the picture's height: nearer to another instrument, a part of one may be taken for the other's
 _LEAST_LOOKS = 3  # of a track that has a say in what the groups are
 _SHOWN = 6  # exemplars of a group
-_CROP = (180, 240)  # height and width of one, px
 
 
 class _Row(NamedTuple):
@@ -173,7 +172,7 @@ def _looked_at(
                     track = seen[name, number]
                     (track.beside if _is_beside(small, own) else track.alone).append(look)
                     if is_shown:
-                        track.crops[frame.name] = _crop(rgb, own)
+                        track.crops[frame.name] = outlined_crop(rgb, own)
     return seen
 
 
@@ -236,22 +235,9 @@ def _middle_out(frames: Iterable[str]) -> list[str]:
     return sorted(names, key=lambda name: abs(names.index(name) - (len(names) - 1) / 2))
 
 
-def _crop(rgb: UInt8[np.ndarray, "H W 3"], own: Bool[np.ndarray, "H W"]) -> UInt8[np.ndarray, "h w 3"]:
-    """The part of a frame around an instrument, which is outlined, in the form of a cell of the sheet."""
-    x, y, width, height = cv2.boundingRect(own.astype(np.uint8))
-    tall, wide = _CROP
-    scale = 1.15 * max(width / wide, height / tall)
-    tall, wide = min(round(scale * tall), rgb.shape[0]), min(round(scale * wide), rgb.shape[1])
-    top = int(np.clip(y + height / 2 - tall / 2, 0, rgb.shape[0] - tall))
-    left = int(np.clip(x + width / 2 - wide / 2, 0, rgb.shape[1] - wide))
-    place = slice(top, top + tall), slice(left, left + wide)
-    drawn = overlay(np.ascontiguousarray(rgb[place]), np.ascontiguousarray(own[place]), style="outline")
-    return cv2.resize(drawn, _CROP[::-1], interpolation=cv2.INTER_AREA)
-
-
 def _sheet(groups: Sequence[Group], seen: Mapping[Track, _Seen]) -> UInt8[np.ndarray, "H W 3"]:
     """A row for each group."""
-    empty = np.full((*_CROP, 3), 24, np.uint8)
+    empty = np.full((*CROP_PX, 3), 24, np.uint8)
     rows: list[tuple[str, list[Cell]]] = []
     for group in groups:
         pictures = [_picture(text, seen) for text in group.exemplars]

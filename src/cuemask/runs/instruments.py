@@ -16,7 +16,7 @@ TABLE = "tracks.csv"
 INSTANCES, PARTS = "instances", "parts"  # folders of a clip
 HEADER = [
     *("frame", "instrument", "x0", "y0", "x1", "y1", "area_px", "entry_x", "entry_y", "direction_x", "direction_y"),
-    *("width_px", "length_px", "tip_x", "tip_y", "tip2_x", "tip2_y", "confidence"),
+    *("width_px", "length_px", "tip_x", "tip_y", "tip2_x", "tip2_y", "confidence", "reach_px"),
 ]
 
 
@@ -35,6 +35,7 @@ def row_of(frame: str, one: Instrument) -> list[str]:
         f"{one.shaft.length:.1f}",
         *told,
         f"{one.confidence:.4f}",
+        f"{one.reach_px:.1f}",
     ]
 
 
@@ -58,4 +59,6 @@ def _instrument(row: list[str]) -> Instrument:
     tips = [(float(row[13]), float(row[14]))] if row[13] else []
     tips += [(float(row[15]), float(row[16]))] if row[15] else []
     shaft = Shaft((entry_x, entry_y), (dx, dy), width, 0.0, length, 1.0)
-    return Instrument(int(row[1]), (x0, y0, x1, y1), int(row[6]), shaft, width, tuple(tips), confidence=float(row[17]))
+    reach = float(row[18]) if len(row) > 18 else 0.0  # tables of earlier versions do not tell it
+    box = (x0, y0, x1, y1)
+    return Instrument(int(row[1]), box, int(row[6]), shaft, width, tuple(tips), float(row[17]), reach)

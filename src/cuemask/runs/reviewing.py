@@ -102,6 +102,7 @@ def opened(run: Path, inputs: Sequence[str | Path], annotator: str) -> tuple[Rev
         As `review`.
     """
     from cuemask.web.review_desk import ReviewDesk
+    from cuemask.web.review_kinds import ReviewKinds
     from cuemask.web.review_store import Corrections, annotator_name
 
     record, entries = complete_clips(run)
@@ -113,7 +114,7 @@ def opened(run: Path, inputs: Sequence[str | Path], annotator: str) -> tuple[Rev
     corrections = Corrections(run / CORRECTIONS, {clip.name: clip.numbers for clip in clips})
     again = LearningAgain(run.absolute(), record, sources, (run / CORRECTIONS).absolute())
     name = annotator_name(annotator or _user())
-    return ReviewDesk(run.absolute().name, clips, corrections, again, name), again
+    return ReviewDesk(run.absolute().name, clips, corrections, again, name, ReviewKinds(run.absolute())), again
 
 
 def _clip(run: Path, entry: Mapping[str, Any], clip: Clip) -> ReviewClip:

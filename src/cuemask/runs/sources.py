@@ -36,6 +36,13 @@ def sources_of(
     if inputs:
         return [str(given) for given in inputs]
     sources = list(dict.fromkeys(str(entry.get("source", "")) for entry in entries))
+    own_names = {str(entry["clip"]) for entry in entries}
+    if all(source in own_names and not place_of(source).exists() for source in sources):
+        takes_set = command in ("group", "classes")
+        raise InputError(
+            f"{run}: its frames were a data set's; where that lies the run does not tell.",
+            f"Say it: cuemask {command} {run} {'--dataset NAME --data ROOT' if takes_set else 'INPUT...'}",
+        )
     for source in sources:
         if not place_of(source).exists() and not any(letter in source for letter in "*?["):
             raise InputError(

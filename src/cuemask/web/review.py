@@ -40,8 +40,8 @@ def application(desk: ReviewDesk, token: str) -> Starlette:
 
     A header, and not a cookie: other pages cannot send it, whatever port of this machine they come from.
     """
-    looks = (desk.run, desk.frame, desk.mask, desk.superpixels, desk.news)
-    acts = (desk.hold, desk.release, desk.draft, desk.decide, desk.carry, desk.agreement, desk.again)
+    looks = (desk.run, desk.frame, desk.mask, desk.superpixels, desk.news, desk.kinds, desk.exemplar)
+    acts = (desk.hold, desk.release, desk.draft, desk.decide, desk.carry, desk.agreement, desk.again, desk.name)
     routes = [Route(f"/api/{work.__name__}", _answer(work, token), methods=["GET"]) for work in looks]
     routes += [Route(f"/api/{work.__name__}", _answer(work, token), methods=["POST"]) for work in acts]
     return Starlette(routes=[*(Route(path, _file(path)) for path in _files()), *routes])

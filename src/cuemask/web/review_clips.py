@@ -142,7 +142,7 @@ class Pictures:
             if key in self._jpegs.items:
                 self._jpegs.items.move_to_end(key)
                 return self._jpegs.items[key]
-        data = _encoded(self.rgb(clip, frame, ahead=ahead), width_px)
+        data = as_jpeg(self.rgb(clip, frame, ahead=ahead), width_px)
         with self._lock:
             self._jpegs.add(key, data)
         return data
@@ -155,7 +155,14 @@ class Pictures:
             self._decoders.clear()
 
 
-def _encoded(rgb: UInt8[np.ndarray, "H W 3"], width_px: int) -> bytes:
+def as_jpeg(rgb: UInt8[np.ndarray, "H W 3"], width_px: int = 0) -> bytes:
+    """A picture as JPEG, at most `width_px` wide where that is given.
+
+    Raises
+    ------
+    PictureError
+        If it cannot be encoded.
+    """
     height, width = rgb.shape[:2]
     is_small = 0 < width_px < width
     if is_small:

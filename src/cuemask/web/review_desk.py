@@ -16,8 +16,10 @@ from starlette.responses import JSONResponse, Response
 
 from cuemask.errors import CuemaskError
 from cuemask.formats.runlengths import flat_of, runs_of
-from cuemask.web.review_clips import Pictures, ReviewClip
+from cuemask.media.crops import outlined_crop
+from cuemask.web.review_clips import Pictures, ReviewClip, as_jpeg
 from cuemask.web.review_flow import agreement, carried, superpixels, why_it_breaks
+from cuemask.web.review_kinds import ReviewKinds, names_asked
 from cuemask.web.review_queue import by_doubt
 from cuemask.web.review_store import Corrections, Decision, Review, Taken, annotator_name, now_utc
 
@@ -71,15 +73,23 @@ class ReviewDesk:
         What is reviewed, where it is written, and what learns from it.
     annotator
         Who reviews, unless the page says otherwise.
+    kinds
+        The groups of instruments that look alike, to be named.
     """
 
     def __init__(
-        self, name: str, clips: list[ReviewClip], corrections: Corrections, again: Again, annotator: str
+        self,
+        name: str,
+        clips: list[ReviewClip],
+        corrections: Corrections,
+        again: Again,
+        annotator: str,
+        kinds: ReviewKinds,
     ) -> None:
         self._name, self._annotator = name, annotator
         self._clips = {clip.name: clip for clip in clips}
         self._begins = dict(zip(self._clips, np.cumsum([0, *(len(c.frames) for c in clips)]).tolist(), strict=False))
-        self._corrections, self._again = corrections, again
+        self._corrections, self._again, self._kinds = corrections, again, kinds
         self._pictures = Pictures()
         self._order = by_doubt([clip.confidences for clip in clips])
         threading.Thread(target=self._look_ahead, name="first frame", daemon=True).start()
@@ -225,6 +235,27 @@ class ReviewDesk:
         else:
             self._again.start()
         return JSONResponse(dict(self._again.status()))
+
+    def kinds(self, ask: Ask) -> Response:
+        """The groups of instruments that look alike, with what they are called; none before `cuemask classes`."""
+        del ask
+        return JSONResponse(self._kinds.told())
+
+    def exemplar(self, ask: Ask) -> Response:
+        """One of a group's exemplars, as JPEG."""
+        which = self._kinds.exemplar(int(ask.number("group", 1e6)), int(ask.number("place", 1e3)))
+        clip = self._clips[which.clip]
+        if which.frame not in clip.numbers:
+            raise KeyError(which.frame)
+        crop = outlined_crop(self._pictures.rgb(clip, which.frame), self._kinds.own(which))
+        return Response(as_jpeg(crop), media_type="image/jpeg")
+
+    def name(self, ask: Ask) -> Response:
+        """Write what groups are called; refused where the file has changed since the page read it."""
+        names, version = names_asked(ask.body)
+        if not self._kinds.write(names, version):
+            return refused(409, "Somebody has named groups meanwhile.", "Close, open again, and see what stands there.")
+        return JSONResponse(self._kinds.told())
 
     def _asked(self, ask: Ask) -> tuple[ReviewClip, str]:
         """The clip and frame that are meant: names of this run, and nothing else is ever made a path of."""

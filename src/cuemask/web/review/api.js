@@ -33,6 +33,10 @@ export async function getFrame(query) {
   return createImageBitmap(await (await ask("frame", query)).blob());
 }
 
+export async function getExemplar(query) {
+  return createImageBitmap(await (await ask("exemplar", query)).blob());
+}
+
 export const getMask = async (query) => readMask(await ask("mask", query));
 export const postForMask = async (path, query, body) => readMask(await ask(path, query, { method: "POST", body }));
 

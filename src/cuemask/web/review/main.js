@@ -3,6 +3,7 @@ import { Again } from "./again.js";
 import { get, getMask, post, release, tab } from "./api.js";
 import { Carrying } from "./carry.js";
 import { listenToKeys } from "./keys.js";
+import { Kinds } from "./kinds.js";
 import { Panel } from "./panel.js";
 import { same, Session } from "./session.js";
 import { Player, Strip } from "./strip.js";
@@ -25,6 +26,7 @@ class App extends Session {
     this.carrying = new Carrying(this);
     this.again = new Again(this);
     this.panel = new Panel(this);
+    this.kinds = new Kinds(this);
     listenToKeys(this);
     setInterval(() => this.hold(), HOLD_EVERY_MS);
     setInterval(() => this.news(), NEWS_EVERY_MS);
