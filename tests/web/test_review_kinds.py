@@ -148,6 +148,7 @@ def test_groups_are_named_on_the_page(browser, page: ReviewPage, run: Path, widt
     tab.goto(page.address)
     tab.wait_for_selector("body[data-ready]")
     tab.click("#kinds-open")
+    tab.wait_for_selector("#kinds-list li:nth-child(3)")
     rows = tab.locator("#kinds-list li")
     assert rows.count() == 3
     tab.wait_for_function(

@@ -156,7 +156,8 @@ def _threshold(masks: MasksRecipe) -> str:
     if masks.height_px:
         parts.append(f"at {masks.height_px} rows")
     if masks.refinement != "none":
-        parts.append(f"after a {masks.refinement} filter of radius {masks.refinement_radius:g}")
+        every = f", its coefficients of every {masks.refinement_step} pixels" if masks.refinement_step > 1 else ""
+        parts.append(f"after a {masks.refinement} filter of radius {masks.refinement_radius:g}{every}")
     if masks.smallest_blob:
         share = f"{100 * masks.smallest_blob:.2g} %"
         parts.append(f"{masks.blob_connectivity}-connected parts under {share} of the picture dropped")
