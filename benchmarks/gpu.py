@@ -43,7 +43,9 @@ from cuemask.recipe import Recipe, load_recipe
 ROOT = Path(__file__).parents[1]
 STEP_AIM, PREDICTION_AIM = 6, 1500  # times the published step; frames a second of the model alone
 TINY = ("input.height_px=64", "input.width_px=80", "network.width=4", "network.depth=2", "network.start=chance")
+IN_A_ROW = 40
 BATCHES = (1, 8, 32, 128)
+_THREADS = {"decoding to RGB": "FFmpeg's threads", "masks at full size": "in one thread", "PNG": "in one thread"}
 
 
 class Cell(NamedTuple):
@@ -260,7 +262,10 @@ def training_step(size: Size) -> list[Cell]:
         torch.save(vgg.state_dict(), case.folder / "vgg16.pth")
         clip, default_clip = (phantom_clip(case, case.recipe(name)) for name in ("released", "default"))
         same = agreement(case, clip, vgg)[0]
-        seconds = alternated(contestants(case, clip, default_clip, vgg, compiled=False), size.repeats, warm=3)
+        runs = contestants(case, clip, default_clip, vgg, compiled=False)
+        seconds = alternated(runs, size.repeats, warm=3)
+        for name in [name for name in runs if name == "as published" or "ours" in name]:
+            seconds[f"{name}, {IN_A_ROW} in a row"] = in_a_row(runs[name], 2 if size.small else IN_A_ROW)
     first = statistics.median(seconds["as published"])
     cells = [Cell(f"{height_px}x{width_px}, {pairs} pairs", "the outputs agree", same)]
     for name, values in seconds.items():
@@ -269,6 +274,14 @@ def training_step(size: Size) -> list[Cell]:
         note = f"{pairs / statistics.median(values):.3g} pairs/s, {ratio:.1f} times published; {spread}"
         cells.append(Cell(name, f"{1000 * statistics.median(values):.4g} ms a step", note))
     return cells
+
+
+def in_a_row(run: Callable[[], object], count: int) -> list[float]:
+    """Seconds a step of many without a pause, in which the making of batches has no time to itself."""
+    with _timed() as took:
+        for _ in range(count):
+            run()
+    return [took[0] / count]
 
 
 def paper_steps(size: Size) -> list[Cell]:
@@ -295,7 +308,7 @@ def paper_steps(size: Size) -> list[Cell]:
             step(net, optimiser, moved(next(source), case.device), recipe)
             settled(case)
             seconds.append(time.perf_counter() - started)
-    median = statistics.median(seconds[min(3, steps - 1) :])
+    median = statistics.median(seconds[min(5, steps - 1) :])
     whole = f"{own.training.steps:,} steps of a network would take {own.training.steps * median / 3600:.2g} h"
     note = f"{steps} steps of {pairs} pairs at {height_px}x{width_px}, all {sum(seconds):.3g} s; {whole}"
     return [Cell("paper", f"{median:.4g} s a step", note)]
@@ -331,16 +344,24 @@ def whole_video(size: Size) -> list[Cell]:
     from cuemask.runs.predicting import predict
 
     frames = 12 if size.small else 300
+    cells = list[Cell]()
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         video, model = place / "video.mp4", _fresh(size, "default")
         _write_video(video, frames)
         save_model(model.network, model.recipe, make_folder(place / "run") / FILE)
+        models = {"torch": place / "run"}
+        if PROVIDERS["cuda"] in onnxruntime().get_available_providers():
+            models["ONNX Runtime"] = place / "model.onnx"
+            write_onnx(_fresh(replace(size, device="cpu"), "default"), models["ONNX Runtime"])
+        for name, file in models.items():
+            with _timed() as whole:
+                out = place / name / "out"
+                predict(file, [video], Options(out=out, overlay=False, report=False, device=size.device))
+            rate = f"{frames / whole[0]:.4g} frames/s"
+            cells.append(Cell(f"default, {frames} frames of 1920x1080", rate, f"file to PNG masks, {name}"))
         with _timed() as decoding:
             some = [frame.rgb for frame in video_frames(video, Selection()) if frame.index < 8]
-        with _timed() as whole:
-            options = Options(out=place / "out", overlay=False, report=False, device=size.device)
-            predict(place / "run", [video], options)
         height, width = some[0].shape[:2]
         area = fixed_area(0, 0, height, width, height, width)
         p = _soft(model.recipe)
@@ -350,23 +371,59 @@ def whole_video(size: Size) -> list[Cell]:
         with _timed() as writing:
             for mask in masks:
                 write_mask(place / "mask.png", mask)
-    each = {"decoding to RGB": decoding[0] / frames, "masks at full size": finishing[0] / len(some)}
-    each["PNG"] = writing[0] / len(some)
-    cells = [
-        Cell(f"default, {frames} frames of 1920x1080", f"{frames / whole[0]:.4g} frames/s", "file to PNG masks, torch")
-    ]
-    shares = [Cell(what, f"{1000 * seconds:.3g} ms a frame", "in one thread") for what, seconds in each.items()]
-    return [*cells, *shares]
+        each = {"decoding to RGB": decoding[0] / frames, "masks at full size": finishing[0] / len(some)}
+        each["PNG"] = writing[0] / len(some)
+        cells += [Cell(what, f"{1000 * seconds:.3g} ms a frame", _THREADS[what]) for what, seconds in each.items()]
+        if size.device == "cuda":
+            cells.append(_decoded_there(video, frames))
+    return cells
+
+
+def _decoded_there(video: Path, frames: int) -> Cell:
+    """The video decoded by the device."""
+    from cuemask.errors import VideoError
+    from cuemask.media.frames import Selection
+    from cuemask.media.hardware import decoding_with
+    from cuemask.media.video import video_frames
+
+    try:
+        with _timed() as took, decoding_with("cuda"):
+            for _ in video_frames(video, Selection()):
+                pass
+    except VideoError as error:
+        return Cell("decoding on the device", "skipped", str(error))
+    return Cell("decoding on the device", f"{1000 * took[0] / frames:.3g} ms a frame", "to RGB on the processor")
+
+
+def many_videos(size: Size) -> list[Cell]:
+    """Several 1080p files as a study on four processes that share the device, from the command on."""
+    frames, videos = (6, 2) if size.small else (300, 16)
+    with tempfile.TemporaryDirectory() as folder:
+        place, model = Path(folder), _fresh(size, "default")
+        _write_video(place / "video.mp4", frames)
+        for number in range(videos):
+            make_folder(place / "videos" / str(number))
+            os.link(place / "video.mp4", place / "videos" / str(number) / "video.mp4")
+        save_model(model.network, model.recipe, make_folder(place / "run") / FILE)
+        command = [sys.executable, "-m", "cuemask", "batch", place / "videos", "--model", place / "run"]
+        options = ["--out", place / "study", "--on", "local:4", "--no-overlay", "--no-report", "--device", size.device]
+        with _timed() as took:
+            done = subprocess.run([*command, *options], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        return [Cell("study", "failed", done.stderr.strip().splitlines()[-1])]
+    rate = f"{frames * videos / took[0]:.4g} frames/s"
+    return [Cell(f"{videos} videos of {frames} frames", rate, f"file to PNG masks, all {took[0]:.3g} s of the command")]
 
 
 STAGES: dict[str, tuple[float, Callable[[Size], list[Cell]]]] = {
     "CUDA tests": (70, cuda_tests),
-    "training step": (110, training_step),
-    "paper": (60, paper_steps),
-    "torch": (50, torch_prediction),
-    "ONNX Runtime": (50, cuda_prediction),
-    "TensorRT": (80, tensorrt_prediction),
-    "whole video": (60, whole_video),
+    "training step": (70, training_step),
+    "paper": (50, paper_steps),
+    "torch": (40, torch_prediction),
+    "ONNX Runtime": (40, cuda_prediction),
+    "TensorRT": (50, tensorrt_prediction),
+    "whole video": (45, whole_video),
+    "many videos": (90, many_videos),
 }
 
 

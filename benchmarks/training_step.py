@@ -27,6 +27,7 @@ from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.published import cell_features, published_loss, published_step, random_vgg16
+from benchmarks.recorded import Steps, ready
 from benchmarks.tables import Row, Table, alternated, keep
 from cuemask.cues.clip import keep_clip
 from cuemask.learning.backbones import placed
@@ -136,7 +137,8 @@ def phantom_clip(case: Case, recipe: Recipe) -> TrainingClip:
 
 def loader(case: Case, clip: TrainingClip, recipe: Recipe) -> Iterator[Batch]:
     """The library's batches, without an end."""
-    return batches([clip], schedule([clip.length], recipe.training, 0), recipe, range(10**6))
+    order = schedule([clip.length], recipe.training, 0)
+    return batches([clip], order, recipe, range(10**6), device=case.device)
 
 
 def one_batch(case: Case, clip: TrainingClip, recipe: Recipe) -> Batch:
@@ -233,10 +235,14 @@ def contestants(
     if has_bfloat16(case.device):
         runs["+ bfloat16"] = by_our_loss(case, clip, ours, fused=False)
     runs["ours: + fused Adam"] = by_our_loss(case, clip, ours)
+    if case.device == "cuda":
+        runs["ours: + recorded, sent ahead"] = by_our_loss(case, clip, ours, recorded=True)
     if compiled:
         runs["ours, torch.compile"] = by_our_loss(case, clip, ours, compiled=True)
     default = case.recipe("default", *WHOLE)
     runs["default recipe (U-Net of 16)"] = by_our_loss(case, default_clip, default)
+    if case.device == "cuda":
+        runs["default, recorded, sent ahead"] = by_our_loss(case, default_clip, default, recorded=True)
     return runs
 
 
@@ -263,9 +269,13 @@ def by_our_loss(
     memory: Literal["first", "last"] = "last",
     fused: bool = True,
     compiled: bool = False,
+    recorded: bool = False,
 ) -> Callable[[], object]:
     """Our step, with or without what makes it fast."""
     net, source = fresh_network(case, recipe, memory), loader(case, clip, recipe)
+    if recorded:
+        take, sent = Steps(net, recipe), ready(source)
+        return lambda: take(next(sent))
     optimiser = adam(net, recipe) if fused else torch.optim.Adam(net.parameters(), lr=recipe.training.learning_rate)
     used: nn.Module = torch.compile(net) if compiled else net  # type: ignore[assignment]
 

@@ -47,6 +47,77 @@ def test_a_network_says_on_the_device_what_it_says_on_the_processor(device, name
     assert np.abs(p - expected).max() < most
 
 
+def test_from_its_second_call_on_a_network_is_replayed_and_says_the_same(device):
+    import torch
+
+    from cuemask.inference.model import Model
+    from cuemask.learning.backbones import placed
+    from cuemask.learning.unet import network
+
+    recipe = load_recipe("default", [*TINY, "training.precision=float32"])
+    torch.manual_seed(0)
+    model = Model(placed(network(recipe.network).eval(), device), recipe, device)
+    some, others = pictures(2), pictures(5)[3:]
+    first, second, other, third = (model.working_probability(given) for given in (some, some, others, some))
+    np.testing.assert_array_equal(second, first)
+    np.testing.assert_array_equal(third, first)
+    assert not np.array_equal(other, first)
+    fresh = Model(model.network, recipe, device)
+    np.testing.assert_array_equal(fresh.working_probability(others), other)
+
+
+def test_the_published_network_says_on_the_device_what_it_says_on_the_processor(device):
+    import torch
+
+    from cuemask.learning.backbones import placed
+    from cuemask.learning.unet import ResNet18UNet
+
+    torch.manual_seed(0)
+    net, rgb = ResNet18UNet().eval(), torch.rand(2, 3, 64, 96)
+    torch.backends.cudnn.allow_tf32 = False
+    try:
+        found = []
+        for where in ("cpu", device):
+            net = placed(net, where)
+            net.zero_grad()
+            logits = net(rgb.to(where))
+            logits.square().mean().backward()
+            found.append([logits.detach().cpu(), *(p.grad.cpu() for p in net.parameters() if p.grad is not None)])
+    finally:
+        torch.backends.cudnn.allow_tf32 = True
+    for one, other in zip(*found, strict=True):
+        assert torch.allclose(one, other, rtol=1e-2, atol=1e-3 * float(one.abs().max()))
+
+
+def test_recorded_steps_learn_what_steps_one_by_one_learn(device, tmp_path):
+    import torch
+    from benchmarks.recorded import Steps, ready
+
+    from cuemask.learning.backbones import placed
+    from cuemask.learning.pairs import schedule
+    from cuemask.learning.training import adam, batches, moved, training_step, untrained_network
+    from tests.learning.test_training import square_clip
+
+    size = ["input.height_px=32", "input.width_px=32", "training.precision=float32"]
+    recipe, clip, losses, nets = load_recipe("default", [*TINY, *size]), square_clip(tmp_path), [], []
+    for is_recorded in (False, True):
+        torch.manual_seed(0)
+        net = placed(untrained_network(recipe), device).train()
+        made = batches([clip], schedule([clip.length], recipe.training, 0), recipe, range(8), device=device)
+        if is_recorded:
+            take = Steps(net, recipe)
+            said = [torch.stack(take(batch)).clone() for batch in ready(made)]
+        else:
+            optimiser = adam(net, recipe)
+            said = [torch.stack(training_step(net, optimiser, moved(batch, device), recipe)) for batch in made]
+        losses.append(torch.stack(said).detach().cpu())
+        nets.append(net)
+    assert torch.allclose(losses[0], losses[1], rtol=1e-3, atol=1e-5)
+    assert losses[0][:, 0].unique().numel() == 8  # no step was left out, none taken twice
+    for one, other in zip(nets[0].parameters(), nets[1].parameters(), strict=True):
+        assert torch.allclose(one, other, rtol=1e-2, atol=1e-3)
+
+
 def test_a_video_decoded_on_the_device_has_the_same_frames_by_number(device, tmp_path):
     from fractions import Fraction
 

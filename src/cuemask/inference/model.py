@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import json
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from torch import Tensor, nn
 from cuemask import __version__
 from cuemask.errors import CuemaskError, WeightsError
 from cuemask.inference.ours import not_ours, recipe_in
+from cuemask.inference.replaying import Replayed
 from cuemask.learning.backbones import placed
 from cuemask.learning.own import refuse_other_network
 from cuemask.learning.training import autocast
@@ -37,21 +39,34 @@ class Model:
     recipe: Recipe
     device: str
     one_core: bool = False
+    _replayed: dict[str, Replayed] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @torch.inference_mode()
     def working_probability(self, pictures: UInt8[np.ndarray, "N h w 3"]) -> Float32[np.ndarray, "N h w"]:
         """Instrument probability in [0, 1] of pictures at working size."""
-        logits = self._logits(pictures)
-        p = torch.sigmoid(logits)[:, 0] if logits.shape[1] == 1 else 1 - torch.softmax(logits, 1)[:, 0]
-        return p.cpu().numpy()
+        return self._done(self._probability, pictures)
 
     @torch.inference_mode()
     def working_classes(self, pictures: UInt8[np.ndarray, "N h w 3"]) -> Float32[np.ndarray, "N C h w"]:
         """As `prediction.ClassPredictor` has it."""
-        return torch.softmax(self._logits(pictures), 1)[:, 1:].cpu().numpy()
+        return self._done(self._classes, pictures)
 
-    def _logits(self, pictures: UInt8[np.ndarray, "N h w 3"]) -> Float[Tensor, "N K h w"]:
-        rgb = torch.from_numpy(pictures).to(self.device).permute(0, 3, 1, 2).float() / 255
+    def _done(self, work: Callable[[Tensor], Tensor], pictures: UInt8[np.ndarray, "N h w 3"]) -> np.ndarray:
+        given = torch.from_numpy(pictures)
+        if self.device == "cpu" or self.recipe.network.architecture == "own":  # which may do what cannot be recorded
+            return work(given.to(self.device)).cpu().numpy()
+        replayed = self._replayed.setdefault(work.__name__, Replayed(work))
+        return replayed(given, self.device).numpy()
+
+    def _probability(self, pictures: UInt8[Tensor, "N h w 3"]) -> Float[Tensor, "N h w"]:
+        logits = self._logits(pictures)
+        return torch.sigmoid(logits)[:, 0] if logits.shape[1] == 1 else 1 - torch.softmax(logits, 1)[:, 0]
+
+    def _classes(self, pictures: UInt8[Tensor, "N h w 3"]) -> Float[Tensor, "N C h w"]:
+        return torch.softmax(self._logits(pictures), 1)[:, 1:]
+
+    def _logits(self, pictures: UInt8[Tensor, "N h w 3"]) -> Float[Tensor, "N K h w"]:
+        rgb = pictures.permute(0, 3, 1, 2).float() / 255
         with autocast(self.recipe, self.device):
             logits = self.network(rgb.contiguous(memory_format=torch.channels_last))
         return logits.float()

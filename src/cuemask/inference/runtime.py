@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -118,6 +119,9 @@ def _chosen(ort: Any, provider: str) -> list[str]:
 
 
 def _session(ort: Any, path: Path, providers: list[str], threads: int) -> Any:
+    if "cuda" in providers and hasattr(ort, "preload_dlls"):
+        with redirect_stdout(None):  # it prints what it does not find; the session says what it lacks
+            ort.preload_dlls()  # CUDA's libraries where pip has put them, which torch would have loaded
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads  # 0: all cores
     try:

@@ -40,6 +40,11 @@ class World:
     rank: int = 0
     size: int = 1
 
+    @property
+    def beside(self) -> int:
+        """How many of the processes share this one's machine, itself among them."""
+        return int(os.environ["LOCAL_WORLD_SIZE"]) if self.size > 1 else 1
+
     def places(self, count: int) -> range:
         """Which of `count` pairs of a step are this process's."""
         return range(self.rank, count, self.size)
