@@ -3,9 +3,10 @@ from __future__ import annotations
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 from cuemask.learning.backbones import IMAGENET_MEAN, IMAGENET_STD, ResNet18, VGG16Relu53, folded, without_norms
-from cuemask.learning.unet import network
+from cuemask.learning.unet import ResNet18UNet, enlarged_convolution, network
 from cuemask.recipe import DEFAULT, NetworkRecipe
 
 SMALL = {
@@ -190,3 +191,22 @@ def test_folding_batch_norm_changes_nothing_but_the_names():
     assert torch.allclose(torch.conv2d(x, out["conv1.weight"], out["conv1.bias"], 2, 3), expected, atol=1e-5)
     assert torch.allclose(out["layer2.0.downsample.0.weight"], torch.full((2, 2, 1, 1), 3.0), atol=1e-4)
     assert folded(out) == out
+
+
+@pytest.mark.parametrize("times", [2, 4])
+def test_a_convolution_of_the_small_picture_is_that_of_the_enlarged_one(times):
+    torch.manual_seed(0)
+    convolution = nn.Conv2d(5, 3, 3, padding=1)
+    x = torch.randn(2, 5, 4, 6, requires_grad=True)
+    expected = convolution(F.interpolate(x, scale_factor=times, mode="nearest"))
+    found = enlarged_convolution(x, convolution, times)
+    assert torch.allclose(found, expected, atol=1e-5)
+    given, learnt = torch.randn_like(expected), [x, *convolution.parameters()]
+    for one, other in zip(*(torch.autograd.grad(y, learnt, given) for y in (found, expected)), strict=True):
+        assert torch.allclose(one, other, atol=1e-4)
+
+
+def test_in_training_the_published_network_gives_what_it_gives_in_evaluation():
+    torch.manual_seed(0)
+    net, rgb = ResNet18UNet("none"), torch.rand(1, 3, 64, 96)
+    assert torch.allclose(net.train()(rgb), net.eval()(rgb), atol=1e-4)
