@@ -55,10 +55,14 @@ types: .venv/dev
 # ask for are left to constraints.txt: which build fits is a matter of the machine. Needs uv: pip install uv
 TORCHS := torch triton cuda-bindings cuda-pathfinder cuda-toolkit $(addprefix nvidia-,cublas cuda-cupti cuda-nvrtc \
   cuda-runtime cudnn-cu13 cufft cufile curand cusolver cusparse cusparselt-cu13 nccl-cu13 nvjitlink nvshmem-cu13 nvtx)
+LOCK := uv pip compile pyproject.toml --universal --python-version 3.11 -c constraints.txt --generate-hashes \
+  --no-header --no-annotate --quiet $(addprefix --no-emit-package ,$(TORCHS))
+# What the images of the Dockerfile hold.
+DEPLOYED := train runtime export dicom cluster stores
 
 lock:
-	@uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 -c constraints.txt --generate-hashes \
-	  --no-header --no-annotate --quiet $(addprefix --no-emit-package ,$(TORCHS)) -o requirements.lock
+	@$(LOCK) --all-extras -o requirements.lock
+	@$(LOCK) $(addprefix --extra ,$(DEPLOYED)) -o deploy/requirements.lock
 
 # Fails on any link or anchor that leads nowhere.
 docs: .venv/dev
