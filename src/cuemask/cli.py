@@ -274,7 +274,7 @@ _masks = click.option(
     type=click.Choice(["pictures", "video"]),
     default="pictures",
     show_default=True,
-    help="A PNG a frame, or masks.mkv, one file a clip: lossless (FFV1), found by frame.",
+    help="A PNG a frame, or masks.mkv, one file a clip: lossless, found by frame.",
 )
 _probability = click.option("--save-probability", is_flag=True, help="Also write 8-bit probability maps.")
 _overlay = click.option(
