@@ -436,6 +436,7 @@ def predict(run: Path, inputs: tuple[str, ...], quiet: bool, **flags: Any) -> No
 @click.option("--instances", is_flag=True, help="Tell instruments apart and show their numbers.")
 @_device
 @_provider
+@_decoder
 @click.option("--quiet", is_flag=True, help="No progress, no closing lines.")
 def live(
     source: str,

@@ -17,10 +17,12 @@ from urllib.request import urlopen
 import av
 import numpy as np
 import pytest
+from av.codec.hwaccel import HWAccel
 from click.testing import CliRunner, Result
 
 from cuemask.cli import main
 from cuemask.errors import InputError, InstallationError, VideoError
+from cuemask.media import hardware
 from cuemask.media import stream as stream_module
 from cuemask.recipe import load_recipe
 from cuemask.runs import living
@@ -99,6 +101,21 @@ def test_with_instances_the_instruments_are_numbered(model, tmp_path):
         container.mux(stream.encode(None))
     assert run(str(tmp_path / "bar.mp4"), instances=True).instruments == [1]
     assert run(str(tmp_path / "bar.mp4")).instruments is None
+
+
+@pytest.mark.parametrize("kind", ["file", "address"])
+def test_the_decoder_that_was_asked_for_is_the_sources(model, clip, monkeypatch, kind):
+    monkeypatch.setattr(hardware, "_require_cuda", lambda: None)
+    opened, asked = av.open, list[object]()
+
+    def spied(file, *arguments, hwaccel=None, **options):
+        asked.append(hwaccel)
+        return opened(file, *arguments, **options)  # by the processor: there may be no GPU
+
+    monkeypatch.setattr(av, "open", spied)
+    with http_stream([mpegts(range(6))]) as server:
+        run(str(clip) if kind == "file" else server.url, decoder="cuda", give_up_seconds=0.1)
+    assert isinstance(asked[-1], HWAccel)
 
 
 def test_a_network_that_is_too_slow_drops_frames_and_masks_the_newest(model):

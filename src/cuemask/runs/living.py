@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
+from contextvars import copy_context
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -24,6 +25,7 @@ from cuemask.inference.prediction import Predictor
 from cuemask.media.area import PictureArea
 from cuemask.media.files import make_folder, write_bytes
 from cuemask.media.folders import refuse_foreign_file, tells_of_us
+from cuemask.media.hardware import Decoder, decoding_with
 from cuemask.media.recording import MaskRecorder
 from cuemask.media.stream import OPENING_SECONDS, Arrival, LiveSource, source_of
 from cuemask.media.upright import upright_rgb
@@ -67,6 +69,8 @@ class LiveOptions:
         Whether instruments are told apart and shown with numbers, which takes its own time after the mask.
     crop, device, provider
         As in `Options`.
+    decoder
+        Likewise; what a camera sends is left to the processor.
     """
 
     host: str = "127.0.0.1"
@@ -82,6 +86,7 @@ class LiveOptions:
     crop: tuple[int, int, int, int] | None = None
     device: str = "auto"
     provider: str = "auto"
+    decoder: Decoder = "auto"
 
 
 @dataclass(frozen=True)
@@ -202,9 +207,20 @@ def live(
     Raises
     ------
     CuemaskError
-        If the model, the source, the page or the mask video cannot be opened; after the figures are written also
-        if the source was given up or the mask video broke off.
+        If the model, the source, the page or the mask video cannot be opened, or cuda is to decode and is absent; after
+        the figures are written also if the source was given up or the mask video broke off.
     """
+    with decoding_with(options.decoder):
+        return _live(source, model, options, told, stop)
+
+
+def _live(
+    source: str | int | Path,
+    model: Path,
+    options: LiveOptions,
+    told: Callable[[LiveFigures], None],
+    stop: threading.Event | None,
+) -> LiveFigures:
     asked = source_of(str(source))
     if options.figures is not None:
         refuse_foreign_file(options.figures, lambda file: tells_of_us(file, "frames_masked") is True)
@@ -289,7 +305,7 @@ class _LiveRun:
         self._screen: Screen | None = None
         self._page_url: str | None = None
         self._started = self._closed = time.monotonic()
-        self._reader = threading.Thread(target=self._read, name="source", daemon=True)
+        self._reader = threading.Thread(target=copy_context().run, args=(self._read,), name="source", daemon=True)
 
     @contextmanager
     def page(self) -> Generator[None, None, None]:
