@@ -1,4 +1,4 @@
-"""Masks as one file a clip against PNGs; how fast a day of them opens; what `--fps` and `--every` leave undecoded.
+"""Masks as one file a clip against PNGs; other codecs; what it takes to open a day of them, and to thin a video.
 
     python -m benchmarks.films            # writes results/films.md, some minutes
     python -m benchmarks.films --quick    # a fiftieth of it, prints only
@@ -25,11 +25,12 @@ import cv2
 import numpy as np
 
 from benchmarks.machine import machine
+from cuemask.media.bit_png import mask_of_bits, png_of_bits
 from cuemask.media.decoding import OpenVideo
 from cuemask.media.files import make_folder, write_bytes
 from cuemask.media.frames import Selection
 from cuemask.media.growing_films import GrowingFilm
-from cuemask.media.mask_films import MaskEncoder, MaskFilm, Masks, write_film
+from cuemask.media.mask_films import MaskFilm, Masks, write_film
 from cuemask.media.masks import read_mask, write_mask
 from cuemask.media.name_runs import NameRuns
 from cuemask.media.skipping import SkippingVideo
@@ -44,6 +45,13 @@ VIDEOS: dict[str, dict[str, Any]] = {
     "H.264, a key frame a second": {"codec": "libx264", "key_every": 25, "preset": "veryfast"},
     "H.264, one in 10 seconds": {"codec": "libx264", "key_every": 250, "preset": "veryfast"},
     "MJPEG": {"codec": "mjpeg", "key_every": 1},
+}
+CODECS: dict[str, tuple[str, str, dict[str, str]]] = {
+    "FFV1": ("ffv1", "gray", {"level": "3", "coder": "0", "context": "0", "slices": "4", "slicecrc": "1"}),
+    "JPEG-LS": ("jpegls", "gray", {}),
+    "H.264": ("libx264", "gray", {"qp": "0", "preset": "ultrafast"}),
+    "TIFF of one bit": ("tiff", "monob", {}),
+    "HuffYUV": ("ffvhuff", "gray", {}),
 }
 RESULT = Path(__file__).parent / "results" / "films.md"
 
@@ -66,6 +74,8 @@ def main() -> None:
             "clock's.",
             "",
             *kept(place, masks, MASKS // part),
+            "",
+            *coded(masks),
             "",
             *opened(place, [LONG // part, DAY // part]),
             "",
@@ -117,10 +127,45 @@ def kept(folder: Path, masks: Sequence[np.ndarray], count: int) -> list[str]:
     return rows
 
 
+def coded(masks: Sequence[np.ndarray]) -> list[str]:
+    """What other codecs without loss need for the same masks, in memory and one thread; ours first."""
+    rows = ["| masks of 1920 x 1080 | coded | decoded | kB |", "|---|---|---|---|"]
+    ours, found = list[bytes](), list[np.ndarray]()
+    before = timed(lambda: ours.extend(map(png_of_bits, masks)))
+    after = timed(lambda: found.extend(mask_of_bits(data, HEIGHT_PX, WIDTH_PX) for data in ours))
+    rows.append(cost_row("PNG of one bit", before, after, ours))
+    assert all(np.array_equal(one > 0, mask) for one, mask in zip(found, masks, strict=True))
+    levels = [mask * np.uint8(255) for mask in masks]
+    for what, (name, pixels, options) in CODECS.items():
+        encoder: Any = av.CodecContext.create(name, "w")
+        encoder.height, encoder.width, encoder.pix_fmt = HEIGHT_PX, WIDTH_PX, pixels
+        encoder.time_base, encoder.gop_size, encoder.thread_count, encoder.options = 1 / RATE, 1, 1, options
+        decoder: Any = av.CodecContext.create("h264" if name == "libx264" else name, "r")
+        frames = [av.VideoFrame.from_ndarray(one, format="gray").reformat(format=pixels) for one in levels]
+        kept, seen = list[bytes](), list[Any]()
+        before = timed(
+            lambda e=encoder, f=frames, k=kept: k.extend(bytes(p) for one in [*f, None] for p in e.encode(one))
+        )
+        decoder.extradata, decoder.thread_count = encoder.extradata, 1
+        decoder.height, decoder.width, decoder.pix_fmt = HEIGHT_PX, WIDTH_PX, pixels
+        packets = [*map(av.Packet, kept), None]
+        after = timed(lambda d=decoder, p=packets, s=seen: s.extend(frame for one in p for frame in d.decode(one)))
+        assert all(np.array_equal(one.to_ndarray(format="gray"), mask) for one, mask in zip(seen, levels, strict=True))
+        rows.append(cost_row(what, before, after, kept))
+    return rows
+
+
+def cost_row(what: str, coding_seconds: float, decoding_seconds: float, packets: Sequence[bytes]) -> str:
+    """A codec's line, a mask."""
+    each = 1e3 / len(packets)
+    size = sum(map(len, packets)) / len(packets) / 1e3
+    return f"| {what} | {each * coding_seconds:.1f} ms | {each * decoding_seconds:.1f} ms | {size:.1f} |"
+
+
 def opened(folder: Path, counts: Iterable[int]) -> list[str]:
     """How long films of so many masks of 64 x 64 take to open, and a random mask of them to be read."""
-    encoder, rng = MaskEncoder(64, 64), np.random.default_rng(0)
-    packets = [encoder(rng.random((64, 64)) < 0.1) for _ in range(50)]
+    rng = np.random.default_rng(0)
+    packets = [png_of_bits(rng.random((64, 64)) < 0.1) for _ in range(50)]
     rows = ["| masks | file | opened | another random one, median | slowest of 200 |", "|---|---|---|---|---|"]
     for count in counts:
         path, names = folder / f"{count}.mkv", NameRuns()

@@ -274,7 +274,7 @@ _masks = click.option(
     type=click.Choice(["pictures", "video"]),
     default="pictures",
     show_default=True,
-    help="A PNG a frame, or masks.mkv, one file a clip: lossless (FFV1), found by frame.",
+    help="A PNG a frame, or masks.mkv, one file a clip: lossless, found by frame.",
 )
 _probability = click.option("--save-probability", is_flag=True, help="Also write 8-bit probability maps.")
 _overlay = click.option(
@@ -436,6 +436,7 @@ def predict(run: Path, inputs: tuple[str, ...], quiet: bool, **flags: Any) -> No
 @click.option("--instances", is_flag=True, help="Tell instruments apart and show their numbers.")
 @_device
 @_provider
+@_decoder
 @click.option("--quiet", is_flag=True, help="No progress, no closing lines.")
 def live(
     source: str,

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shutil
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +9,9 @@ import pytest
 from tests.datasets.written import mask, picture, video
 
 from cuemask.datasets.folders import read
-from cuemask.errors import DatasetError, VideoError
+from cuemask.errors import DatasetError, InputError, VideoError
 from cuemask.media.clips import open_clips
+from cuemask.media.growing_films import GrowingFilm
 
 
 def recording(folder: Path) -> Path:
@@ -186,3 +188,34 @@ def test_masks_saved_as_jpeg_are_told(tmp_path: Path) -> None:
     recording(tmp_path)
     mask(tmp_path / "masks" / "f10.jpg", 0, 255)
     assert "1 masks are JPEG, which blurs them; instrument is from 128 on." in read(tmp_path).oddities[-1]
+
+
+def film(path: Path, masks: dict[str, np.ndarray]) -> None:
+    growing = GrowingFilm(path, path.with_name(".work"), Fraction(25), resume=False)
+    for place, (name, own) in enumerate(masks.items()):
+        growing.add(name, place, growing.coded(own))
+    growing.finish()
+
+
+def test_masks_of_pictures_and_of_a_video_may_be_a_film(tmp_path: Path) -> None:
+    shutil.rmtree(recording(tmp_path / "a") / "masks")
+    film(tmp_path / "a" / "masks.mkv", {"f10": np.eye(6, 8, dtype=bool), "f2": np.zeros((6, 8), bool)})
+    video(tmp_path / "b" / "clip.mp4")
+    film(tmp_path / "b" / "masks.mkv", {"000001": np.eye(64, 96, dtype=bool), "x": np.zeros((64, 96), bool)})
+    dataset = read(tmp_path)
+    pictures, frames = (one.truth for one in dataset.recordings)
+    assert pictures is not None
+    assert frames is not None
+    assert (pictures.names, frames.names) == (("f2", "f10"), ("000001",))
+    assert np.array_equal(pictures.labels("f10"), np.eye(6, 8))
+    assert np.array_equal(frames.labels("000001"), np.eye(64, 96))
+    assert dataset.oddities == (
+        f"{tmp_path / 'a' / 'masks.mkv'}: no truth for 1 of the 3 frames (f1) of {tmp_path / 'a' / 'frames'}.",
+        f"{tmp_path / 'b' / 'masks.mkv'}: 1 of 2 masks are not named after a frame's number, 000000 on (x.png).",
+    )
+
+
+def test_masks_both_in_a_folder_and_in_a_film_are_refused(tmp_path: Path) -> None:
+    film(recording(tmp_path) / "masks.mkv", {"f1": np.eye(6, 8, dtype=bool)})
+    with pytest.raises(InputError, match=r"both masks/ and masks\.mkv"):
+        read(tmp_path)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -19,7 +20,8 @@ from cuemask.inference.live import (
     Recent,
     live_mask,
 )
-from cuemask.inference.prediction import segmented
+from cuemask.inference.prediction import Seen, segmented
+from cuemask.inference.thresholds import class_codes
 from cuemask.media.area import fixed_area
 from cuemask.media.frames import Frame
 from cuemask.recipe import DEFAULT, load_recipe
@@ -205,7 +207,36 @@ def test_a_live_mask_is_that_of_predict():
     rgb[20:60, 30:80, 0] = 250
     area = fixed_area(4, 6, 90, 120, 96, 130)
     (expected,) = segmented(Redness(), [Frame("0", 0, 0.0, rgb)], area, lambda *_: None)
-    mask, p = live_mask(Redness(), rgb, area)
-    assert np.array_equal(p, expected.probability)
-    assert np.array_equal(mask, expected.mask)
-    assert 0.5 < mask.sum() / (40 * 50) < 2
+    found = live_mask(Redness(), rgb, area)
+    assert np.array_equal(found.p, expected.probability)
+    assert np.array_equal(found.mask, expected.mask)
+    assert 0.5 < found.mask.sum() / (40 * 50) < 2
+    assert found.codes() is None
+
+
+class RedAndGreen(Redness):
+    """A stand-in for a network of two classes: how red a pixel is, and how green."""
+
+    recipe = replace(Redness.recipe, network=replace(Redness.recipe.network, classes=2))
+
+    def working_classes(self, pictures: np.ndarray) -> np.ndarray:
+        return pictures[..., :2].transpose(0, 3, 1, 2).astype(np.float32) / 255
+
+    def working_probability(self, pictures: np.ndarray) -> np.ndarray:
+        return self.working_classes(pictures).sum(1).clip(0, 1)
+
+
+def test_a_live_mask_of_a_model_of_classes_and_its_codes_are_those_of_predict():
+    rgb = np.zeros((96, 130, 3), np.uint8)
+    rgb[20:60, 30:60, 0], rgb[20:60, 80:110, 1] = 250, 250
+    area = fixed_area(4, 6, 90, 120, 96, 130)
+    codes: list[np.ndarray] = []
+
+    def finish(frame: Frame, mask: np.ndarray, seen: Seen) -> None:
+        codes.append(class_codes(seen.classes, mask, seen.area))
+
+    (expected,) = segmented(RedAndGreen(), [Frame("0", 0, 0.0, rgb)], area, finish)
+    found = live_mask(RedAndGreen(), rgb, area)
+    assert np.array_equal(found.mask, expected.mask)
+    assert np.array_equal(found.codes(), codes[0])
+    assert (codes[0][40, 45], codes[0][40, 95], codes[0][40, 70]) == (1, 2, 0)

@@ -22,10 +22,13 @@ def has_cuda() -> bool:
 
 
 @pytest.mark.skipif(has_cuda(), reason="there is a GPU that decodes")
-@pytest.mark.parametrize("command", [["predict", "drawn"], ["segment"], ["train"]])
+@pytest.mark.parametrize(
+    "command",
+    ["predict drawn CLIP --out OUT", "segment CLIP --out OUT", "train CLIP --out OUT", "live CLIP --model drawn"],
+)
 def test_cuda_where_there_is_none_is_refused_with_its_remedy_and_leaves_nothing(command, tmp_path):
-    clip = tmp_path / "absent.mp4"
-    done = CliRunner().invoke(main, [*command, str(clip), "--out", str(tmp_path / "out"), "--decoder", "cuda"])
+    paths = {"CLIP": str(tmp_path / "absent.mp4"), "OUT": str(tmp_path / "out")}
+    done = CliRunner().invoke(main, [*(paths.get(word, word) for word in command.split()), "--decoder", "cuda"])
     assert done.exit_code == 2
     first, *_, last = done.stderr.strip().splitlines()
     assert "decoder cuda: FFmpeg finds no GPU that decodes (" in first

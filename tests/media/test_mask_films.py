@@ -1,19 +1,24 @@
 from __future__ import annotations
 
+import base64
+import json
 import shutil
+import zlib
 from fractions import Fraction
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cuemask.errors import CuemaskError, InputError, PictureError
+from cuemask.errors import CuemaskError, InputError, OutputError, PictureError
 from cuemask.media import growing_films
+from cuemask.media.bit_png import png_of_bits
 from cuemask.media.growing_films import GrowingFilm
-from cuemask.media.mask_films import FILM, MaskFilm, has_mask
+from cuemask.media.mask_films import FILM, MaskFilm, Masks, has_mask, write_film
 from cuemask.media.mask_folders import masks_of, named_masks, place_of_masks
 from cuemask.media.masks import read_mask, write_mask
 from cuemask.media.name_runs import NameRuns
@@ -103,7 +108,11 @@ def test_each_mask_is_shown_when_its_frame_is_and_another_program_sees_what_we_d
         frames = list(container.decode(video=0))
     assert [frame.time for frame in frames] == pytest.approx([float(place / RATE) for place in PLACES], abs=6e-4)
     for frame, place in zip(frames, PLACES, strict=True):
-        assert np.array_equal(frame.to_ndarray(), mask_at(place) * np.uint8(255))
+        assert np.array_equal(frame.to_ndarray(format="gray"), mask_at(place) * np.uint8(255))
+    opencv = cv2.VideoCapture(str(film))
+    for place in PLACES:
+        assert np.array_equal(opencv.read()[1][..., 0], mask_at(place) * np.uint8(255))
+    assert not opencv.read()[0]
 
 
 @pytest.mark.parametrize("size", [(1080, 1920), (1, 1), (3, 500)])
@@ -114,10 +123,59 @@ def test_masks_of_any_size_come_back(tmp_path, size):
         growing.add(f"{place}", place, growing.coded(mask))
     growing.finish()
     with av.open(str(tmp_path / FILM)) as container:
-        seen = [frame.to_ndarray() for frame in container.decode(video=0)]
+        seen = [frame.to_ndarray(format="gray") for frame in container.decode(video=0)]
     for place, mask in enumerate(masks):
         assert np.array_equal(read_mask(tmp_path / FILM / f"{place}.png"), mask * np.uint8(255))
         assert np.array_equal(seen[place], mask * np.uint8(255))
+
+
+def test_masks_that_are_minutes_apart_are_found_and_shown_in_their_time(tmp_path):
+    names = NameRuns()
+    for place in PLACES:
+        names.add(f"{place}", place)
+    write_film(tmp_path / FILM, Masks(67, 99, names, map(png_of_bits, map(mask_at, PLACES))), Fraction(1, 10))
+    for place in (*PLACES[::5], PLACES[-1]):
+        assert np.array_equal(read_mask(tmp_path / FILM / f"{place}.png") > 0, mask_at(place))
+    with av.open(str(tmp_path / FILM)) as container:
+        assert container.duration == (PLACES[-1] + 1) * 10_000_000  # microseconds
+        assert [frame.time for frame in container.decode(video=0)] == [10 * place for place in PLACES]
+
+
+def test_masks_of_two_sizes_are_refused(tmp_path):
+    growing = GrowingFilm(tmp_path / FILM, tmp_path / ".work", RATE, resume=False)
+    growing.coded(np.zeros((6, 8), bool))
+    with pytest.raises(OutputError, match="differ in size"):
+        growing.coded(np.zeros((6, 9), bool))
+
+
+def in_ffv1(path: Path, places: list[int]) -> None:
+    """A film as it was written before its masks were PNG."""
+    names = [["", "000000", "", 1, len(places), places[0]]]
+    table = json.dumps({"version": 1, "rate": [RATE.numerator, RATE.denominator], "names": names})
+    with av.open(str(path), "w") as container:
+        container.metadata["CUEMASK_FRAMES"] = base64.b64encode(zlib.compress(table.encode())).decode()
+        stream = container.add_stream("ffv1", rate=RATE, options={"level": "3", "slicecrc": "1", "slices": "4"})
+        stream.height, stream.width, stream.pix_fmt = *mask_at(0).shape, "gray"
+        stream.gop_size, stream.codec_context.time_base = 1, Fraction(1, 1000)
+        for place in places:
+            frame = av.VideoFrame.from_ndarray(mask_at(place) * np.uint8(255), format="gray")
+            frame.pts, frame.time_base = round(1000 * place / RATE), Fraction(1, 1000)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+
+
+def test_a_film_of_before_in_ffv1_is_read_and_gone_on_from(tmp_path):
+    in_ffv1(tmp_path / FILM, list(range(20)))
+    for place in (3, 19, 1):
+        assert np.array_equal(read_mask(tmp_path / FILM / f"{place:06d}.png"), mask_at(place) * np.uint8(255))
+    growing = GrowingFilm(tmp_path / FILM, tmp_path / ".work", RATE, resume=True)
+    for place in range(20):
+        mask = growing.known(f"{place:06d}", place)
+        assert mask is not None
+        growing.add(f"{place:06d}", place, growing.coded(mask))
+    growing.finish()
+    for place in range(20):
+        assert np.array_equal(read_mask(tmp_path / FILM / f"{place:06d}.png") > 0, mask_at(place))
 
 
 @pytest.mark.parametrize("upto", [3, 7, 30])

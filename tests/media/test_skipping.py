@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -37,6 +39,8 @@ VIDEOS = {
     "mpeg2.mkv": ({"codec": "mpeg2video", "bf": "2"}, 8),
     "turned.mp4": ({"rotation": 90}, 8),
     "uneven.mkv": ({"stamps": [number * 3 + number % 3 for number in range(COUNT)]}, 8),
+    "vp9.webm": ({"codec": "libvpx-vp9", "speed": "4", "auto-alt-ref": "1", "lag-in-frames": "16"}, 6),
+    "av1.mkv": ({"codec": "libsvtav1", "preset": "12", "svtav1-params": "keyint=20"}, 18),
     "intra.mkv": ({"codec": "mjpeg", "pix_fmt": "yuvj420p"}, 3),
     "ffv1.mkv": ({"codec": "ffv1", "key_every": 5}, 3),
     "mended.mkv": ({"x264-params": "intra-refresh=1:keyint=10:bframes=0"}, None),
@@ -98,7 +102,49 @@ def test_what_a_selection_takes_is_what_a_whole_decode_gives(tmp_path, name, dec
         assert [one[:2] for one in found] == [(number, float(time)) for number, time, _ in expected], selection
         assert all(np.array_equal(one[2], other[2]) for one, other in zip(found, expected, strict=True)), selection
     assert decoded[2] == least
+    assert least is None or None not in decoded
     assert least is None or decoded[0] < COUNT
+
+
+def test_what_a_file_calls_a_key_frame_and_is_none_is_decoded_from_the_true_one_on(tmp_path, monkeypatch, decoded):
+    path = write_video(tmp_path / "true.mp4", COUNT, rate=Fraction(25), codec="mpeg4", key_every=300)
+    with av.open(str(path)) as true, av.open(str(tmp_path / "lie.mp4"), "w") as lie:
+        stream = lie.add_stream_from_template(true.streams.video[0])
+        for number, packet in enumerate(packet for packet in true.demux(video=0) if packet.size):
+            packet.stream, packet.is_keyframe = stream, number % 10 == 0
+            lie.mux(packet)
+    expected, *_ = whole(tmp_path / "lie.mp4", Selection(every=25), monkeypatch)
+    assert_same(list(video_frames(tmp_path / "lie.mp4", Selection(every=25))), expected)
+    assert decoded == [None]
+
+
+def noise(number: int, height: int, width: int) -> np.ndarray:
+    return np.random.default_rng(number).integers(0, 256, (height, width, 3), np.uint8)
+
+
+GIVEN_UP = """
+import sys
+from pathlib import Path
+
+from cuemask.media.frames import Selection
+from cuemask.media.skipping import SkippingVideo
+
+for number in range(100):
+    with SkippingVideo(Path(sys.argv[1])) as video:
+        frames = video.selected(Selection(every=2 + number % 9))
+        for _ in range(1 + number % 4):
+            next(frames)
+        if number % 2:
+            frames.close()
+    del frames, video
+"""
+
+
+def test_a_video_that_is_given_up_midway_is_closed_though_its_decoder_is_at_work(tmp_path):
+    # Without emptying the decoder first it waits for a thread, which waits for Python's lock, within some thirty.
+    options = {"codec": "libx265", "key_every": 300, "preset": "ultrafast", "x265-params": "log-level=none"}
+    path = write_video(tmp_path / "a.mp4", 100, draw=noise, **options)
+    subprocess.run([sys.executable, "-c", GIVEN_UP, str(path)], check=True, timeout=120)
 
 
 def test_nothing_is_read_behind_the_end(tmp_path, monkeypatch):

@@ -11,17 +11,21 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from urllib.request import urlopen
 
 import av
 import numpy as np
 import pytest
+from av.codec.hwaccel import HWAccel
 from click.testing import CliRunner, Result
 
 from cuemask.cli import main
 from cuemask.errors import InputError, InstallationError, VideoError
+from cuemask.media import hardware
 from cuemask.media import stream as stream_module
+from cuemask.media.numbers import color_of
 from cuemask.recipe import load_recipe
 from cuemask.runs import living
 from cuemask.runs.living import LiveFigures, LiveOptions, live, problem
@@ -99,6 +103,21 @@ def test_with_instances_the_instruments_are_numbered(model, tmp_path):
         container.mux(stream.encode(None))
     assert run(str(tmp_path / "bar.mp4"), instances=True).instruments == [1]
     assert run(str(tmp_path / "bar.mp4")).instruments is None
+
+
+@pytest.mark.parametrize("kind", ["file", "address"])
+def test_the_decoder_that_was_asked_for_is_the_sources(model, clip, monkeypatch, kind):
+    monkeypatch.setattr(hardware, "_require_cuda", lambda: None)
+    opened, asked = av.open, list[object]()
+
+    def spied(file, *arguments, hwaccel=None, **options):
+        asked.append(hwaccel)
+        return opened(file, *arguments, **options)  # by the processor: there may be no GPU
+
+    monkeypatch.setattr(av, "open", spied)
+    with http_stream([mpegts(range(6))]) as server:
+        run(str(clip) if kind == "file" else server.url, decoder="cuda", give_up_seconds=0.1)
+    assert isinstance(asked[-1], HWAccel)
 
 
 def test_a_network_that_is_too_slow_drops_frames_and_masks_the_newest(model):
@@ -200,6 +219,27 @@ def test_the_page_shows_the_run(model, clip):
     assert seen[-1]["state"] == "live"
     assert seen[-1]["fps_in"] > 0
     assert figures.ended == "stopped"
+
+
+def test_the_page_names_the_classes_of_the_model_and_tells_which_are_in_the_picture(model, clip, monkeypatch):
+    network = replace(model.recipe.network, classes=2, class_names=("grasper", "hook"))
+    monkeypatch.setattr(model, "recipe", replace(model.recipe, network=network), raising=False)
+    probabilities = np.full((1, 2, 48, 64), 0.02, np.float32)
+    probabilities[:, 1, :, :30] = 0.9
+    monkeypatch.setattr(model, "working_classes", lambda _: probabilities, raising=False)
+    stop, seen = threading.Event(), list[list[dict]]()
+
+    def told(figures: LiveFigures) -> None:
+        with urlopen(f"{figures.page}statistics", timeout=20) as answer:
+            found = json.load(answer)
+        if found["frames_masked"] >= 1 and found["classes"]:
+            seen.append(found["classes"])
+            stop.set()
+
+    run(str(clip), told, stop, port=0, loop=True)
+    first, second = seen[-1]
+    assert (first["name"], first["color"], first["is_seen"]) == ("grasper", list(color_of(1)), False)
+    assert (second["name"], second["is_seen"]) == ("hook", True)
 
 
 def test_the_page_stays_when_the_file_has_ended_until_it_is_stopped(model, clip, tmp_path):

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from cuemask.errors import CuemaskError
+from cuemask.media.numbers import color_of
 from cuemask.web import guard
 from cuemask.web import live as web
 from cuemask.web.live import Page, Screen, is_loopback, names_this_machine
@@ -177,7 +178,7 @@ def test_a_host_that_is_not_ours_is_said(screen):
 def test_nothing_is_drawn_unless_somebody_looks_and_then_once_for_all(screen, monkeypatch):
     drawn: list[str] = []
     jpeg = web._jpeg
-    monkeypatch.setattr(web, "_jpeg", lambda *a: (drawn.append(a[3]), jpeg(*a))[1])
+    monkeypatch.setattr(web, "_jpeg", lambda *a: (drawn.append(a[1]), jpeg(*a))[1])
     for _ in range(50):
         screen.show(RGB, MASK)
     assert drawn == []
@@ -240,6 +241,28 @@ def test_the_page_ends_though_somebody_still_looks(screen):
     with answer:
         assert b"\xff\xd8" not in answer.read(), "another picture"
     assert not any(thread.name == "page" for thread in threading.enumerate())
+
+
+def test_classes_are_drawn_in_their_colours_as_opaque_as_asked_and_made_only_when_they_are_looked_at(screen):
+    made: list[int] = []
+
+    def codes() -> np.ndarray:
+        made.append(1)
+        coded = MASK.astype(np.uint8)
+        coded[:, 40:] *= 2
+        return coded
+
+    screen.show(RGB, MASK, None, codes)
+    pictures = {}
+    for view, tint in (("picture", 20), ("mask", 20)):
+        pictures[view] = screen.newer(0, view, 1.0, tint)
+    assert made == []
+    for tint in (0, 100):
+        jpeg = screen.newer(0, "overlay", 1.0, tint)[1]
+        pictures[tint] = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)[..., ::-1].astype(int)
+    assert np.abs(pictures[100][30, 30] - color_of(1)).max() < 40
+    assert np.abs(pictures[100][30, 50] - color_of(2)).max() < 40
+    assert np.abs(pictures[0][30, 50] - RGB[30, 50].astype(int)).max() < 40
 
 
 def test_numbers_of_instruments_are_drawn_over_the_picture_also_when_it_is_made_smaller(screen):

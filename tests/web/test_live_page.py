@@ -34,6 +34,10 @@ FIGURES: dict[str, Any] = {
     "mask_video": [{"path": "/masks/of_a_recording_whose_name_is_long.mp4"}],
     "mask_video_skipped": 0,
     "mask_video_trouble": None,
+    "classes": [
+        {"name": "large_needle_driver", "color": [86, 180, 233], "is_seen": True},
+        {"name": "suction", "color": [230, 159, 0], "is_seen": False},
+    ],
 }
 SIZES = {"desk": (1440, 900), "phone": (390, 844)}
 
@@ -77,6 +81,17 @@ def test_a_run_that_drops_nearly_all_frames_is_not_shown_as_well(page: Any) -> N
     assert state.evaluate("e => getComputedStyle(e).backgroundColor") == "rgb(255, 176, 0)"
     assert [page.inner_text(f"#{of}latency_median_ms") for of in ("recent_", "")] == ["401.0 ms", "301.0 ms"]
     assert page.inner_text("#confidence") in ("0.63", "0.62")
+
+
+def test_the_classes_of_the_model_are_named_with_their_colours_and_those_in_the_picture_stand_out(
+    page: Any, figures: dict[str, Any]
+) -> None:
+    assert page.locator("#class_names li").all_text_contents() == ["large_needle_driver", "suction, not seen"]
+    assert page.locator("#class_names li[data-seen]").all_text_contents() == ["large_needle_driver"]
+    color = "getComputedStyle(document.querySelector('.square')).backgroundColor"
+    assert page.evaluate(color) == "rgb(86, 180, 233)"
+    figures["classes"] = None
+    until(page, "document.getElementById('classes').hidden")
 
 
 def test_a_run_that_keeps_up_is_green(page: Any, figures: dict[str, Any]) -> None:

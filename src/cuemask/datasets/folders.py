@@ -16,11 +16,15 @@ from cuemask.datasets.finding import nothing_found
 from cuemask.datasets.listing import folders_in, listed, mismatches, pictures_by_stem, refuse_no_folder
 from cuemask.datasets.mask_files import ABOVE_ZERO, FROM_HALF
 from cuemask.media.clips import ClipFiles, open_clips
+from cuemask.media.mask_films import is_film, paths_in
+from cuemask.media.mask_folders import holds_masks, place_of_masks
+from cuemask.media.pictures import composed, natural_order
 
 VIDEOS = ("frames.mp4", "clip.mp4", "video.mp4")
 LOSSY_ENDINGS = frozenset({".jpg", ".jpeg"})
 LAYOUTS = (
-    f"frames/ or {', '.join(VIDEOS)}, and masks/ with pictures of the same names (000000.png ... for a video)",
+    f"frames/ or {', '.join(VIDEOS)}, and masks/ with pictures of the same names (000000.png ... for a video), "
+    "or masks.mkv, as --masks video writes it",
     "one folder a recording, each as above; a folder called test is for testing",
 )
 
@@ -74,12 +78,16 @@ class OwnMasks:
 
 
 def read(root: Path) -> Dataset:
-    """Look a folder over; lists files only.
+    """Look a folder over; lists files only, and what is in films of masks.
 
     Raises
     ------
     DatasetError
         If there is no such folder, or neither it nor a folder in it holds frames.
+    InputError
+        If a recording's masks lie both in a folder and in a film.
+    PictureError
+        If a film cannot be read.
     """
     refuse_no_folder(root, "frames or a video, and masks")
     folders = [root] if _holds(root) else [folder for folder in folders_in(root) if _holds(folder)]
@@ -122,20 +130,28 @@ def _video(folder: Path) -> Path | None:
 
 def _recording(folder: Path) -> tuple[Recording | None, list[str]]:
     name = folder.resolve().name or "folders"
-    masks = pictures_by_stem(folder / "masks") if (folder / "masks").is_dir() else None
-    odd = [f"{folder / 'masks'}: the folder is absent, so the frames have no truth."] if masks is None else []
+    place = place_of_masks(folder)
+    masks = _masks_in(place) if holds_masks(place) else None
+    odd = [f"{place}: the folder is absent, so the frames have no truth."] if masks is None else []
     video = _video(folder)
     pictures = pictures_by_stem(folder / "frames")
     if pictures:
         files = ClipFiles(name, tuple(pictures.values()))
-        truth, of_masks = _truth_of_pictures(pictures, masks or {}, folder / "masks")
+        truth, of_masks = _truth_of_pictures(pictures, masks or {}, place)
     elif video:
         files = ClipFiles(name, (video,))
-        truth, of_masks = _truth_of_video(files, masks or {}, folder / "masks")
+        truth, of_masks = _truth_of_video(files, masks or {}, place)
     else:
         return None, [f"{folder / 'frames'}: no picture in it."]
     recording = Recording(files, name, "test" if name == "test" else "train", truth)
     return recording, odd if masks is None else of_masks
+
+
+def _masks_in(place: Path) -> dict[str, Path]:
+    """By the names of their frames."""
+    if is_film(place):
+        return {composed(path.stem): path for path in natural_order(paths_in(place))}
+    return pictures_by_stem(place)
 
 
 def _truth_of_pictures(

@@ -6,15 +6,15 @@ import logging
 import math
 import threading
 from collections import deque
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
 from jaxtyping import Bool, Float32, UInt8
 
 from cuemask.cues.clip import working_picture
 from cuemask.errors import InputError
-from cuemask.inference.prediction import Predictor
-from cuemask.inference.thresholds import finished_probability, full_mask
+from cuemask.inference.prediction import ClassPredictor, Predictor
+from cuemask.inference.thresholds import class_codes, finished_probability, full_mask
 from cuemask.media.area import PictureArea, fixed_area, picture_area
 from cuemask.recipe import Recipe
 
@@ -224,14 +224,40 @@ class LiveArea:
         return area
 
 
-def live_mask(
-    model: Predictor, rgb: UInt8[np.ndarray, "H W 3"], area: PictureArea
-) -> tuple[Bool[np.ndarray, "H W"], Float32[np.ndarray, "h2 w2"]]:
-    """The mask of one frame at its own size, as `cuemask predict` gives it, and its `finished_probability`."""
-    (working,) = model.working_probability(working_picture(rgb, area, model.recipe)[None])
+class LiveMask(NamedTuple):
+    """A frame's mask at its own size, as `cuemask predict` gives it.
+
+    Attributes
+    ----------
+    p
+        Its `finished_probability`.
+    area
+        The endoscope's picture in it.
+    classes
+        Probability of each class at working size; None of a model of one class.
+    """
+
+    mask: Bool[np.ndarray, "H W"]
+    p: Float32[np.ndarray, "h2 w2"]
+    area: PictureArea
+    classes: Float32[np.ndarray, "C h w"] | None
+
+    def codes(self) -> UInt8[np.ndarray, "H W"] | None:
+        """The class of each pixel, from 1, and 0 where no instrument is; None of a model of one class."""
+        return None if self.classes is None else class_codes(self.classes, self.mask, self.area)
+
+
+def live_mask(model: Predictor, rgb: UInt8[np.ndarray, "H W 3"], area: PictureArea) -> LiveMask:
+    """The mask of one frame."""
+    pictures, classes = working_picture(rgb, area, model.recipe)[None], None
+    if isinstance(model, ClassPredictor) and model.recipe.network.classes > 1:
+        (classes,) = model.working_classes(pictures)
+        working = classes.sum(0).clip(0, 1)
+    else:
+        (working,) = model.working_probability(pictures)
     p = finished_probability(working, rgb, area, model.recipe)
     height, width = rgb.shape[:2]
-    return full_mask(p, area, height, width, model.recipe.masks), p
+    return LiveMask(full_mask(p, area, height, width, model.recipe.masks), p, area, classes)
 
 
 def warm_up(model: Predictor) -> None:

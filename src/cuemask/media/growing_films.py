@@ -15,8 +15,9 @@ import numpy as np
 from jaxtyping import Bool
 
 from cuemask.errors import OutputError, PictureError
+from cuemask.media.bit_png import png_of_bits
 from cuemask.media.files import make_folder
-from cuemask.media.mask_films import MaskEncoder, MaskFilm, Masks, film_at, let_go, write_film
+from cuemask.media.mask_films import MaskFilm, Masks, film_at, let_go, write_film
 from cuemask.media.name_runs import NameRuns
 
 PART = 500  # masks: what a killed run loses at most, and what is held in memory
@@ -42,7 +43,7 @@ class GrowingFilm:
     def __init__(self, path: Path, work: Path, rate: Fraction, *, resume: bool) -> None:
         self._path, self._work, self._rate = path, make_folder(work), rate
         self._lock = threading.Lock()
-        self._encoder: MaskEncoder | None = None
+        self._size: tuple[int, int] | None = None
         self._before = sorted(work.glob("[0-9]*.mkv")) if resume else []
         self._begins = [int(part.stem) for part in self._before]
         self._whole = path if resume and path.is_file() else None
@@ -63,11 +64,18 @@ class GrowingFilm:
         return None
 
     def coded(self, mask: Bool[np.ndarray, "H W"]) -> bytes:
-        """A mask as it will be written; may be called in several threads."""
+        """A mask as it will be written; may be called in several threads.
+
+        Raises
+        ------
+        OutputError
+            If it has another size than those before.
+        """
         with self._lock:
-            if self._encoder is None:
-                self._encoder = MaskEncoder(*mask.shape)
-        return self._encoder(mask)
+            self._size = self._size or mask.shape
+        if mask.shape != self._size:
+            raise OutputError(f"{self._path}: its masks differ in size.", "Run again with --masks pictures.")
+        return png_of_bits(mask)
 
     def add(self, name: str, place: int, data: bytes) -> None:
         """Append the mask of the frame at `place` of the clip, as `coded` gave it.
@@ -115,9 +123,9 @@ class GrowingFilm:
         self._own_names, self._packets = NameRuns(), list[bytes]()
 
     def _masks(self, names: NameRuns, packets: Iterable[bytes]) -> Masks:
-        if self._encoder is None:
+        if self._size is None:
             raise OutputError(f"{self._path}: no mask was made.", "Select at least one frame.")
-        return Masks(self._encoder.height_px, self._encoder.width_px, names, packets)
+        return Masks(*self._size, names, packets)
 
     def _read(self, path: Path, name: str) -> Bool[np.ndarray, "H W"] | None:
         try:

@@ -1,8 +1,9 @@
-"""The masks of a clip as one video, `masks.mkv`: FFV1 in Matroska, exact to the pixel, each found by its frame's name.
+"""The masks of a clip as one video, `masks.mkv`: PNG in Matroska, exact to the pixel, each found by its frame's name.
 
-Every frame is coded by itself, with checksums; the file's index has each sixteenth, so that a day of video opens at
+Every frame is coded by itself, with a checksum; the file's index has each sixteenth, so that a day of video opens at
 once. Which frames they are of stands in the file's tag `CUEMASK_FRAMES`. A mask in a film has a path as if the film
-were a folder, `masks.mkv/000012.png`, so that whoever reads masks need not know where they lie.
+were a folder, `masks.mkv/000012.png`, so that whoever reads masks need not know where they lie. Films in FFV1, as
+cuemask wrote them at first, are read, too.
 """
 
 from __future__ import annotations
@@ -25,24 +26,21 @@ import numpy as np
 from av.container import InputContainer
 from av.packet import Packet
 from av.video.codeccontext import VideoCodecContext
-from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
-from jaxtyping import Bool, UInt8
+from jaxtyping import UInt8
 
 from cuemask.errors import PictureError
+from cuemask.media.bit_png import mask_of_bits
 from cuemask.media.checksums import is_whole_ffv1
 from cuemask.media.files import written_aside
 from cuemask.media.headers import Claimed, refuse_too_large
+from cuemask.media.matroska import GROUP, Coded, Track, write_matroska
 from cuemask.media.name_runs import NameRuns
-from cuemask.media.overlay import write_errors
 
 FILM = "masks.mkv"
 FILMS = ".mkv"
 _TAG = "CUEMASK_FRAMES"
-# Golomb-Rice codes without a context: runs of one value are the cheapest there, to write, to read and to keep.
-_ENCODER = {"level": "3", "coder": "0", "context": "0", "slicecrc": "1"}
-_MILLISECOND = Fraction(1, 1000)
-_INDEXED = 16  # all of a day's 2,160,000 frames in the index take 240 MB and a second to read; these 12 MB
+_CODECS = (("png", "monob"), ("ffv1", "gray"))
 _MOST_TABLE_BYTES = 1 << 30
 _OPEN = 8
 _AGAIN = "Copy it again from its source; or have the run make it again: the same command with --resume."
@@ -65,43 +63,6 @@ class Masks(NamedTuple):
     packets: Iterable[bytes]
 
 
-class MaskEncoder:
-    """Codes masks of one size; may be called in several threads at once."""
-
-    def __init__(self, height_px: int, width_px: int) -> None:
-        self.height_px, self.width_px = height_px, width_px
-        self._idle: deque[VideoCodecContext] = deque()
-        self._nothing = self._coded(np.zeros((height_px, width_px), np.bool_))
-
-    def __call__(self, mask: Bool[np.ndarray, "H W"]) -> bytes:
-        """A mask as a packet of FFV1, 255 where true and 0 elsewhere."""
-        return self._coded(mask) if mask.any() else self._nothing
-
-    def _coded(self, mask: Bool[np.ndarray, "H W"]) -> bytes:
-        try:
-            context = self._idle.pop()
-        except IndexError:
-            context = encoder_of(self.height_px, self.width_px)
-        levels = np.ascontiguousarray(mask).view(np.uint8) * np.uint8(255)
-        (packet,) = context.encode(VideoFrame.from_ndarray(levels, format="gray"))
-        self._idle.append(context)
-        return bytes(packet)
-
-
-def encoder_of(height_px: int, width_px: int) -> VideoCodecContext:
-    """An encoder of masks of one size, opened."""
-    context = av.CodecContext.create("ffv1", "w")
-    _set(context, height_px, width_px)
-    context.open()
-    return context
-
-
-def _set(context: VideoCodecContext, height_px: int, width_px: int) -> None:
-    context.height, context.width, context.pix_fmt = height_px, width_px, "gray"
-    context.time_base, context.gop_size, context.thread_count = _MILLISECOND, 1, 1
-    context.options = {**_ENCODER, "slices": "4" if min(height_px, width_px) > 1 else "1"}  # 2 by 2 of them
-
-
 def write_film(path: Path, masks: Masks, rate: Fraction) -> None:
     """Write coded masks as a film, whole or not at all; memory does not grow with their number.
 
@@ -115,24 +76,11 @@ def write_film(path: Path, masks: Masks, rate: Fraction) -> None:
     OutputError
         If it cannot be written.
     """
-    with written_aside(path) as aside, write_errors(path):
-        # Without numbers drawn by chance: a run that was broken off and resumed writes the same bytes.
-        container = av.open(str(aside.absolute()), "w", format="matroska", container_options={"fflags": "+bitexact"})
-        try:
-            container.metadata[_TAG] = _coded(masks.names, rate)
-            # It codes nothing, but tells decoders of the packets: it has to be as the encoders that made them.
-            stream = container.add_stream("ffv1", rate=rate)
-            _set(stream.codec_context, masks.height_px, masks.width_px)
-            stream.time_base = _MILLISECOND
-            for number, (place, data) in enumerate(zip(masks.names.places(), masks.packets, strict=True)):
-                packet = Packet(data)
-                packet.stream, packet.time_base = stream, _MILLISECOND
-                packet.pts = packet.dts = _stamp(place, rate)
-                packet.duration = _stamp(place + 1, rate) - packet.pts
-                packet.is_keyframe = number % _INDEXED == 0
-                container.mux(packet)
-        finally:
-            container.close()
+    track = Track(b"MPNG", masks.height_px, masks.width_px, rate)
+    with written_aside(path) as aside, aside.open("wb") as file:
+        frames = zip(masks.names.places(), masks.packets, strict=True)
+        shown = (Coded(_stamp(place, rate), data) for place, data in frames)
+        write_matroska(file, track, {_TAG: _coded(masks.names, rate)}, shown)
 
 
 class MaskFilm:
@@ -163,12 +111,13 @@ class MaskFilm:
         self._stream: VideoStream = self._container.streams.video[0]
         context = self._stream.codec_context
         self.height_px, self.width_px = context.height, context.width
-        refuse_too_large(path, Claimed("FFV1", self.width_px, self.height_px), path.stat().st_size)
+        self._is_png = context.name == "png"
+        refuse_too_large(path, Claimed(context.name.upper(), self.width_px, self.height_px), path.stat().st_size)
         self._extradata = context.extradata
         self._lock = threading.Lock()
         self._idle: deque[VideoCodecContext] = deque()
         self._packets: Iterator[Packet] = iter(())
-        self._next = -_INDEXED - 1
+        self._next = -GROUP - 1
         self._refuse_cut_off()
 
     def read(self, name: str) -> UInt8[np.ndarray, "H W"]:
@@ -188,11 +137,11 @@ class MaskFilm:
         try:
             with self._lock:
                 data = self._data(number)
-            if data is None or not is_whole_ffv1(data):
+            if data is None or not (self._is_png or is_whole_ffv1(data)):
                 raise PictureError(f"{self.path}: the mask of frame {name} is damaged.", _AGAIN)
-            return self._decoded(data)
+            return mask_of_bits(data, self.height_px, self.width_px) if self._is_png else self._decoded_ffv1(data)
         except (av.error.FFmpegError, ValueError) as error:
-            raise PictureError(f"{self.path}: the mask of frame {name} cannot be decoded ({error}).", _AGAIN) from error
+            raise PictureError(f"{self.path}: the mask of frame {name} is damaged ({error}).", _AGAIN) from error
 
     def packets(self) -> Iterator[bytes]:
         """All masks as they are coded, in order.
@@ -218,18 +167,18 @@ class MaskFilm:
     def _data(self, number: int) -> bytes | None:
         """The packet of that number; None where the file does not have it."""
         stamp = _stamp(self.names.place(number), self._rate)
-        if not 0 <= number - self._next < _INDEXED:  # else it is nearer than what the index knows
-            self._next = -_INDEXED - 1
+        if not 0 <= number - self._next < GROUP:  # else it is nearer than what the index knows
+            self._next = -GROUP - 1
             self._container.seek(stamp, stream=self._stream, backward=True)
             self._packets = self._container.demux(self._stream)
         for packet in self._packets:
             if packet.pts is not None and packet.pts >= stamp:
                 self._next = number + 1
                 return bytes(packet) if packet.pts == stamp else None
-        self._next = -_INDEXED - 1
+        self._next = -GROUP - 1
         return None
 
-    def _decoded(self, data: bytes) -> UInt8[np.ndarray, "H W"]:
+    def _decoded_ffv1(self, data: bytes) -> UInt8[np.ndarray, "H W"]:
         try:
             context = self._idle.pop()
         except IndexError:
@@ -325,7 +274,8 @@ def _coded(names: NameRuns, rate: Fraction) -> str:
 def _decoded_table(path: Path, container: InputContainer) -> tuple[NameRuns, Fraction]:
     stream = next(iter(container.streams.video), None)
     tag = container.metadata.get(_TAG)
-    if tag is None or stream is None or stream.codec_context.pix_fmt != "gray":
+    context = stream.codec_context if stream is not None else None  # of a codec that nobody knows there is none
+    if tag is None or not context or (context.name, context.pix_fmt) not in _CODECS:
         raise PictureError(
             f"{path}: no film of masks of cuemask's (it names no frames).",
             "Give a masks.mkv that --masks video wrote, a folder of masks FRAME.png, or a run.",

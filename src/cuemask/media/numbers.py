@@ -11,6 +11,7 @@ from jaxtyping import UInt8, UInt16
 from cuemask.media.overlay import RIM, Style, overlay
 
 Box = tuple[int, int, int, int]
+_TINT = 0.3  # how opaque an instrument's colour is
 
 # Told apart by people with any colour vision (Okabe and Ito, 2008), begun anew after the last.
 COLORS = ((86, 180, 233), (230, 159, 0), (0, 158, 115), (240, 228, 66), (204, 121, 167), (213, 94, 0), (0, 114, 178))
@@ -44,7 +45,7 @@ def with_numbers(
         color, place = color_of(number), np.s_[y0:y1, x0:x1]
         own = labels[place] == number
         if own.any():
-            drawn[place] = overlay(drawn[place], own, color, "outline" if style == "outline" else "fill", 0.3)
+            drawn[place] = overlay(drawn[place], own, color, "outline" if style == "outline" else "fill", _TINT)
         cv2.rectangle(drawn, (x0, y0), (x1 - 1, y1 - 1), RIM, line + 2)
         cv2.rectangle(drawn, (x0, y0), (x1 - 1, y1 - 1), color, line)
     for number, (x0, y0, _, _) in boxes.items():
@@ -53,7 +54,7 @@ def with_numbers(
 
 
 def with_classes(
-    rgb: UInt8[np.ndarray, "H W 3"], codes: UInt8[np.ndarray, "H W"], style: Style = "fill"
+    rgb: UInt8[np.ndarray, "H W 3"], codes: UInt8[np.ndarray, "H W"], style: Style = "fill", tint: float = _TINT
 ) -> UInt8[np.ndarray, "H W2 3"]:
     """A new picture with the pixels of each class outlined and tinted in its colour.
 
@@ -61,12 +62,12 @@ def with_classes(
     ----------
     codes
         0 background, else the class, from 1.
-    style
+    style, tint
         As of `overlay.overlay`.
     """
     drawn = rgb
     for code in np.unique(codes[codes > 0]).tolist():
-        drawn = overlay(drawn, codes == code, color_of(code), "outline" if style == "outline" else "fill", 0.3)
+        drawn = overlay(drawn, codes == code, color_of(code), "outline" if style == "outline" else "fill", tint)
     return np.concatenate([rgb, drawn], axis=1) if style == "side-by-side" else drawn
 
 

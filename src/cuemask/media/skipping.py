@@ -23,7 +23,7 @@ from cuemask.media.places import NumberedFrame, Place, Places
 # Codecs of which a key frame needs nothing before it, and each packet holds one frame that is shown; those
 # without a memory are never asked for what was left out.
 _WITHOUT_MEMORY = frozenset({"mjpeg", "ffv1", "prores", "dnxhd", "rawvideo", "png", "huffyuv", "ffvhuff", "utvideo"})
-_CODECS = frozenset({"h264", "hevc", "mpeg1video", "mpeg2video", "mpeg4"}) | _WITHOUT_MEMORY
+_CODECS = frozenset({"h264", "hevc", "mpeg1video", "mpeg2video", "mpeg4", "vp9", "av1", "libdav1d"}) | _WITHOUT_MEMORY
 # Of which a packet never ends in many zeros.
 _NO_ZEROS, _HOLE_BYTES = frozenset({"h264", "hevc"}), 16
 _MOST_PACKETS, _MOST_BYTES = 3000, 96 << 20  # from key frame to key frame, that are held
@@ -79,6 +79,7 @@ class SkippingVideo(OpenVideo):
         self._left, self._is_fed_whole = dict[int, tuple[int, Fraction]](), True
         self._entered = set[int]()  # key frames before which something was left out
         self._is_at_end, places = False, self._places()
+        self._stream.codec_context.open(strict=False)  # AV1's decoder is told only then what it may pass over: nothing
         try:
             yield from self._passed(self._frames_of(self._groups(places, Chooser(selection, self.frame_rate))))
         except av.error.FFmpegError as error:
@@ -183,7 +184,7 @@ class SkippingVideo(OpenVideo):
             stamp = frame.opaque.stamp
             if stamp in self._entered:
                 self._entered.discard(stamp)
-                if frame.pict_type != PictureType.I:  # it mends itself bit by bit, over many frames
+                if frame.pict_type != PictureType.I:  # it goes on from what was left out, whatever its file says
                     raise CannotSkipError
             if stamp not in self._left:
                 continue

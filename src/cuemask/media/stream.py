@@ -22,6 +22,7 @@ from av.video.frame import VideoFrame
 
 from cuemask.errors import InputError, VideoError
 from cuemask.media.decoding import OpenVideo
+from cuemask.media.hardware import accelerator
 from cuemask.media.tracks import best_track
 
 log = logging.getLogger(__name__)
@@ -251,17 +252,18 @@ class LiveSource:
 
     @contextmanager
     def _opened(self) -> Generator[InputContainer, None, None]:
+        gpu = accelerator()
         with _pipe_of(self.source, self._stop) as pipe:
             if pipe is not None:
-                container = cast(InputContainer, av.open(pipe, buffer_size=_PIPE_BYTES, options=_OPTIONS))
+                container = cast(InputContainer, av.open(pipe, buffer_size=_PIPE_BYTES, options=_OPTIONS, hwaccel=gpu))
             elif self.source.kind == "camera":
                 container = _camera(self.source.address)
             elif self.source.kind == "file":
                 OpenVideo(Path(self.source.address)).__exit__(None, None, None)  # says well what is wrong with a file
-                container = av.open(str(Path(self.source.address).absolute()))
+                container = av.open(str(Path(self.source.address).absolute()), hwaccel=gpu)
             else:
                 timeouts = (OPENING_SECONDS, self._stall_seconds)
-                container = av.open(self.source.address, timeout=timeouts, options=_OPTIONS)
+                container = av.open(self.source.address, timeout=timeouts, options=_OPTIONS, hwaccel=gpu)
             try:
                 yield container
             finally:

@@ -107,7 +107,7 @@ def _ffmpeg() -> list[Finding]:
     import av
 
     reads = [name for name in ("h264", "hevc", "mpeg2video", "vp9", "av1", "ffv1", "prores") if _has(name, "r")]
-    writes = [name for name in ("libx264", "ffv1") if _has(name, "w")]
+    writes = [name for name in ("libx264",) if _has(name, "w")]
     remedy = "" if "libx264" in writes else "overlay.mp4 cannot be made; run: pip install --force-reinstall av"
     return [Finding("video", f"av {av.__version__}, reads {', '.join(reads)}; writes {', '.join(writes)}", remedy)]
 

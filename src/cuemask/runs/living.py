@@ -9,21 +9,22 @@ import threading
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
+from contextvars import copy_context
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Bool, Float32
 
 from cuemask import __version__
 from cuemask.errors import CuemaskError, VideoError
 from cuemask.grouping.whole_frames import WholeFrames, at_full_size, boxes_of
-from cuemask.inference.live import Latencies, LiveArea, Newest, Rate, Recent, live_mask, warm_up
+from cuemask.inference.live import Latencies, LiveArea, LiveMask, Newest, Rate, Recent, live_mask, warm_up
 from cuemask.inference.prediction import Predictor
-from cuemask.media.area import PictureArea
 from cuemask.media.files import make_folder, write_bytes
 from cuemask.media.folders import refuse_foreign_file, tells_of_us
+from cuemask.media.hardware import Decoder, decoding_with
+from cuemask.media.numbers import color_of
 from cuemask.media.recording import MaskRecorder
 from cuemask.media.stream import OPENING_SECONDS, Arrival, LiveSource, source_of
 from cuemask.media.upright import upright_rgb
@@ -67,6 +68,8 @@ class LiveOptions:
         Whether instruments are told apart and shown with numbers, which takes its own time after the mask.
     crop, device, provider
         As in `Options`.
+    decoder
+        Likewise; what a camera sends is left to the processor.
     """
 
     host: str = "127.0.0.1"
@@ -82,6 +85,7 @@ class LiveOptions:
     crop: tuple[int, int, int, int] | None = None
     device: str = "auto"
     provider: str = "auto"
+    decoder: Decoder = "auto"
 
 
 @dataclass(frozen=True)
@@ -202,9 +206,20 @@ def live(
     Raises
     ------
     CuemaskError
-        If the model, the source, the page or the mask video cannot be opened; after the figures are written also
-        if the source was given up or the mask video broke off.
+        If the model, the source, the page or the mask video cannot be opened, or cuda is to decode and is absent; after
+        the figures are written also if the source was given up or the mask video broke off.
     """
+    with decoding_with(options.decoder):
+        return _live(source, model, options, told, stop)
+
+
+def _live(
+    source: str | int | Path,
+    model: Path,
+    options: LiveOptions,
+    told: Callable[[LiveFigures], None],
+    stop: threading.Event | None,
+) -> LiveFigures:
     asked = source_of(str(source))
     if options.figures is not None:
         refuse_foreign_file(options.figures, lambda file: tells_of_us(file, "frames_masked") is True)
@@ -283,13 +298,13 @@ class _LiveRun:
         self._newest: Newest[Arrival] = Newest()
         self._latencies, self._arriving, self._masking = Latencies(), Rate(), Rate()
         self._recent_latencies, self._recent_drops = Recent(), Recent()
-        self._masked: _Masked | None = None
-        self._confidence: tuple[_Masked, float] | None = None
+        self._masked: LiveMask | None = None
+        self._told: tuple[LiveMask, dict[str, Any]] | None = None
         self._size = (0, 0)
         self._screen: Screen | None = None
         self._page_url: str | None = None
         self._started = self._closed = time.monotonic()
-        self._reader = threading.Thread(target=self._read, name="source", daemon=True)
+        self._reader = threading.Thread(target=copy_context().run, args=(self._read,), name="source", daemon=True)
 
     @contextmanager
     def page(self) -> Generator[None, None, None]:
@@ -396,7 +411,8 @@ class _LiveRun:
     def _mask(self, arrival: Arrival) -> None:
         rgb = upright_rgb(arrival.frame)
         area = self._area.of(rgb, arrival.time_seconds)
-        mask, p = live_mask(self._model, rgb, area)
+        masked = live_mask(self._model, rgb, area)
+        mask = masked.mask
         ready = time.monotonic()
         self._latencies.add(ready - arrival.decoded_seconds)
         self._recent_latencies.add(ready, ready - arrival.decoded_seconds)
@@ -410,26 +426,37 @@ class _LiveRun:
             numbered = labels, boxes_of(found)
             self._instruments = [one.number for one in found]
         if self._screen is not None:
-            self._masked = _Masked(p, mask, area)
-            self._screen.show(rgb, mask, numbered)
+            self._masked = masked
+            self._screen.show(rgb, mask, numbered, None if masked.classes is None else masked.codes)
 
     def _shown(self) -> dict[str, Any]:
-        """What the page asks for: the figures, and how far to trust the newest mask, which is looked at only then.
+        """What the page asks for: the figures, and what is known of the newest mask, which is looked at only then.
 
-        A live picture is not seen mirrored: its own probability has to do.
+        How far to trust it: a live picture is not seen mirrored, its own probability has to do. Which classes it has.
         """
         masked = self._masked
-        if masked is not None and (self._confidence is None or self._confidence[0] is not masked):
-            self._confidence = masked, told_of(*masked).confidence
-        return self.figures().as_json() | {"confidence": self._confidence[1] if self._confidence else None}
+        if masked is not None and (self._told is None or self._told[0] is not masked):
+            self._told = (
+                masked,
+                {
+                    "confidence": told_of(masked.p, masked.mask, masked.area).confidence,
+                    "classes": self._classes(masked),
+                },
+            )
+        return self.figures().as_json() | (self._told[1] if self._told else {"confidence": None, "classes": None})
 
-
-class _Masked(NamedTuple):
-    """A frame with its mask, its probability and the endoscope's picture in it."""
-
-    p: Float32[np.ndarray, "h2 w2"]
-    mask: Bool[np.ndarray, "H W"]
-    area: PictureArea
+    def _classes(self, masked: LiveMask) -> list[dict[str, Any]] | None:
+        """The model's classes, each with its colour over the picture and whether it is in it; None where it has one."""
+        codes = masked.codes()
+        if codes is None:
+            return None
+        network, present = self._model.recipe.network, set(np.unique(codes).tolist())
+        names = network.class_names or [f"class {code}" for code in range(1, network.classes + 1)]
+        # Where instruments are told apart, the colours are theirs.
+        return [
+            {"name": name, "color": None if self._whole else color_of(code), "is_seen": code in present}
+            for code, name in enumerate(names, 1)
+        ]
 
 
 def _quantile(values: list[float], share: float) -> float | None:

@@ -23,6 +23,7 @@ function show(s) {
   if (!isPaused()) {
     byId("confidence").textContent = number(s.confidence, "", 2);
     byId("meter").value = s.confidence || 0;
+    tellClasses(s.classes);
   }
   for (const id of ["fps_in", "fps_masked"]) byId(id).textContent = number(s[id], "", 1);
   for (const id of ["latency_median_ms", "latency_p99_ms"])
@@ -36,6 +37,26 @@ function show(s) {
   const files = s.mask_video.map((file) => file.path.split(/[\\/]/).pop()).join(", ");
   const trouble = s.mask_video_trouble ? `: ${s.mask_video_trouble}` : "";
   tell("mask_video", (files || "–") + (s.mask_video_skipped ? `, ${s.mask_video_skipped} left out` : "") + trouble);
+}
+
+// Names stay where they are; those that are not in the picture are dim.
+function tellClasses(classes) {
+  const text = JSON.stringify(classes);
+  if (byId("classes").dataset.told === text) return;
+  byId("classes").dataset.told = text;
+  byId("classes").hidden = !classes;
+  byId("class_names").replaceChildren(...(classes || []).map(({ name, color, is_seen }) => {
+    const [line, square] = [document.createElement("li"), document.createElement("span")];
+    line.toggleAttribute("data-seen", is_seen);
+    square.className = "square";
+    square.hidden = !color;
+    if (color) square.style.background = `rgb(${color})`;
+    const told = document.createElement("span");
+    told.className = "told";
+    told.textContent = is_seen ? "" : ", not seen";
+    line.append(square, name, told);
+    return line;
+  }));
 }
 
 let lost = false;

@@ -6,7 +6,7 @@ import json
 import threading
 from collections.abc import AsyncGenerator, Callable, Mapping
 from importlib import resources
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import cv2
 import numpy as np
@@ -18,7 +18,7 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from cuemask.media.numbers import Box, with_numbers
+from cuemask.media.numbers import Box, with_classes, with_numbers
 from cuemask.media.overlay import TINT, overlay
 from cuemask.web.guard import Served, is_loopback, names_this_machine
 
@@ -26,6 +26,7 @@ __all__ = ["Page", "Screen", "application", "is_loopback", "names_this_machine"]
 
 View = Literal["overlay", "mask", "picture"]
 Numbered = tuple[np.ndarray, Mapping[int, Box]]  # label map of instruments, and the box of each number
+Codes = Callable[[], UInt8[np.ndarray, "H W"] | None]  # the class of each pixel, made only when it is looked at
 
 WIDEST_PX = 1280
 QUALITY = 80
@@ -51,11 +52,15 @@ class Screen:
         self._drawing = threading.Lock()
         self._number = 0
         self._closed = False
-        self._shown: tuple[np.ndarray, np.ndarray, Numbered | None] | None = None
+        self._shown: _Shown | None = None
         self._drawn: dict[tuple[View, int], tuple[int, bytes]] = {}
 
     def show(
-        self, rgb: UInt8[np.ndarray, "H W 3"], mask: Bool[np.ndarray, "H W"], numbered: Numbered | None = None
+        self,
+        rgb: UInt8[np.ndarray, "H W 3"],
+        mask: Bool[np.ndarray, "H W"],
+        numbered: Numbered | None = None,
+        codes: Codes | None = None,
     ) -> None:
         """Take the place of what is shown; costs nothing while nobody looks.
 
@@ -63,10 +68,12 @@ class Screen:
         ----------
         numbered
             Instruments by their numbers, and their boxes: the overlay shows them instead of the mask.
+        codes
+            Gives the class of each pixel: the overlay shows each in its colour, where there are no numbers.
         """
         with self._changed:
             self._number += 1
-            self._shown = (rgb, mask, numbered)
+            self._shown = _Shown(rgb, mask, numbered, codes)
             self._changed.notify_all()
 
     def close(self) -> None:
@@ -90,11 +97,18 @@ class Screen:
                 return None
         with self._drawing:
             with self._changed:
-                number, (rgb, mask, numbered) = self._number, self._shown
+                number, shown = self._number, self._shown
             key = view, tint_percent
             if key not in self._drawn or self._drawn[key][0] != number:
-                self._drawn[key] = (number, _jpeg(rgb, mask, numbered, view, tint_percent))
+                self._drawn[key] = (number, _jpeg(shown, view, tint_percent))
             return self._drawn[key]
+
+
+class _Shown(NamedTuple):
+    rgb: UInt8[np.ndarray, "H W 3"]
+    mask: Bool[np.ndarray, "H W"]
+    numbered: Numbered | None
+    codes: Codes | None
 
 
 class Page(Served):
@@ -149,21 +163,32 @@ async def _parts(screen: Screen, view: View, tint_percent: int) -> AsyncGenerato
             yield jpeg + b"\r\n" + begin
 
 
-def _jpeg(rgb: np.ndarray, mask: np.ndarray, numbered: Numbered | None, view: View, tint_percent: int) -> bytes:
+def _jpeg(shown: _Shown, view: View, tint_percent: int) -> bytes:
+    rgb, mask, numbered, classes = shown
+    codes = classes() if classes is not None and view == "overlay" and numbered is None else None
     height, width = rgb.shape[:2]
     if width > WIDEST_PX:
         size = (WIDEST_PX, max(1, round(height * WIDEST_PX / width)))
         rgb = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)
         mask = cv2.resize(mask.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST).astype(bool)
+        codes = None if codes is None else cv2.resize(codes, size, interpolation=cv2.INTER_NEAREST)
         numbered = None if numbered is None else _resized(numbered, size, WIDEST_PX / width)
     if view == "mask":
         levels = mask.astype(np.uint8) * np.uint8(255)
     else:
         drawn = rgb
         if view == "overlay":
-            drawn = overlay(rgb, mask, tint=tint_percent / 100) if numbered is None else with_numbers(rgb, *numbered)
+            drawn = _overlaid(rgb, mask, numbered, codes, tint_percent / 100)
         levels = cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR)
     return cv2.imencode(".jpg", levels, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1].tobytes()
+
+
+def _overlaid(
+    rgb: np.ndarray, mask: np.ndarray, numbered: Numbered | None, codes: np.ndarray | None, tint: float
+) -> np.ndarray:
+    if numbered is not None:
+        return with_numbers(rgb, *numbered)
+    return overlay(rgb, mask, tint=tint) if codes is None else with_classes(rgb, codes, tint=tint)
 
 
 def _resized(numbered: Numbered, size: tuple[int, int], factor: float) -> Numbered:
