@@ -36,7 +36,7 @@ from cuemask.learning.training import untrained_network
 from cuemask.media.area import fixed_area
 from cuemask.media.frames import Selection
 from cuemask.media.masks import write_mask
-from cuemask.media.overlay import OverlayWriter, overlay, with_strip
+from cuemask.media.overlay import STEADY, OverlayWriter, overlay, with_strip
 from cuemask.media.upright import upright_rgb
 from cuemask.media.video import sample_video
 from cuemask.recipe import load_recipe
@@ -100,7 +100,7 @@ def measured(video: Path, models: dict[str, Predictor], folder: Path, count: int
         return result
 
     recipe = models["int8"].recipe
-    with av.open(str(video)) as container, OverlayWriter(folder / "overlay.mp4", Fraction(25)) as drawn:
+    with av.open(str(video)) as container, OverlayWriter(folder / "overlay.mp4", Fraction(25), encoder=STEADY) as drawn:
         stream = container.streams.video[0]
         stream.thread_type, stream.codec_context.thread_count = "SLICE", 1
         frames = container.decode(stream)

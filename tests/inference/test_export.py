@@ -20,6 +20,7 @@ from cuemask.errors import InstallationError, OutputError, WeightsError
 from cuemask.inference import export
 from cuemask.inference.export import OPSET, resized, write_onnx
 from cuemask.inference.model import Model
+from cuemask.inference.passing import RESIZING
 from cuemask.inference.quantization import write_int8
 from cuemask.inference.runtime import _chosen, load_onnx
 from cuemask.learning.unet import network
@@ -168,13 +169,27 @@ def test_eight_bits_keep_metadata_and_shapes_and_are_close(exported, tmp_path):
     assert ours.working_probability(noise(1, 100, 90)).shape == (1, 48, 64)
 
 
+def test_pictures_of_working_size_pass_around_the_resizing_which_would_not_change_a_bit(exported, tmp_path):
+    proto = onnx.load(exported)
+    outer = {node.op_type for node in proto.graph.node}
+    assert "If" in outer
+    assert not outer & {"MatMul", "Round", "Range", "Where"}
+    (resizing,) = (node for node in proto.graph.node if node.name == RESIZING)
+    resizing.attribute[0].CopyFrom(onnx.helper.make_attribute(resizing.attribute[0].name, resizing.attribute[1].g))
+    onnx.save(proto, tmp_path / "always.onnx")
+    always, rgb = load_onnx(tmp_path / "always.onnx"), noise(2, 48, 64)
+    assert np.array_equal(load_onnx(exported).working_probability(rgb), always.working_probability(rgb))
+
+
 def test_eight_bits_leave_the_resizing_and_the_first_convolution_alone(exported, tmp_path):
     write_int8(exported, tmp_path / "8.onnx", list(noise(2, 48, 64)))
     nodes = list(onnx.load(tmp_path / "8.onnx").graph.node)
-    rounds = next(place for place, node in enumerate(nodes) if node.op_type == "Round")
-    made = {name for node in nodes[: rounds + 1] if node.op_type != "DequantizeLinear" for name in node.output}
+    (resizing,) = (node for node in nodes if node.name == RESIZING)
+    inner = [node for branch in resizing.attribute for node in branch.g.node]
+    assert "Round" in {node.op_type for node in inner}
+    assert not [node for node in inner if node.op_type.endswith("QuantizeLinear")]
     quantised = {node.input[0] for node in nodes if node.op_type == "QuantizeLinear"}
-    assert not made & quantised
+    assert not {name for node in [*inner, resizing] for name in node.output} & quantised
     weights = {tensor.name: tensor for tensor in onnx.load(tmp_path / "8.onnx").graph.initializer}
     eight = [t for t in weights.values() if t.data_type == TensorProto.INT8 and len(t.dims) == 4]
     assert len(eight) == 10

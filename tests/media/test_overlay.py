@@ -14,7 +14,7 @@ from av.video.reformatter import ColorRange, Colorspace
 
 from cuemask.errors import OutputError
 from cuemask.media.clips import open_clips
-from cuemask.media.overlay import RIM, SKY, OverlayWriter, overlay, video_frame, with_strip
+from cuemask.media.overlay import ENCODER, RIM, SKY, STEADY, OverlayWriter, overlay, video_frame, with_strip
 
 ReadNumber = Callable[[np.ndarray], int]
 
@@ -165,6 +165,19 @@ def test_the_encoder_is_given_the_colours_that_ffmpeg_would_make() -> None:
     difference = np.abs(ours.to_ndarray().astype(int) - theirs.to_ndarray())
     assert difference[:64].max() <= 1
     assert difference[64:].max() <= 3  # they take the colour left of a square of 2 x 2 pixels, we its mean
+
+
+@pytest.mark.parametrize("encoder", [ENCODER, STEADY])
+def test_pictures_that_move_stay_good_to_look_at(tmp_path: Path, encoder: dict[str, str]) -> None:
+    rng = np.random.default_rng(0)
+    large = cv2.GaussianBlur(rng.integers(0, 256, (120, 160, 3)).astype(np.uint8), (0, 0), 2)
+    large = cv2.normalize(large, np.empty_like(large), 0, 255, cv2.NORM_MINMAX)
+    frames = [large[k : k + 96, 2 * k : 2 * k + 128] for k in range(12)]
+    with OverlayWriter(tmp_path / "overlay.mp4", Fraction(25), encoder=encoder) as writer:
+        for rgb in frames:
+            writer.write(rgb)
+    seen = [frame.rgb for frame in open_clips([tmp_path / "overlay.mp4"])[0].frames()]
+    assert min(cv2.PSNR(one, other) for one, other in zip(seen, frames, strict=True)) > 28
 
 
 def test_an_error_leaves_neither_half_a_video_nor_a_changed_old_one(tmp_path: Path) -> None:

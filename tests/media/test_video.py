@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from cuemask.errors import InputError, VideoError
-from cuemask.media import decoding
+from cuemask.media import decoding, video
 from cuemask.media.clips import Clip, Selection, open_clips
 
 Draw = Callable[..., Path]
@@ -346,6 +346,26 @@ def test_a_sample_of_a_video_with_one_key_frame_steps_through_its_beginning(
 ) -> None:
     clip = open_one(draw_video(tmp_path / "op.mp4", 400, key_every=1000, **{"x264-params": "scenecut=0"}))
     assert [read_number(rgb) for rgb in clip.sample(16)] == list(range(0, 320, 20))
+
+
+@pytest.mark.parametrize("codec", ["libx264", "libvpx-vp9"])
+def test_a_short_sample_takes_each_nth_selected_frame_and_converts_no_other(
+    tmp_path: Path, draw_video: Draw, read_number: ReadNumber, monkeypatch: pytest.MonkeyPatch, codec: str
+) -> None:
+    converted: list[int] = []
+    original = video.upright_rgb
+    monkeypatch.setattr(video, "upright_rgb", lambda *args: (converted.append(1), original(*args))[1])
+    path = draw_video(tmp_path / "op.mp4", 90, codec=codec, key_every=30)
+    for selection, expected in [
+        ({}, range(0, 90, 4)),
+        ({"start_seconds": 1.0, "end_seconds": 3.2}, range(25, 80, 3)),
+        ({"every": 3, "start_seconds": 1.0}, range(27, 90, 3)),
+        ({"frames_per_second": 12.5}, range(0, 90, 4)),
+    ]:
+        clip = open_one(path, **selection)
+        converted.clear()
+        assert [read_number(rgb) for rgb in clip.sample(24)] == list(expected)
+        assert len(converted) == len(expected)
 
 
 @pytest.mark.real_frames

@@ -19,6 +19,7 @@ from cuemask import __version__
 from cuemask.cues.clip import HALVED_ABOVE
 from cuemask.errors import InstallationError, WeightsError
 from cuemask.inference.model import Model
+from cuemask.inference.passing import passing_working_size
 from cuemask.inference.runtime import CLASSES, INPUT, OUTPUT, load_onnx
 from cuemask.learning.backbones import without_norms
 from cuemask.learning.unet import ResNet18UNet, UNet
@@ -139,7 +140,7 @@ def _proto(deployed: Deployed, recipe: Recipe) -> Any:
             verbose=False,
         )
     assert program is not None
-    proto = program.model_proto
+    proto = passing_working_size(program.model_proto, deployed.height_px, deployed.width_px)
     onnx.helper.set_model_props(proto, _metadata(recipe))
     return proto
 

@@ -245,8 +245,11 @@ def _filled_outline(bright: Bool[np.ndarray, "H W"]) -> Bool[np.ndarray, "H W"] 
     large = np.flatnonzero(stats[1:, cv2.CC_STAT_AREA] >= SMALLEST_PART * bright.size) + 1
     if large.size == 0:
         return None
-    rows, columns = np.nonzero(np.isin(labels, large))
-    hull = cv2.convexHull(np.stack([columns, rows], axis=1).astype(np.int32))
+    shown = np.isin(labels, large)
+    rows = np.flatnonzero(shown.any(axis=1))  # the ends of each row span the same hull, and are a thousandth of it
+    first, last = shown[rows].argmax(axis=1), shown.shape[1] - 1 - shown[rows, ::-1].argmax(axis=1)
+    ends = np.concatenate([np.stack([first, rows], axis=1), np.stack([last, rows], axis=1)])
+    hull = cv2.convexHull(ends.astype(np.int32))
     return cv2.fillConvexPoly(np.zeros(bright.shape, np.uint8), hull, 1).astype(bool)
 
 

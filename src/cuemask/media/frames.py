@@ -129,21 +129,36 @@ class Selection:
 
 
 class Chooser:
-    """Tells of the frames of one source, asked in their order, which a selection takes."""
+    """Tells of the frames of one source, asked in their order, which a selection takes.
 
-    def __init__(self, selection: Selection, source_rate: Fraction) -> None:
+    Parameters
+    ----------
+    step, most
+        Of the first `most` of these, None for all, every `step`th.
+    """
+
+    def __init__(self, selection: Selection, source_rate: Fraction, step: int = 1, most: int | None = None) -> None:
         self._selection, self._rate = selection, selection.rate(source_rate)
+        self._step, self._most, self._count = step, most, 0
         # Half a source frame later, rounded time stamps can no longer fall into the interval before.
         self._half_frame = 1 / (2 * source_rate)
         self._interval_before: int | None = None
 
     def is_over(self, time: Fraction) -> bool:
         """Whether a frame of that time, in seconds, and all behind it are not taken."""
+        if self._count == self._most:
+            return True
         end = self._selection.end_seconds
         return end is not None and time >= end - TIME_TOLERANCE_SECONDS
 
     def takes(self, index: int, time: Fraction) -> bool:
         """Whether frame `index` of the source is taken; a frame that is asked of may keep those behind it out."""
+        if not self._selects(index, time):
+            return False
+        self._count += 1
+        return (self._count - 1) % self._step == 0
+
+    def _selects(self, index: int, time: Fraction) -> bool:
         if time < self._selection.start or index % self._selection.every != 0:
             return False
         if self._selection.frames_per_second is None:

@@ -66,8 +66,13 @@ class SkippingVideo(OpenVideo):
 
     decoded = 0
 
-    def selected(self, selection: Selection) -> Iterator[NumberedFrame]:
+    def selected(self, selection: Selection, step: int = 1, most: int | None = None) -> Iterator[NumberedFrame]:
         """The frames that `selection` takes: (number, seconds after the first, frame).
+
+        Parameters
+        ----------
+        step, most
+            Of the first `most` of them, None for all, every `step`th.
 
         Raises
         ------
@@ -81,7 +86,9 @@ class SkippingVideo(OpenVideo):
         self._is_at_end, places = False, self._places()
         self._stream.codec_context.open(strict=False)  # AV1's decoder is told only then what it may pass over: nothing
         try:
-            yield from self._passed(self._frames_of(self._groups(places, Chooser(selection, self.frame_rate))))
+            yield from self._passed(
+                self._frames_of(self._groups(places, Chooser(selection, self.frame_rate, step, most)))
+            )
         except av.error.FFmpegError as error:
             raise CannotSkipError from error
         if self._left:

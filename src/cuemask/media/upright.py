@@ -29,6 +29,11 @@ def upright_rgb(frame: VideoFrame) -> UInt8[np.ndarray, "H W 3"]:
     return np.ascontiguousarray(rgb[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1])
 
 
+def upright_size(frame: VideoFrame) -> tuple[int, int]:
+    """Height and width of what `upright_rgb` makes of a frame."""
+    return (frame.width, frame.height) if is_turned(frame) else (frame.height, frame.width)
+
+
 def is_turned(frame: VideoFrame) -> bool:
     """Whether the upright picture's rows are the decoded one's columns."""
     matrix = _display_matrix(frame)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
@@ -20,7 +20,7 @@ from cuemask.media.frames import Frame, Selection, frame_name
 from cuemask.media.names import shown
 from cuemask.media.places import NumberedFrame
 from cuemask.media.skipping import CannotSkipError, SkippingVideo
-from cuemask.media.upright import upright_rgb
+from cuemask.media.upright import upright_rgb, upright_size
 
 log = logging.getLogger(__name__)
 
@@ -49,19 +49,26 @@ def video_frames(
     InputError
         If the video decodes but no frame of it is selected.
     """
-    missing, doubtful, wrong, shape, place = set[int](), set[int](), set[int](), None, 0
-    for place, (index, time, frame) in enumerate(_selected(path, selection, doubtful), start=1):
+    for index, time, frame, place in _decoded(path, selection, lost, damaged):
+        yield Frame(frame_name(index), index, float(time), upright_rgb(frame), place)
+
+
+def _decoded(
+    path: Path, selection: Selection, lost: set[int] | None, damaged: set[int] | None
+) -> Generator[tuple[int, Fraction, VideoFrame, int], None, None]:
+    """`video_frames` as the decoder gives them, with number, time and place: colours cost a third of decoding."""
+    missing, doubtful, wrong, size = set[int](), set[int](), set[int](), None
+    for place, (index, time, frame) in enumerate(_selected(path, selection, doubtful)):
         if frame is None:
             missing.add(index)
             continue
         if index in doubtful:
             wrong.add(index)
-        rgb = upright_rgb(frame)
-        shape = rgb.shape if shape is None else shape
-        if rgb.shape != shape:
-            raise _size_changes(path, shape, rgb.shape, index, time)
-        yield Frame(frame_name(index), index, float(time), rgb, place - 1)
-    if shape is None:
+        size = upright_size(frame) if size is None else size
+        if upright_size(frame) != size:
+            raise _size_changes(path, size, upright_size(frame), index, time)
+        yield index, time, frame, place
+    if size is None:
         raise _nothing_selected(path, selection, missing)
     if missing - (lost or set()):
         log.warning("%s", told_of_lost(path, missing))
@@ -83,7 +90,8 @@ def sample_video(
     """Yield about `count` frames spread over the selected stretch, without decoding what lies between.
 
     Long videos are entered at the key frames before evenly spread times. Where that finds too few (a short
-    video, or one with few key frames), its first `count` times `SAMPLING_STEP` frames are stepped through.
+    video, or one with few key frames), its first `count` times `SAMPLING_STEP` frames are stepped through; of those
+    between, no more are decoded than the others need.
     `lost` and `damaged` are as in `video_frames`.
 
     Raises
@@ -102,12 +110,30 @@ def sample_video(
         for frame in frames.values():
             yield upright_rgb(frame)
         return
-    with closing(video_frames(path, selection, lost, damaged)) as selected:
-        known = video.frame_count
-        expected = selection.estimate(known, video.frame_rate) if known else count * SAMPLING_STEP
-        step = min(SAMPLING_STEP, max(1, math.ceil(expected / count)))
-        for frame in islice(selected, 0, count * SAMPLING_STEP, step):
-            yield frame.rgb
+    known, most = video.frame_count, count * SAMPLING_STEP
+    expected = selection.estimate(known, video.frame_rate) if known else most
+    step, given = min(SAMPLING_STEP, max(1, math.ceil(expected / count))), 0
+    with suppress(CannotSkipError), closing(_stepped_through(path, selection, step, most)) as stepped:
+        for frame in stepped:
+            yield upright_rgb(frame)
+            given += 1
+        if given:
+            return
+    with closing(_decoded(path, selection, lost, damaged)) as selected:
+        for _, _, frame, _ in islice(selected, given * step, most, step):
+            yield upright_rgb(frame)
+
+
+def _stepped_through(path: Path, selection: Selection, step: int, most: int) -> Generator[VideoFrame, None, None]:
+    """Every `step`th of the first `most` selected frames; `CannotSkipError` where all have to be decoded."""
+    video, size = SkippingVideo(path), None
+    with video:
+        for _, _, frame in video.selected(selection, step, most):
+            assert frame is not None
+            size = upright_size(frame) if size is None else size
+            if upright_size(frame) != size:  # where it changes is told by whoever sees all frames
+                raise CannotSkipError
+            yield frame
 
 
 def told_of_lost(path: Path, numbers: Iterable[int]) -> str:
@@ -178,7 +204,7 @@ def _taken(frames: Iterator[NumberedFrame], selection: Selection, rate: Fraction
 
 
 def _size_changes(
-    path: Path, before: tuple[int, ...], after: tuple[int, ...], index: int, time: Fraction
+    path: Path, before: tuple[int, int], after: tuple[int, int], index: int, time: Fraction
 ) -> VideoError:
     seconds = f"{float(time):.6g}"
     return VideoError(

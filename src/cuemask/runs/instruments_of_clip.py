@@ -24,7 +24,7 @@ from cuemask.media.mask_films import has_mask
 from cuemask.media.mask_folders import masks_of, place_of_masks
 from cuemask.media.masks import read_mask, read_numbers, write_codes, write_numbers
 from cuemask.media.numbers import with_numbers
-from cuemask.media.overlay import OverlayWriter, Style, blanked, with_strip
+from cuemask.media.overlay import STEADY, OverlayWriter, Style, blanked, with_strip
 from cuemask.media.text import text_blanked
 from cuemask.media.threads import in_threads
 from cuemask.report.words import clock
@@ -83,7 +83,9 @@ def group_clip(
     with (
         written_aside(folder / TABLE) as aside,
         aside.open("w", encoding="utf-8", newline="") as table,
-        OverlayWriter(folder / "overlay.mp4", clip.frame_rate, clip.pixel_aspect) if draws else nullcontext() as video,
+        OverlayWriter(folder / "overlay.mp4", clip.frame_rate, clip.pixel_aspect, STEADY)
+        if draws
+        else nullcontext() as video,
     ):
         rows = csv.writer(table, lineterminator="\n")
         rows.writerow(HEADER)

@@ -29,7 +29,7 @@ from cuemask.media.mask_films import FILM
 from cuemask.media.mask_folders import MASKS
 from cuemask.media.masks import read_mask, write_codes, write_mask, write_probability, write_rgb
 from cuemask.media.numbers import with_classes
-from cuemask.media.overlay import OverlayWriter, blanked, overlay, with_strip
+from cuemask.media.overlay import STEADY, OverlayWriter, blanked, overlay, with_strip
 from cuemask.media.text import text_blanked
 from cuemask.report.sheet import Cell, contact_sheet
 from cuemask.report.words import clock
@@ -175,7 +175,11 @@ def write_masks(
         return _Finished(drawn, told, None if film is None else film.coded(mask))
 
     frames = options.progress(f"{clip.name}: masks", clip.frames(), clip.frame_count)
-    with OverlayWriter(folder / "overlay.mp4", clip.frame_rate, clip.pixel_aspect) if draws else nullcontext() as video:
+    with (
+        OverlayWriter(folder / "overlay.mp4", clip.frame_rate, clip.pixel_aspect, STEADY)
+        if draws
+        else nullcontext() as video
+    ):
         for result in segmented(model, frames, area, finish, known=known, outside=finder.finds, carried=carried):
             if film is not None and result.finished.coded is not None:
                 film.add(result.frame.name, result.frame.place, result.finished.coded)
