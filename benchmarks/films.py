@@ -107,7 +107,7 @@ def kept(folder: Path, masks: Sequence[np.ndarray], count: int) -> list[str]:
             write_mask(pictures / f"{name}.png", mask)
 
     def write_a_film() -> None:
-        film = GrowingFilm(clip / "masks.mkv", folder / "work", RATE, resume=False)
+        film = GrowingFilm(clip / "masks.mov", folder / "work", RATE, resume=False)
         for place, (name, mask) in enumerate(zip(names, cycle(masks), strict=False)):
             film.add(name, place, film.coded(mask))
         film.finish()
@@ -115,7 +115,7 @@ def kept(folder: Path, masks: Sequence[np.ndarray], count: int) -> list[str]:
     rows = ["| masks of 1920 x 1080 | written | read in order | kB on disk |", "|---|---|---|---|"]
     for what, write, where in (
         ("PNG", write_pictures, pictures),
-        ("film", write_a_film, clip / "masks.mkv"),
+        ("film", write_a_film, clip / "masks.mov"),
     ):
         written, size = timed(write), occupied(pictures if where == pictures else clip)
         read = timed(lambda where=where: [read_mask(where / f"{name}.png") for name in names])
@@ -123,7 +123,7 @@ def kept(folder: Path, masks: Sequence[np.ndarray], count: int) -> list[str]:
             f"| {what} | {1e3 * written / count:.1f} ms | {1e3 * read / count:.1f} ms | {size / count / 1e3:.1f} |"
         )
     for name, mask in zip(names, cycle(masks), strict=False):
-        assert np.array_equal(read_mask(clip / "masks.mkv" / f"{name}.png") > 0, mask)
+        assert np.array_equal(read_mask(clip / "masks.mov" / f"{name}.png") > 0, mask)
     return rows
 
 
@@ -168,7 +168,7 @@ def opened(folder: Path, counts: Iterable[int]) -> list[str]:
     packets = [png_of_bits(rng.random((64, 64)) < 0.1) for _ in range(50)]
     rows = ["| masks | file | opened | another random one, median | slowest of 200 |", "|---|---|---|---|---|"]
     for count in counts:
-        path, names = folder / f"{count}.mkv", NameRuns()
+        path, names = folder / f"{count}.mov", NameRuns()
         for number in range(count):
             names.add(f"{number:06d}", number)
         write_film(path, Masks(64, 64, names, islice(cycle(packets), count)), RATE)

@@ -274,7 +274,7 @@ _masks = click.option(
     type=click.Choice(["pictures", "video"]),
     default="pictures",
     show_default=True,
-    help="A PNG a frame, or masks.mkv, one file a clip: lossless, found by frame.",
+    help="A PNG a frame, or masks.mov, one file a clip: lossless, found by frame.",
 )
 _probability = click.option("--save-probability", is_flag=True, help="Also write 8-bit probability maps.")
 _overlay = click.option(
@@ -333,7 +333,7 @@ def segment(inputs: tuple[str, ...], quiet: bool, **flags: Any) -> None:
 
     quiet = quiet or _helps()
     out = run(*_job(inputs, quiet, **flags))
-    files = ("overlay.mp4", "sheet.png", "cues.png", "masks", "masks.mkv", "tracks.csv", "confidence.csv")
+    files = ("overlay.mp4", "sheet.png", "cues.png", "masks", "masks.mov", "tracks.csv", "confidence.csv")
     _name_results(out, quiet, *files)
 
 
@@ -383,7 +383,7 @@ def predict(run: Path, inputs: tuple[str, ...], quiet: bool, **flags: Any) -> No
     from cuemask.runs.predicting import predict as run_prediction
 
     out = run_prediction(run, *_job(inputs, quiet, **flags))
-    _name_results(out, quiet, "overlay.mp4", "sheet.png", "masks", "masks.mkv", "tracks.csv", "confidence.csv")
+    _name_results(out, quiet, "overlay.mp4", "sheet.png", "masks", "masks.mov", "tracks.csv", "confidence.csv")
 
 
 @main.command()

@@ -199,9 +199,9 @@ def film(path: Path, masks: dict[str, np.ndarray]) -> None:
 
 def test_masks_of_pictures_and_of_a_video_may_be_a_film(tmp_path: Path) -> None:
     shutil.rmtree(recording(tmp_path / "a") / "masks")
-    film(tmp_path / "a" / "masks.mkv", {"f10": np.eye(6, 8, dtype=bool), "f2": np.zeros((6, 8), bool)})
+    film(tmp_path / "a" / "masks.mov", {"f10": np.eye(6, 8, dtype=bool), "f2": np.zeros((6, 8), bool)})
     video(tmp_path / "b" / "clip.mp4")
-    film(tmp_path / "b" / "masks.mkv", {"000001": np.eye(64, 96, dtype=bool), "x": np.zeros((64, 96), bool)})
+    film(tmp_path / "b" / "masks.mov", {"000001": np.eye(64, 96, dtype=bool), "x": np.zeros((64, 96), bool)})
     dataset = read(tmp_path)
     pictures, frames = (one.truth for one in dataset.recordings)
     assert pictures is not None
@@ -210,12 +210,12 @@ def test_masks_of_pictures_and_of_a_video_may_be_a_film(tmp_path: Path) -> None:
     assert np.array_equal(pictures.labels("f10"), np.eye(6, 8))
     assert np.array_equal(frames.labels("000001"), np.eye(64, 96))
     assert dataset.oddities == (
-        f"{tmp_path / 'a' / 'masks.mkv'}: no truth for 1 of the 3 frames (f1) of {tmp_path / 'a' / 'frames'}.",
-        f"{tmp_path / 'b' / 'masks.mkv'}: 1 of 2 masks are not named after a frame's number, 000000 on (x.png).",
+        f"{tmp_path / 'a' / 'masks.mov'}: no truth for 1 of the 3 frames (f1) of {tmp_path / 'a' / 'frames'}.",
+        f"{tmp_path / 'b' / 'masks.mov'}: 1 of 2 masks are not named after a frame's number, 000000 on (x.png).",
     )
 
 
 def test_masks_both_in_a_folder_and_in_a_film_are_refused(tmp_path: Path) -> None:
-    film(recording(tmp_path) / "masks.mkv", {"f1": np.eye(6, 8, dtype=bool)})
-    with pytest.raises(InputError, match=r"both masks/ and masks\.mkv"):
+    film(recording(tmp_path) / "masks.mov", {"f1": np.eye(6, 8, dtype=bool)})
+    with pytest.raises(InputError, match=r"both masks/ and masks\.mov"):
         read(tmp_path)

@@ -1,4 +1,4 @@
-"""`--masks video`: whoever reads a run finds the same in `masks.mkv` as in `masks/`."""
+"""`--masks video`: whoever reads a run finds the same in `masks.mov` as in `masks/`."""
 
 from __future__ import annotations
 

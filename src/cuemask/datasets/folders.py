@@ -24,7 +24,7 @@ VIDEOS = ("frames.mp4", "clip.mp4", "video.mp4")
 LOSSY_ENDINGS = frozenset({".jpg", ".jpeg"})
 LAYOUTS = (
     f"frames/ or {', '.join(VIDEOS)}, and masks/ with pictures of the same names (000000.png ... for a video), "
-    "or masks.mkv, as --masks video writes it",
+    "or masks.mov, as --masks video writes it",
     "one folder a recording, each as above; a folder called test is for testing",
 )
 

@@ -49,7 +49,7 @@ def evaluate_folders(
     Parameters
     ----------
     predicted
-        Folder of masks (.png, instrument where above 0), a run, a clip of one, or its `masks.mkv`.
+        Folder of masks (.png, instrument where above 0), a run, a clip of one, or its `masks.mov`.
     truth
         The same with any picture ending. JPEG blurs codes: without `positive` it is instrument from 128 on.
     positive

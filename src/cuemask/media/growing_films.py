@@ -17,7 +17,7 @@ from jaxtyping import Bool
 from cuemask.errors import OutputError, PictureError
 from cuemask.media.bit_png import png_of_bits
 from cuemask.media.files import make_folder
-from cuemask.media.mask_films import MaskFilm, Masks, film_at, let_go, write_film
+from cuemask.media.mask_films import FILMS, MaskFilm, Masks, film_at, let_go, write_film
 from cuemask.media.name_runs import NameRuns
 
 PART = 500  # masks: what a killed run loses at most, and what is held in memory
@@ -44,7 +44,7 @@ class GrowingFilm:
         self._path, self._work, self._rate = path, make_folder(work), rate
         self._lock = threading.Lock()
         self._size: tuple[int, int] | None = None
-        self._before = sorted(work.glob("[0-9]*.mkv")) if resume else []
+        self._before = sorted(work.glob(f"[0-9]*{FILMS}")) if resume else []
         self._begins = [int(part.stem) for part in self._before]
         self._whole = path if resume and path.is_file() else None
         self._parts: list[Path] = []
@@ -89,7 +89,7 @@ class GrowingFilm:
         self._own_names.add(name, place)
         self._packets.append(data)
         if len(self._packets) == PART:
-            path = self._work / f"{self._own_names.place(0):09d}.mkv"
+            path = self._work / f"{self._own_names.place(0):09d}{FILMS}"
             let_go(path)
             write_film(path, self._masks(self._own_names, self._packets), self._rate)
             self._parts.append(path)

@@ -1,9 +1,8 @@
-"""The masks of a clip as one video, `masks.mkv`: PNG in Matroska, exact to the pixel, each found by its frame's name.
+"""The masks of a clip as one video, `masks.mov`: PNG in QuickTime, exact to the pixel, each found by its frame's name.
 
-Every frame is coded by itself, with a checksum; the file's index has each sixteenth, so that a day of video opens at
-once. Which frames they are of stands in the file's tag `CUEMASK_FRAMES`. A mask in a film has a path as if the film
-were a folder, `masks.mkv/000012.png`, so that whoever reads masks need not know where they lie. Films in FFV1, as
-cuemask wrote them at first, are read, too.
+Every frame is coded by itself, with a checksum, and stands in the file's index, of which a day of video has 20 MB.
+Which frames they are of stands in the file's tag `CUEMASK_FRAMES`. A mask in a film has a path as if the film were a
+folder, `masks.mov/000012.png`, so that whoever reads masks need not know where they lie.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ import json
 import os
 import threading
 import zlib
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from fractions import Fraction
@@ -25,22 +24,19 @@ import av.error
 import numpy as np
 from av.container import InputContainer
 from av.packet import Packet
-from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 from jaxtyping import UInt8
 
 from cuemask.errors import PictureError
 from cuemask.media.bit_png import mask_of_bits
-from cuemask.media.checksums import is_whole_ffv1
 from cuemask.media.files import written_aside
 from cuemask.media.headers import Claimed, refuse_too_large
-from cuemask.media.matroska import GROUP, Coded, Track, write_matroska
 from cuemask.media.name_runs import NameRuns
+from cuemask.media.overlay import write_errors
 
-FILM = "masks.mkv"
-FILMS = ".mkv"
+FILM = "masks.mov"
+FILMS = ".mov"
 _TAG = "CUEMASK_FRAMES"
-_CODECS = (("png", "monob"), ("ffv1", "gray"))
 _MOST_TABLE_BYTES = 1 << 30
 _OPEN = 8
 _AGAIN = "Copy it again from its source; or have the run make it again: the same command with --resume."
@@ -76,11 +72,22 @@ def write_film(path: Path, masks: Masks, rate: Fraction) -> None:
     OutputError
         If it cannot be written.
     """
-    track = Track(b"MPNG", masks.height_px, masks.width_px, rate)
-    with written_aside(path) as aside, aside.open("wb") as file:
-        frames = zip(masks.names.places(), masks.packets, strict=True)
-        shown = (Coded(_stamp(place, rate), data) for place, data in frames)
-        write_matroska(file, track, {_TAG: _coded(masks.names, rate)}, shown)
+    with written_aside(path) as aside, write_errors(path):
+        # Without numbers drawn by chance: a run that was broken off and resumed writes the same bytes.
+        options = {"movflags": "use_metadata_tags", "fflags": "+bitexact"}
+        container = av.open(str(aside.absolute()), "w", format="mov", container_options=options)
+        try:
+            container.metadata[_TAG] = _coded(masks.names, rate)
+            stream = container.add_mux_stream("png", rate=rate, width=masks.width_px, height=masks.height_px)
+            stream.time_base = 1 / rate
+            for place, data in zip(masks.names.places(), masks.packets, strict=True):
+                packet = Packet(data)
+                packet.stream, packet.time_base, packet.is_keyframe = stream, 1 / rate, True
+                packet.pts = packet.dts = place
+                packet.duration = 1
+                container.mux(packet)
+        finally:
+            container.close()
 
 
 class MaskFilm:
@@ -109,15 +116,14 @@ class MaskFilm:
             raise PictureError(f"{path}: no video that FFmpeg can read ({type(error).__name__}).", _AGAIN) from error
         self.names, self._rate = _decoded_table(path, self._container)
         self._stream: VideoStream = self._container.streams.video[0]
+        assert self._stream.time_base is not None
+        self._tick = self._stream.time_base
         context = self._stream.codec_context
         self.height_px, self.width_px = context.height, context.width
-        self._is_png = context.name == "png"
         refuse_too_large(path, Claimed(context.name.upper(), self.width_px, self.height_px), path.stat().st_size)
-        self._extradata = context.extradata
         self._lock = threading.Lock()
-        self._idle: deque[VideoCodecContext] = deque()
         self._packets: Iterator[Packet] = iter(())
-        self._next = -GROUP - 1
+        self._next: int | None = None  # whose packet is met without a look at the index
         self._refuse_cut_off()
 
     def read(self, name: str) -> UInt8[np.ndarray, "H W"]:
@@ -137,9 +143,9 @@ class MaskFilm:
         try:
             with self._lock:
                 data = self._data(number)
-            if data is None or not (self._is_png or is_whole_ffv1(data)):
+            if data is None:
                 raise PictureError(f"{self.path}: the mask of frame {name} is damaged.", _AGAIN)
-            return mask_of_bits(data, self.height_px, self.width_px) if self._is_png else self._decoded_ffv1(data)
+            return mask_of_bits(data, self.height_px, self.width_px)
         except (av.error.FFmpegError, ValueError) as error:
             raise PictureError(f"{self.path}: the mask of frame {name} is damaged ({error}).", _AGAIN) from error
 
@@ -166,28 +172,15 @@ class MaskFilm:
 
     def _data(self, number: int) -> bytes | None:
         """The packet of that number; None where the file does not have it."""
-        stamp = _stamp(self.names.place(number), self._rate)
-        if not 0 <= number - self._next < GROUP:  # else it is nearer than what the index knows
-            self._next = -GROUP - 1
-            self._container.seek(stamp, stream=self._stream, backward=True)
+        place, self._next, expected = self.names.place(number), None, self._next
+        if number != expected:
+            self._container.seek(round(place / self._rate / self._tick), stream=self._stream, backward=True)
             self._packets = self._container.demux(self._stream)
-        for packet in self._packets:
-            if packet.pts is not None and packet.pts >= stamp:
-                self._next = number + 1
-                return bytes(packet) if packet.pts == stamp else None
-        self._next = -GROUP - 1
-        return None
-
-    def _decoded_ffv1(self, data: bytes) -> UInt8[np.ndarray, "H W"]:
-        try:
-            context = self._idle.pop()
-        except IndexError:
-            context = av.CodecContext.create("ffv1", "r")
-            context.extradata, context.thread_count = self._extradata, 1
-            context.height, context.width, context.pix_fmt = self.height_px, self.width_px, "gray"
-        (frame,) = context.decode(Packet(data))
-        self._idle.append(context)
-        return frame.to_ndarray()
+        packet = next(self._packets, None)
+        if packet is None or packet.pts is None or round(packet.pts * self._tick * self._rate) != place:
+            return None
+        self._next = number + 1
+        return bytes(packet)
 
     def _refuse_cut_off(self) -> None:
         """The index stands at the end of the file: where the last mask can be found, none is missing."""
@@ -260,10 +253,6 @@ def is_film(path: Path) -> bool:
     return path.suffix == FILMS and path.is_file()
 
 
-def _stamp(place: int, rate: Fraction) -> int:
-    return round(place * 1000 / rate)
-
-
 def _coded(names: NameRuns, rate: Fraction) -> str:
     """The table of frames as text of one line: zlib's of JSON, in base64."""
     table = {"version": 1, "rate": [rate.numerator, rate.denominator], "names": names.as_json()}
@@ -275,10 +264,10 @@ def _decoded_table(path: Path, container: InputContainer) -> tuple[NameRuns, Fra
     stream = next(iter(container.streams.video), None)
     tag = container.metadata.get(_TAG)
     context = stream.codec_context if stream is not None else None  # of a codec that nobody knows there is none
-    if tag is None or not context or (context.name, context.pix_fmt) not in _CODECS:
+    if tag is None or not context or context.name != "png":
         raise PictureError(
             f"{path}: no film of masks of cuemask's (it names no frames).",
-            "Give a masks.mkv that --masks video wrote, a folder of masks FRAME.png, or a run.",
+            "Give a masks.mov that --masks video wrote, a folder of masks FRAME.png, or a run.",
         )
     try:
         unpacked = zlib.decompressobj().decompress(base64.b64decode(tag, validate=True), _MOST_TABLE_BYTES)

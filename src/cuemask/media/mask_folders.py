@@ -1,6 +1,6 @@
 """Where masks lie: in a folder, whatever wrote it, side by side, a folder a clip, a run, or a clip of one; in a film.
 
-Whoever reads a run asks here where its masks are, and reads them by their paths, be they files or in `masks.mkv`.
+Whoever reads a run asks here where its masks are, and reads them by their paths, be they files or in `masks.mov`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ MASKS = "masks"
 
 
 def place_of_masks(clip: Path) -> Path:
-    """What holds the masks of a clip of a run, `CLIP/masks` or `CLIP/masks.mkv`; the folder where neither is there.
+    """What holds the masks of a clip of a run, `CLIP/masks` or `CLIP/masks.mov`; the folder where neither is there.
 
     A mask has the path `PLACE/FRAME.png` in both.
 
@@ -69,7 +69,7 @@ def holds_masks(place: Path) -> bool:
 def named_masks(folder: Path, endings: Collection[str] | None = None, room: str = MASKS) -> Iterator[tuple[str, Path]]:
     """Masks by their names: `FRAME`, or `CLIP/FRAME` where they lie in folders; clip by clip, in natural order.
 
-    What `masks.mkv` holds counts as if it lay in a folder of its own, `masks`; `folder` may be such a film. Of a run,
+    What `masks.mov` holds counts as if it lay in a folder of its own, `masks`; `folder` may be such a film. Of a run,
     or a folder that holds a folder `room`, such as a clip of a run, only what lies in `room` is one; there `room` is no
     part of a name. Hidden files and folders are passed over.
 

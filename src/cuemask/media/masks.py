@@ -102,7 +102,7 @@ def read_mask(path: Path) -> UInt8[np.ndarray, "H W"]:
 
     Of a palette of colours, as VOC and DAVIS have, the indices are the codes; one of greys is resolved to them. Where
     the colours are all the same, the transparency is the mask. It is turned as its EXIF orientation says. A path that
-    leads into a film, `masks.mkv/FRAME.png`, gives the film's mask of that frame.
+    leads into a film, `masks.mov/FRAME.png`, gives the film's mask of that frame.
 
     Raises
     ------

@@ -52,7 +52,7 @@ CURVES = "losses.png"
 def segment(inputs: Sequence[str | Path | ClipFiles], options: Options) -> Path:
     """The single-stage setting: learn from unlabelled clips and segment the same clips.
 
-    Writes, for each clip, `out/<clip>/masks/<frame>.png` (0/255, at the source's size) or `masks.mkv`, `overlay.mp4`,
+    Writes, for each clip, `out/<clip>/masks/<frame>.png` (0/255, at the source's size) or `masks.mov`, `overlay.mp4`,
     `sheet.png` and `cues.png`; of several classes `classes/<frame>.png`; `probability/<frame>.png` on demand; and
     `out/model.safetensors`, `out/losses.png`, `out/run.json`, `out/report.html`.
 

@@ -118,7 +118,7 @@ class Options:
     network
         A network of one's own (`learning.own`), a `torch.nn.Module`; None takes the recipe's.
     masks
-        Whether the masks of a clip are `masks/<frame>.png`, or one file, `masks.mkv` (`media.mask_films`).
+        Whether the masks of a clip are `masks/<frame>.png`, or one file, `masks.mov` (`media.mask_films`).
     overlay
         Whether the video with the masks drawn over it is made.
     overlay_style
