@@ -444,7 +444,9 @@ def _unique_names(sources: list[_Source]) -> list[str]:
 def _name_parts(source: _Source) -> list[str]:
     if source.files is not None:
         return [source.files.name]
-    place = source.place.resolve()
+    # A link keeps its own name: many may lead to one file, or to files that a store named by their content.
+    has_name = source.place.name not in ("", "..")
+    place = source.place.parent.resolve() / source.place.name if has_name else source.place.resolve()
     if source.label:
         return [part for part in (*place.parts[1:-1], source.label) if part]
     return [part for part in (*place.parts[1:-1], place.stem if source.kind == "video" else place.name) if part]
