@@ -141,13 +141,12 @@ class _Coordinator:
         """Keep of each video what learning needs, and learn from those that can be read."""
         from cuemask.runs.ahead import frames_read
 
-        self._do("cues", self._left())
-        good, ahead = self._left(), self.options.out / AHEAD
+        good, ahead = self._read(), self.options.out / AHEAD
         if not good:
             return
         wanted = frames_read([ahead / "cues" / v.name for v in good], self.options.recipe, self.options.seed)
         self._do("pictures", good, wanted={v.name: tuple(frames) for v, frames in zip(good, wanted, strict=True)})
-        good = self._left()
+        good = self._good(good)
         if not good:
             return
         options = replace(self._quiet(), ahead=tuple(ahead / "pictures" / v.name for v in good))
@@ -158,6 +157,24 @@ class _Coordinator:
         if outcome.error:
             what, _, remedy = outcome.error.partition("\n")
             raise TrainingError(what, remedy or f"See {self.options.out / TRACES}, then run the same command again.")
+
+    def _read(self) -> list[Video]:
+        """As many videos as learning can meet, of which the cues are kept; where some cannot be read, others."""
+        from cuemask.learning.pairs import clips_drawn, most_clips
+
+        settings, left, good = self.options.recipe.training, self._left(), list[Video]()
+        order = [left[number] for number in clips_drawn(len(left), settings, self.options.seed)]
+        while order and len(good) < most_clips(settings):
+            some = order[: most_clips(settings) - len(good)]
+            order = order[len(some) :]
+            self._do("cues", some)
+            good += self._good(some)
+        names = {video.name for video in good}
+        return [video for video in self.videos if video.name in names]
+
+    def _good(self, videos: Sequence[Video]) -> list[Video]:
+        """Those that have not failed."""
+        return [video for video in videos if self.board.rows[video.name].state == "waiting"]
 
     def _do(
         self,
