@@ -63,10 +63,11 @@ def batch(
     on: str | Executor = "local",
     each: bool = False,
     model: Path | None = None,
+    learners: int | None = None,
 ) -> Study:
     """Mask the instruments in many videos; a unit of work is one video.
 
-    One network is learnt on all, in one process, then each video is predicted by itself. The same call goes on where
+    One network is learnt on all, on one machine, then each video is predicted by itself. The same call goes on where
     one was broken off, tries again what failed, and takes videos that have come into `listing`; a network that is there
     stays.
 
@@ -82,6 +83,9 @@ def batch(
         Every video is a `segment` run, with a network of its own.
     model
         A model as of `cuemask predict`; nothing is learnt.
+    learners
+        How many processes of one machine learn the network together, a GPU each (`studies.learners`); None for as many
+        as that machine has GPUs, or one.
 
     Raises
     ------
@@ -96,6 +100,8 @@ def batch(
     """
     if each and model is not None:
         raise InputError("--each and --model exclude each other.", "With a model nothing is learnt: leave --each out.")
+    if learners is not None and (each or model is not None):
+        raise InputError("--learners is of the one network that is learnt on all videos.", "Leave it out.")
     options = replace(options, out=options.out.absolute())
     told = _told(options, "each" if each else "model" if model else "one", model)
     with own_folder(options.out, _is_own):
@@ -106,7 +112,7 @@ def batch(
         board.write()
         opened: AbstractContextManager[Executor] = engine(on, options.out) if isinstance(on, str) else nullcontext(on)
         with opened as executor:
-            _Coordinator(executor, board, videos, options).run(each=each, model=model)
+            _Coordinator(executor, board, videos, options, learners).run(each=each, model=model)
         if not counts(list(board.rows.values()))["failed"]:
             shutil.rmtree(options.out / PARTS, ignore_errors=True)
     return Study(options.out, [row for row in board.rows.values() if row.name != NETWORK])
@@ -118,6 +124,7 @@ class _Coordinator:
     board: Board
     videos: Sequence[Video]
     options: Options
+    learners: int | None
 
     def run(self, *, each: bool, model: Path | None) -> None:
         try:
@@ -150,7 +157,8 @@ class _Coordinator:
         if not good:
             return
         options = replace(self._quiet(), ahead=tuple(ahead / "pictures" / v.name for v in good))
-        unit = Unit("train", NETWORK, tuple(v.source for v in good), self.options.out, options)
+        sources = tuple(v.source for v in good)
+        unit = Unit("train", NETWORK, sources, self.options.out, options, learners=self.learners)
         self.board.rows[NETWORK] = Row(NETWORK)
         progress = self.options.progress("one network, learnt on all", self._outcomes([unit]), 1)
         (outcome,) = list(progress)
