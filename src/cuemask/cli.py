@@ -1040,6 +1040,12 @@ def phantom(
     metavar="ENGINE",
     help="local:4 (processes here), dask://HOST:8786, slurm, or slurm:partition=gpu,cpus_per_task=4,mem=16GB.",
 )
+@click.option(
+    "--learners",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Processes of one machine that learn the one network together.  [default: one for each GPU there]",
+)
 @click.option("--each", is_flag=True, help="Every video learns a network of its own, as `cuemask segment` does.")
 @click.option(
     "--model",
@@ -1061,7 +1067,9 @@ def phantom(
 @_blank_outside
 @_blank_text
 @_reads_pictures
-def batch(listing: Path, on: str, each: bool, model: Path | None, quiet: bool, **flags: Any) -> None:
+def batch(
+    listing: Path, on: str, each: bool, model: Path | None, learners: int | None, quiet: bool, **flags: Any
+) -> None:
     """Mask the instruments in many videos, on processes of this machine, a Dask cluster or SLURM.
 
     MANIFEST: a text file, a line a video or folder of pictures: its path, or a name, a tab and its path. FOLDER: all in
@@ -1072,7 +1080,7 @@ def batch(listing: Path, on: str, each: bool, model: Path | None, quiet: bool, *
     """
     from cuemask.studies.batch import batch as run
 
-    study = run(listing, _options(quiet, dataset=None, **flags), on=on, each=each, model=model)
+    study = run(listing, _options(quiet, dataset=None, **flags), on=on, each=each, model=model, learners=learners)
     for row in study.failed:
         click.echo(f"failed  {row.name}: {row.error}", err=True)
     if not quiet:

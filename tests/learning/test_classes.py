@@ -233,7 +233,7 @@ def two_squares(folder: Path, frames: int = 3, size: int = 32) -> TrainingClip:
             for array in arrays:
                 writer.append(array)
     records = {name: Records(folder / f"{name}.npy") for name in files}
-    return TrainingClip("squares", **records, inside=np.ones((size, size), np.float32))
+    return TrainingClip("squares", **records, inside=np.ones((size, size), bool))
 
 
 TINY = load_recipe(

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from cuemask.learning.pairs import (
     Pair,
+    Pairs,
     Schedule,
     View,
-    frame_pairs,
     frames_met,
     jitter,
     random_view,
@@ -26,12 +26,12 @@ STILL = TrainingRecipe(brightness=0.0, contrast=0.0, saturation=0.0, hue=0.0)
 
 
 def test_adjacent_pairs_never_cross_clips():
-    assert frame_pairs([3, 1, 2], "adjacent", 0) == [Pair(0, 0, 1), Pair(0, 1, 2), Pair(2, 0, 1)]
+    assert list(Pairs([3, 1, 2], "adjacent", 0)) == [Pair(0, 0, 1), Pair(0, 1, 2), Pair(2, 0, 1)]
 
 
 @given(st.lists(st.integers(0, 9), max_size=4), st.integers(0, 99))
 def test_random_pairs_are_of_two_frames_of_one_clip(lengths, seed):
-    pairs = frame_pairs(lengths, "random", seed)
+    pairs = Pairs(lengths, "random", seed)
     assert len(pairs) == sum(n for n in lengths if n > 1)
     assert all(p.first != p.second and max(p.first, p.second) < lengths[p.clip] for p in pairs)
 

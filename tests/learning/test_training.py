@@ -11,7 +11,7 @@ from cuemask.errors import TrainingError, WeightsError
 from cuemask.learning import training
 from cuemask.learning.averaging import move_average
 from cuemask.learning.kept import TrainingClip
-from cuemask.learning.pairs import frame_pairs
+from cuemask.learning.pairs import Pairs
 from cuemask.learning.pasting import draw_pieces
 from cuemask.learning.training import learning_rate, make_batch, moved, train
 from cuemask.media.records import Records, RecordWriter
@@ -58,7 +58,7 @@ def square_clip(folder: Path, frames: int = 5, size: int = 32) -> TrainingClip:
         records(folder / "rgb.npy", rgb),
         records(folder / "anchors.npy", anchors),
         records(folder / "features.npy", (grid / 255).astype(np.float16)),
-        np.ones((size, size), np.float32),
+        np.ones((size, size), bool),
     )
 
 
@@ -162,7 +162,7 @@ def test_a_damaged_checkpoint_is_named_and_training_begins_anew(tmp_path, caplog
 def test_both_frames_of_a_pair_share_crop_and_flip_but_not_colour(tmp_path):
     clip = square_clip(tmp_path)
     still = dataclasses.replace(clip, rgb=records(tmp_path / "still.npy", np.repeat(clip.rgb[0][None], 5, 0)))
-    pairs = frame_pairs([5], "adjacent", 0)
+    pairs = Pairs([5], "adjacent", 0)
     batch = make_batch([still], pairs, TINY, np.random.default_rng(0))
     half = len(pairs)
     assert torch.equal(batch.rows[:half], batch.rows[half:])
@@ -178,7 +178,7 @@ def test_pasted_instruments_are_instrument_and_pass_by_the_diffusion_losses(tmp_
         TINY,
         training=dataclasses.replace(TINY.training, pasted=1.0, flip=False, crop_smallest=1.0),
     )
-    pairs = frame_pairs([5], "adjacent", 0)
+    pairs = Pairs([5], "adjacent", 0)
     bare = make_batch([clip], pairs, recipe, np.random.default_rng(0))
     pasted = make_batch([clip], pairs, recipe, np.random.default_rng(0), draw_pieces(64, 64, 0))
     covered = pasted.inside == 0  # wholly

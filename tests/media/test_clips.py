@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from cuemask.errors import InputError, PictureError
 from cuemask.media.clips import Selection, open_clips
+from cuemask.media.names import told_apart
 from cuemask.media.pictures import read_picture
 
 Draw = Callable[..., Path]
@@ -66,6 +67,19 @@ def test_inputs_that_share_a_name_get_their_parents_in_front(tmp_path: Path, dra
     inputs = [tmp_path / case / "frames" for case in ("a/case1", "a/case2", "b/case2")] + [tmp_path / "other"]
     names = [clip.name for clip in open_clips(inputs)]
     assert names == ["case1_frames", "a_case2_frames", "b_case2_frames", "other"]
+
+
+def test_links_to_one_video_are_clips_of_their_own_names(tmp_path: Path, draw_video: Draw) -> None:
+    video = draw_video(tmp_path / "4f1c.mp4", 2)
+    links = [tmp_path / name for name in ("op1.mp4", "op2.mp4")]
+    for link in links:
+        link.symlink_to(video)
+    assert [clip.name for clip in open_clips(links)] == ["op1", "op2"]
+
+
+def test_a_message_lists_no_thousand_names() -> None:
+    with pytest.raises(InputError, match=r"^0 and 1 and 2 and 3 and 996 more: "):
+        told_apart([["op"]] * 1000, [str(number) for number in range(1000)])
 
 
 def test_a_folder_given_as_a_dot_has_its_own_name(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,9 +18,11 @@ from tests.tiny import TINY
 
 from cuemask.cli import main
 from cuemask.errors import EngineError, InputError, OutputError, TrainingError
+from cuemask.learning.pairs import clips_drawn
 from cuemask.media.files import output_errors
 from cuemask.media.folders import own_folder
 from cuemask.media.locks import locked
+from cuemask.recipe import load_recipe
 from cuemask.runs.learning import train
 from cuemask.runs.options import Options
 from cuemask.runs.predicting import predict
@@ -98,6 +100,31 @@ def test_one_network_is_learnt_on_all_that_open_then_each_is_predicted(
     assert not (study.folder / ".ahead").exists()
     alone = predict(study.folder / "model", [str(videos / "op1.mp4")], replace(options, out=options.out / "alone"))
     assert files(study.folder / "videos" / "op1") == files(alone)
+
+
+def test_no_more_videos_are_read_than_learning_can_meet_and_others_for_those_that_cannot_be(
+    clip: Path, options: Options, tmp_path: Path, threads: Executor
+) -> None:
+    recipe = load_recipe("default", [*TINY, "training.steps=1", "training.pairs_per_step=2"])
+    folder = tmp_path / "many"
+    folder.mkdir()
+    drawn = clips_drawn(9, recipe.training, 0)
+    for number in range(9):
+        (folder / f"op{number}.mp4").write_bytes(clip.read_bytes()[: 400 if number == drawn[0] else None])
+    seen = list[str]()
+
+    def progress(label: Any, items: Any, total: int | None) -> Iterator[Any]:
+        for item in items:
+            if label == "videos: cues":
+                seen.append(item.name)
+            yield item
+
+    study = batch(folder, replace(options, recipe=recipe, progress=progress), on=threads)
+    assert [row.name for row in study.failed] == [f"op{drawn[0]}"]
+    assert sorted(seen) == sorted(f"op{number}" for number in drawn[:3])
+    record = json.loads((study.folder / "model" / "run.json").read_text())
+    assert [entry["clip"] for entry in record["inputs"]] == [f"op{number}" for number in sorted(drawn[1:3])]
+    assert [row.state for row in study.rows].count("done") == 8
 
 
 def test_a_network_that_cannot_be_learnt_ends_the_study_with_the_error_s_words(

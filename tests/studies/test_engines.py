@@ -18,6 +18,7 @@ from cuemask.runs.options import Options
 from cuemask.studies import engines
 from cuemask.studies.batch import batch
 from cuemask.studies.engines import engine
+from cuemask.studies.work import Unit, work
 
 WHY = "no {}: pip install 'cuemask[cluster]'"
 
@@ -63,6 +64,32 @@ def test_a_job_that_has_left_the_queue_without_a_result_is_lost(tmp_path: Path) 
     executor.shutdown()
     again = Requeued(divmod).checkpoint(7, 2)
     assert again.function(*again.args) == (3, 1)
+
+
+def test_the_job_that_learns_asks_slurm_for_what_is_told_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    submitit = pytest.importorskip("submitit", reason=WHY.format("submitit"))
+    from cuemask.studies import slurm
+
+    job = MagicMock(spec=submitit.Job, job_id="7", done=lambda: True, result=lambda: None)
+    asked = list[dict[str, Any]]()
+
+    def submit(executor: Any, *_: Any) -> Any:
+        asked.append(dict(executor.parameters))
+        return job
+
+    monkeypatch.setattr(submitit.SlurmExecutor, "affinity", classmethod(lambda _: 1))
+    monkeypatch.setattr(submitit.SlurmExecutor, "submit", submit)
+    told = {"partition": "gpu", "gres": "gpu:1", "learn_gres": "gpu:4", "learn_mem": "64GB"}
+    executor = slurm.slurm_executor(tmp_path, told)
+    for kind in ("predict", "train"):
+        executor.submit(work, Unit(kind, "op", ("op.mp4",), tmp_path, Options(tmp_path)))
+    executor.shutdown()
+    assert [(one["gres"], one.get("mem"), one["partition"]) for one in asked] == [
+        ("gpu:1", None, "gpu"),
+        ("gpu:4", "64GB", "gpu"),
+    ]
 
 
 def test_slurm_is_refused_where_there_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

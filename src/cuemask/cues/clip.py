@@ -15,7 +15,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import cv2
 import numpy as np
@@ -48,6 +48,7 @@ from cuemask.media.area import PictureArea
 from cuemask.media.clips import Clip
 from cuemask.media.files import write_bytes
 from cuemask.media.frames import Frame
+from cuemask.media.packed import PackedMask
 from cuemask.media.records import SomeRecords
 from cuemask.media.seals import is_sealed, seal
 from cuemask.media.threads import in_threads
@@ -69,12 +70,12 @@ class KeptClip:
         The source's frame names, without those that were filmed outside the body where these are looked for.
     rgb
         Records of uint8, (H, W, 3), by the frames' numbers: of all frames, or of those that `keep_pictures` was told.
-    location
-        Float32, (H, W).
-    inside
-        Where the endoscope's picture is in any frame; None for everywhere.
+    folder
+        Where it lies.
     seed
         Of the windows that objectness draws.
+    inside
+        Where the endoscope's picture is in any frame; None for everywhere.
     outside
         The frames filmed outside the body.
     own
@@ -85,13 +86,21 @@ class KeptClip:
     area: PictureArea
     names: list[str]
     rgb: SomeRecords
-    location: Float32[np.ndarray, "H W"]
-    inside: Bool[np.ndarray, "H W"] | None
+    folder: Path
     seed: int
+    if TYPE_CHECKING:
+        inside: PackedMask = PackedMask()
+    else:
+        inside: Bool[np.ndarray, "H W"] | None = PackedMask()
     outside: tuple[Stretch, ...] = ()
     own: Mapping[str, MapOf] = field(default_factory=dict)
     _clipwide: dict[Recipe, Clipwide] = field(default_factory=dict, repr=False, compare=False)
     _ranges: dict[str, list[Range]] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def location(self) -> Float32[np.ndarray, "H W"]:
+        """The location cue, read anew each time: there may be hundreds of clips, and one is worked on."""
+        return np.load(self.folder / "location.npy")
 
     def inside_of(self, index: int) -> Bool[np.ndarray, "H W"] | None:
         """Where the endoscope's picture is in frame `index`; None for everywhere."""
@@ -424,9 +433,9 @@ def _kept(folder: Path, clip: Clip, area: PictureArea, recipe: Recipe, seed: int
         area,
         json.loads((folder / "names.json").read_text(encoding="utf-8")),
         kept_pictures(folder),
-        np.load(folder / "location.npy"),
-        working_inside(area, recipe),
+        folder,
         seed,
+        working_inside(area, recipe),
         tuple(Stretch(**values) for values in json.loads((folder / "outside.json").read_text(encoding="utf-8"))),
     )
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from jaxtyping import Float32, Int64
+from jaxtyping import Bool, Float32, Int64
 
 from cuemask.cues.clip import KeptClip, working_mask
 from cuemask.learning.features import Extractor
 from cuemask.learning.supervision import Supervision
 from cuemask.media.area import PictureArea
+from cuemask.media.packed import PackedMask
 from cuemask.media.records import Records, RecordWriter, SomeRecords
 from cuemask.media.seals import is_sealed, seal
 from cuemask.media.threads import in_threads
@@ -34,7 +36,7 @@ class TrainingClip:
         float16, (D, h, w), on a grid that covers the whole picture; 0 in a clip that `losses.diffuse_in` leaves out,
         whose diffusion losses then are constants.
     inside
-        Float32, (H, W), 1 where the endoscope's picture is in any frame.
+        (H, W), where the endoscope's picture is in any frame.
     area
         Tells where it is in each, of a clip whose picture changes.
     labelled
@@ -47,7 +49,10 @@ class TrainingClip:
     rgb: Records | SomeRecords
     anchors: Records | SomeRecords
     features: Records | SomeRecords
-    inside: Float32[np.ndarray, "H W"]
+    if TYPE_CHECKING:
+        inside: PackedMask = PackedMask()
+    else:
+        inside: Bool[np.ndarray, "H W"] | None = PackedMask()
     labelled: frozenset[int] = frozenset()
     area: PictureArea | None = None
     count: int | None = None
@@ -59,10 +64,10 @@ class TrainingClip:
 
     def inside_of(self, index: int) -> Float32[np.ndarray, "H W"]:
         """1 where the endoscope's picture is in frame `index`."""
-        if self.area is None:
-            return self.inside
-        own = working_mask(self.area.shown(self.rgb[index]), *self.inside.shape)
-        return np.ones_like(self.inside) if own is None else own.astype(np.float32)
+        inside = self.inside
+        assert inside is not None
+        own = inside if self.area is None else working_mask(self.area.shown(self.rgb[index]), *inside.shape)
+        return np.ones(inside.shape, np.float32) if own is None else own.astype(np.float32)
 
 
 FILES = ("anchors.npy", "features.npy")
@@ -102,7 +107,7 @@ def keep_for_training(
         _write(kept, recipe, extract, anchors_path, features_path, indices, supervision)
         seal(folder, SEAL, FILES)
     shape = (recipe.input.height_px, recipe.input.width_px)
-    inside = np.ones(shape, np.float32) if kept.inside is None else kept.inside.astype(np.float32)
+    inside = np.ones(shape, bool) if kept.inside is None else kept.inside
     changing = kept.area if kept.area.outlines else None
     anchors, features = (SomeRecords(Records(path), frames) for path in (anchors_path, features_path))
     labelled = supervision.labelled(kept)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, overload
 
 import cv2
 import numpy as np
@@ -35,19 +35,63 @@ class View:
     flip: bool
 
 
-def frame_pairs(lengths: Sequence[int], pairing: Literal["adjacent", "random"], seed: int) -> list[Pair]:
+class Pairs(Sequence[Pair]):
     """All pairs (t, t + 1) of each clip, or each frame with a random other one of its clip, as in the first pass.
 
-    Clips of fewer than two frames give none.
+    Clips of fewer than two frames give none. Each pair is made when it is asked for: an archive has more of them than
+    memory holds.
+
+    Parameters
+    ----------
+    lengths
+        Of the clips, in frames.
+    seed
+        Of the random other ones.
     """
-    if pairing == "adjacent":
-        return [Pair(clip, t, t + 1) for clip, length in enumerate(lengths) for t in range(length - 1)]
-    return [
-        Pair(clip, t, _partner(clip, t, length, 0, seed))
-        for clip, length in enumerate(lengths)
-        if length > 1
-        for t in range(length)
-    ]
+
+    def __init__(self, lengths: Sequence[int], pairing: Literal["adjacent", "random"], seed: int) -> None:
+        self._lengths, self._seed, self._is_random = np.array(lengths, np.int64), seed, pairing == "random"
+        ends = np.where(self._lengths > 1, self._lengths - (not self._is_random), 0).cumsum()
+        self._starts = np.concatenate([[0], ends]).astype(np.int64)
+
+    def __len__(self) -> int:
+        return int(self._starts[-1])
+
+    @overload
+    def __getitem__(self, index: int) -> Pair: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Pair]: ...
+    def __getitem__(self, index: int | slice) -> Pair | list[Pair]:
+        """Pair `index`, from 0, clip after clip."""
+        if isinstance(index, slice):
+            return [self[k] for k in range(*index.indices(len(self)))]
+        if not 0 <= index < len(self):
+            raise IndexError(f"pair {index} of {len(self)}")
+        clip = int(np.searchsorted(self._starts, index, side="right")) - 1
+        first = index - int(self._starts[clip])
+        if self._is_random:
+            return Pair(clip, first, _partner(clip, first, int(self._lengths[clip]), 0, self._seed))
+        return Pair(clip, first, first + 1)
+
+    def of(self, clip: int) -> list[Pair]:
+        """Those of one clip."""
+        return self[int(self._starts[clip]) : int(self._starts[clip + 1])]
+
+
+def clips_drawn(count: int, recipe: TrainingRecipe, seed: int) -> list[int]:
+    """The numbers of `count` clips in the order in which learning looks at them; at no more than `most_clips`.
+
+    All in their own order where they are few enough, else by chance. A clip that is looked at is read to its end before
+    the first step; so many thousand of them would be read, of which no step meets a frame.
+    """
+    if count <= most_clips(recipe):
+        return list(range(count))
+    return np.random.default_rng([seed, 3]).permutation(count).tolist()
+
+
+def most_clips(recipe: TrainingRecipe) -> int:
+    """How many clips learning can meet: as many as its steps have pairs."""
+    return recipe.steps * recipe.pairs_per_step
 
 
 def _partner(clip: int, frame: int, length: int, turn: int, seed: int) -> int:
@@ -79,7 +123,7 @@ class Schedule(NamedTuple):
         How many steps draw from them.
     """
 
-    pairs: list[Pair]
+    pairs: Sequence[Pair]
     labelled: list[Pair]
     per_step: int
     share: float
@@ -105,8 +149,9 @@ def schedule(
     labelled
         Of each clip the numbers of its labelled frames.
     """
-    pairs, is_random = frame_pairs(lengths, recipe.pairing, seed), recipe.pairing == "random"
-    held = [p for p in pairs if labelled and not labelled[p.clip].isdisjoint(p[1 : 2 if is_random else 3])]
+    pairs, is_random = Pairs(lengths, recipe.pairing, seed), recipe.pairing == "random"
+    own = [pair for clip, frames in enumerate(labelled) if frames for pair in pairs.of(clip)]
+    held = [p for p in own if not labelled[p.clip].isdisjoint(p[1 : 2 if is_random else 3])]
     if len(held) == len(pairs):
         held = []
     share = recipe.labelled_share if held else 0.0
@@ -142,7 +187,7 @@ def step_pairs(schedule: Schedule, step: int) -> list[Pair]:
         is_labelled = math.floor((position + 1) * share) > taken
         source, place = (labelled, taken) if is_labelled else (pairs, position - taken)
         turn, place = divmod(place, len(source))
-        pair = source[_order(len(source), turn, seed)[place]]
+        pair = source[int(_order(len(source), turn, seed)[place])]
         if lengths is not None:
             # Passes over labelled pairs draw for themselves: their turns are another count.
             own_turn = 2 * turn + is_labelled
@@ -154,7 +199,7 @@ def step_pairs(schedule: Schedule, step: int) -> list[Pair]:
 def _in_passes(source: Sequence[Pair], position: int, count: int, seed: int) -> list[Pair]:
     """So many pairs from a position on, of passes over all of `source`, each in its own order."""
     places = [divmod(position + k, len(source)) for k in range(count)]
-    return [source[_order(len(source), turn, seed)[place]] for turn, place in places]
+    return [source[int(_order(len(source), turn, seed)[place])] for turn, place in places]
 
 
 def frames_met(schedule: Schedule, clips: int, steps: int) -> list[Int64[np.ndarray, " n"]]:

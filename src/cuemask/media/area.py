@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import cv2
 import numpy as np
@@ -16,6 +16,7 @@ from jaxtyping import Bool, Shaped, UInt8
 
 from cuemask.errors import InputError
 from cuemask.media.clips import Clip
+from cuemask.media.packed import PackedMask, PackedMasks, with_packed
 from cuemask.media.stereo import Eye, half_of_eye
 
 # Levels of 0 to 255. Borders are black, or video black (16) taken for a colour, plus noise.
@@ -78,10 +79,16 @@ class PictureArea:
     left: int
     height_px: int
     width_px: int
-    inside: Bool[np.ndarray, "height width"] | None
+    if TYPE_CHECKING:
+        inside: PackedMask = PackedMask()  # which tells what is given from what is had
+    else:
+        inside: Bool[np.ndarray, "height width"] | None = PackedMask()
     whole: bool = False
     text: tuple[tuple[int, int, int, int], ...] = ()
-    outlines: tuple[Bool[np.ndarray, "height width"], ...] = ()
+    if TYPE_CHECKING:
+        outlines: PackedMasks = PackedMasks()
+    else:
+        outlines: tuple[Bool[np.ndarray, "height width"], ...] = PackedMasks()
 
     def of(self, height_px: int, width_px: int) -> PictureArea:
         """The area in a frame of this size: itself, unless it is the whole of frames that differ in size."""
@@ -98,7 +105,7 @@ class PictureArea:
             return self
         step = max(1, min(picture.shape[:2]) // LOOKED_AT_PX)
         lit = picture[::step, ::step].max(axis=2) > BRIGHTEST_BORDER + ABOVE_BORDER
-        for inside in self.outlines:
+        for number, inside in enumerate(self.outlines):
             rim = np.ones((2 * max(1, round(RIM * lit.shape[0])) + 1,) * 2, np.uint8)
             near = cv2.resize(inside.astype(np.uint8), lit.shape[::-1], interpolation=cv2.INTER_NEAREST)
             beyond = cv2.dilate(near, rim) == 0
@@ -106,8 +113,8 @@ class PictureArea:
                 whole = cv2.resize(self.inside.astype(np.uint8), lit.shape[::-1], interpolation=cv2.INTER_NEAREST)
                 beyond &= whole > 0
             if lit[beyond].sum() <= LIT_BEYOND * beyond.sum():
-                return replace(self, inside=inside, outlines=())
-        return replace(self, outlines=())
+                return with_packed(self, "inside", "outlines", number)
+        return with_packed(self, "inside", "outlines", None)
 
     @property
     def common(self) -> PictureArea:

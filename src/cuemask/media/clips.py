@@ -10,7 +10,7 @@ import glob
 import hashlib
 import logging
 from collections import Counter
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -217,7 +217,11 @@ class _Source:
         return tuple(path.parent.resolve() / path.name for path in self.paths)
 
 
-def open_clips(inputs: Sequence[str | Path | ClipFiles], selection: Selection = ALL_FRAMES) -> list[Clip]:
+def open_clips(
+    inputs: Sequence[str | Path | ClipFiles],
+    selection: Selection = ALL_FRAMES,
+    drawn: Callable[[int], Sequence[int]] | None = None,
+) -> list[Clip]:
     """Open videos, folders of pictures, pictures and patterns; the first frame of each is decoded.
 
     Parameters
@@ -227,6 +231,8 @@ def open_clips(inputs: Sequence[str | Path | ClipFiles], selection: Selection = 
         before keep their names.
     selection
         Which frames of each are taken.
+    drawn
+        Which of so many clips are opened, by their numbers; None opens all. The others have to be there, no more.
 
     Returns
     -------
@@ -246,7 +252,8 @@ def open_clips(inputs: Sequence[str | Path | ClipFiles], selection: Selection = 
         raise InputError("No input was given.", "Give a video, a folder of pictures or a pattern.")
     _refuse_repeats(sources)
     names = _unique_names(sources)
-    return [_open(source, name, selection) for source, name in zip(sources, names, strict=True)]
+    numbers = range(len(sources)) if drawn is None else drawn(len(sources))
+    return [_open(sources[number], names[number], selection) for number in numbers]
 
 
 def _dicom_together(inputs: Sequence[str | Path | ClipFiles]) -> list[list[_Source]]:
@@ -444,7 +451,9 @@ def _unique_names(sources: list[_Source]) -> list[str]:
 def _name_parts(source: _Source) -> list[str]:
     if source.files is not None:
         return [source.files.name]
-    place = source.place.resolve()
+    # A link keeps its own name: many may lead to one file, or to files that a store named by their content.
+    has_name = source.place.name not in ("", "..")
+    place = source.place.parent.resolve() / source.place.name if has_name else source.place.resolve()
     if source.label:
         return [part for part in (*place.parts[1:-1], source.label) if part]
     return [part for part in (*place.parts[1:-1], place.stem if source.kind == "video" else place.name) if part]

@@ -22,6 +22,7 @@ _OF_A_RUN = frozenset(
 _DEVICES = frozenset({"con", "prn", "aux", "nul", *(f"{kind}{n}" for kind in ("com", "lpt") for n in range(1, 10))})
 # Windows has none of the last group. Elsewhere they are common (12:30.mp4) and do no harm.
 _SEPARATORS = frozenset("/\\" + ('<>:"|?*' if os.name == "nt" else ""))
+_TOLD = 4  # of names that a message lists
 _RENAME = "Rename it, or give a copy of another name."
 
 
@@ -70,8 +71,9 @@ def told_apart(parts: Sequence[Sequence[str]], given: Sequence[str]) -> list[str
         ]
         if deeper == depths:
             both = [told for told, name in zip(given, names, strict=True) if alike(name) in shared]
+            more = f" and {len(both) - _TOLD:,} more" if len(both) > _TOLD else ""
             raise InputError(
-                f"{' and '.join(both)}: their results would share one name.",
+                f"{' and '.join(both[:_TOLD])}{more}: their results would share one name.",
                 "Rename one of them, or segment them in separate runs with an --out of their own.",
             )
         depths = deeper

@@ -98,7 +98,8 @@ def _smaller(frames: Sequence[UInt8[np.ndarray, "h w 3"]], whole: PictureArea) -
     if any(part.any() for part in corners):
         return None
     alone = replace(whole, outlines=(inside,))
-    return own if all(alone.shown(whole.crop(rgb)).inside is inside for rgb in frames) else None
+    shown = (alone.shown(whole.crop(rgb)).inside for rgb in frames)
+    return own if all(part is not None and np.array_equal(part, inside) for part in shown) else None
 
 
 def _within(whole: PictureArea, own: PictureArea | None) -> Bool[np.ndarray, "height width"] | None:

@@ -19,7 +19,7 @@ from cuemask.inference.model import FILE, chosen_device, load_model, save_model
 from cuemask.learning.features import Extractor, extractor_for
 from cuemask.learning.kept import TrainingClip, keep_for_training, remove_kept
 from cuemask.learning.own import told_of_network
-from cuemask.learning.pairs import frames_met, schedule
+from cuemask.learning.pairs import clips_drawn, frames_met, most_clips, schedule
 from cuemask.learning.supervision import Supervision
 from cuemask.learning.together import ALONE, World, together
 from cuemask.learning.training import encoder_weights
@@ -39,7 +39,7 @@ from cuemask.runs.options import Options, area_of, told_of_masks
 from cuemask.runs.outside import sought
 from cuemask.runs.own_cues import OwnMaps, own_maps, with_cues
 from cuemask.runs.own_network import with_network
-from cuemask.runs.predicting import finished, tell_apart, write_masks
+from cuemask.runs.predicting import finished, tell_apart, write_masks, write_masks_of_all
 from cuemask.runs.record import RunRecord, told
 from cuemask.runs.reporting import reported_again
 from cuemask.runs.space import Need, most_kept, require_space, resumable, segment_need, tell, train_need
@@ -90,14 +90,15 @@ def _segment(inputs: Sequence[str | Path | ClipFiles], options: Options, world: 
     if record.was_complete:
         reported_again(options)
         return
-    with resumable(job.need, job.clips, options):
+    with resumable(job.need, job.all_clips, options):
         kept = _trained(job, options, record, world)
         model = load_model(options.out, chosen_device(options.device), options.network, one_core=True)
         for cues, known in zip(kept, job.known, strict=True):
             with record.stage("prediction"):
                 write_masks(model, cues.clip, cues.area, options, cues, known)
-        tell_apart(((cues.clip, cues.area) for cues in kept), options, record)
-        record.note_lost(job.clips)
+        write_masks_of_all(model, job.others, options, record)
+        tell_apart([*((cues.clip, cues.area) for cues in kept), *job.others], options, record)
+        record.note_lost(job.all_clips)
         finished(options, record)
 
 
@@ -133,7 +134,10 @@ def _train(inputs: Sequence[str | Path | ClipFiles], options: Options, world: Wo
 
 @dataclass(frozen=True)
 class _Job:
-    """What training needs and may be refused for: clips that open, a device, weights that are there, disk."""
+    """What training needs and may be refused for: clips that open, a device, weights that are there, disk.
+
+    `others` are clips of `segment` that no step meets: they are predicted only.
+    """
 
     clips: list[Clip]
     areas: list[PictureArea]
@@ -142,29 +146,57 @@ class _Job:
     extract: Extractor
     device: str
     need: Need
+    others: list[tuple[Clip, PictureArea]]
+
+    @property
+    def all_clips(self) -> list[Clip]:
+        return [*self.clips, *(clip for clip, _ in self.others)]
 
 
 def _opened(command: str, inputs: Sequence[str | Path | ClipFiles], options: Options) -> tuple[_Job, RunRecord]:
     """Look first at what may be refused, so that a refused command leaves no trace; then begin the record."""
     recipe, device = options.recipe, chosen_device(options.device)
-    clips = open_clips(inputs, options.selection)
+    clips, others = _opened_clips(command, inputs, options)
     areas, extract = _areas(clips, options), extractor_for(recipe, device)
-    need = require_space(partial(_need, command, clips, options, _model_bytes(options)), clips, options)
+    everything = [*clips, *others]
+    need = require_space(partial(_need, command, everything, options, _model_bytes(options)), everything, options)
     known = supervisions(clips, options)
     cues = own_maps(clips, areas, options)
-    job = _Job(clips, areas, known, cues, extract, device, need)
+    unmet = [(clip, area_of(clip, options)) for clip in others]
+    job = _Job(clips, areas, known, cues, extract, device, need, unmet)
     weights = [path for path in (job.extract.weights, _encoder(options)) if path is not None]
-    facts = told(command, recipe, options.seed, clips, options.crop, options.stereo)
+    facts = told(command, recipe, options.seed, everything, options.crop, options.stereo)
     facts |= told_of_labels(clips, known, options) | told_of_classes(options) | cues.told
     facts |= told_of_masks(options) if command == "segment" else {}
     facts |= {} if options.network is None else {"network": told_of_network(options.network)}
-    with resumable(need, clips, options):
-        record = RunRecord(options.out, facts, resume=options.resume, missing=_missing(command, clips, options))
+    with resumable(need, everything, options):
+        gone = _missing(command, clips, others, options)
+        record = RunRecord(options.out, facts, resume=options.resume, missing=gone)
         if not record.was_complete:
             tell(need, options)
             files = [{"file": str(path), "sha256": sha256(path)} for path in weights]
             record.note(device=device, weights=files, **told_of_decoder(options.decoder))
     return job, record
+
+
+def _opened_clips(
+    command: str, inputs: Sequence[str | Path | ClipFiles], options: Options
+) -> tuple[list[Clip], list[Clip]]:
+    """The clips that something is learnt from, and those that are masked only, where its steps cannot meet all."""
+
+    def drawn(count: int) -> list[int]:
+        settings = options.recipe.training
+        if options.labels or options.classes is not None:  # any clip may hold what is labelled
+            return list(range(count))
+        if count > most_clips(settings):
+            options.say(f"learns from {most_clips(settings):,} of {count:,} clips, of which its steps meet no more")
+        return sorted(clips_drawn(count, settings, options.seed)[: most_clips(settings)])
+
+    if command == "train":
+        return open_clips(inputs, options.selection, drawn), []
+    clips = open_clips(inputs, options.selection)
+    learnt = set(drawn(len(clips)))
+    return [clips[n] for n in sorted(learnt)], [clip for n, clip in enumerate(clips) if n not in learnt]
 
 
 def _areas(clips: Sequence[Clip], options: Options) -> list[PictureArea]:
@@ -173,11 +205,11 @@ def _areas(clips: Sequence[Clip], options: Options) -> list[PictureArea]:
     return [area_of(clip, options) for clip in clips]
 
 
-def _missing(command: str, clips: Sequence[Clip], options: Options) -> Iterator[Path]:
+def _missing(command: str, clips: Sequence[Clip], others: Sequence[Clip], options: Options) -> Iterator[Path]:
     """What a complete run made and is gone."""
     yield from missing(options.out / name for name in (FILE, CURVES))
     if command == "segment":
-        yield from missing_masks(clips, options)
+        yield from missing_masks([*clips, *others], options)
     yield from missing(options.out / clip.name / CUES for clip in clips)
 
 

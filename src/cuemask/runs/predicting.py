@@ -87,20 +87,27 @@ def _predict(run: Path, inputs: Sequence[str | Path | ClipFiles], options: Optio
             return
         tell(need, options)
         record.note(device=model.device, **told_of_decoder(options.decoder))
-        for clip, area in zip(clips, areas, strict=True):
-            if area.text:
-                options.say(told_of_text(clip.name, area))
-                record.note_text(clip.name, area)
-            if area.outlines:
-                options.say(told_of_outlines(clip.name, area))
-            with record.stage("prediction"):
-                outside = write_masks(model, clip, area, options, None)
-            if outside:
-                options.say(told_of_outside(clip.name, outside))
-                record.note_outside(clip.name, outside)
+        write_masks_of_all(model, list(zip(clips, areas, strict=True)), options, record)
         tell_apart(zip(clips, areas, strict=True), options, record)
         record.note_lost(clips)
         finished(options, record)
+
+
+def write_masks_of_all(
+    model: Predictor, clips: Iterable[tuple[Clip, PictureArea]], options: Options, record: RunRecord
+) -> None:
+    """`write_masks` of clips of which nothing is kept, and what is found in them told and noted."""
+    for clip, area in clips:
+        if area.text:
+            options.say(told_of_text(clip.name, area))
+            record.note_text(clip.name, area)
+        if area.outlines:
+            options.say(told_of_outlines(clip.name, area))
+        with record.stage("prediction"):
+            outside = write_masks(model, clip, area, options, None)
+        if outside:
+            options.say(told_of_outside(clip.name, outside))
+            record.note_outside(clip.name, outside)
 
 
 def write_masks(

@@ -42,6 +42,9 @@ _MUST_AGREE = (
     "model_sha256",
 )
 
+_SHARE = 0.05  # of the time, at most, that goes into writing the record of many clips
+_QUICK = 0.01  # seconds that writing it may take for it to be written each time
+
 _log = logging.getLogger(__name__)
 
 
@@ -96,6 +99,7 @@ class RunRecord:
         for name in ("losses", "weights", "clips", "lost", "damaged", "outside", "text", "labels_met", "manifest"):
             if before and name in before:
                 self.values[name] = before[name]
+        self._next = 0.0
         self.write()
 
     @contextmanager
@@ -107,7 +111,7 @@ class RunRecord:
         finally:
             seconds: dict[str, float] = self.values["seconds"]
             seconds[name] = round(seconds.get(name, 0.0) + time.monotonic() - started, 3)
-        self.write()
+        self.write(now=False)
 
     def note(self, **values: Any) -> None:
         """Add entries and write the file."""
@@ -137,16 +141,26 @@ class RunRecord:
     def note_outside(self, clip: str, stretches: Sequence[Stretch]) -> None:
         """List the frames of a clip that were filmed outside the body, where there are any."""
         if stretches:
-            self.note(outside={**self.values.get("outside", {}), clip: as_values(stretches)})
+            self.values.setdefault("outside", {})[clip] = as_values(stretches)
+            self.write(now=False)
 
     def note_text(self, clip: str, area: PictureArea) -> None:
         """List the boxes of text over a clip's picture, where there are any."""
         if area.text:
-            self.note(text={**self.values.get("text", {}), clip: [list(box) for box in area.text]})
+            self.values.setdefault("text", {})[clip] = [list(box) for box in area.text]
+            self.write(now=False)
 
-    def write(self) -> None:
-        """Write the file, whole or not at all."""
+    def write(self, *, now: bool = True) -> None:
+        """Write the file, whole or not at all; unless `now`, only where the last time is long enough ago.
+
+        Of thousands of clips it has megabytes, which are not to be written thousands of times.
+        """
+        started = time.monotonic()
+        if not now and started < self._next:
+            return
         write_bytes(self.path, (json.dumps(self.values, indent=2) + "\n").encode())
+        spent = time.monotonic() - started
+        self._next = started + max(0.0, spent - _QUICK) / _SHARE
 
 
 def take_stock_again(out: Path, anew: Callable[[str], bool]) -> None:

@@ -63,10 +63,11 @@ def batch(
     on: str | Executor = "local",
     each: bool = False,
     model: Path | None = None,
+    learners: int | None = None,
 ) -> Study:
     """Mask the instruments in many videos; a unit of work is one video.
 
-    One network is learnt on all, in one process, then each video is predicted by itself. The same call goes on where
+    One network is learnt on all, on one machine, then each video is predicted by itself. The same call goes on where
     one was broken off, tries again what failed, and takes videos that have come into `listing`; a network that is there
     stays.
 
@@ -82,6 +83,9 @@ def batch(
         Every video is a `segment` run, with a network of its own.
     model
         A model as of `cuemask predict`; nothing is learnt.
+    learners
+        How many processes of one machine learn the network together, a GPU each (`studies.learners`); None for as many
+        as that machine has GPUs, or one.
 
     Raises
     ------
@@ -96,6 +100,8 @@ def batch(
     """
     if each and model is not None:
         raise InputError("--each and --model exclude each other.", "With a model nothing is learnt: leave --each out.")
+    if learners is not None and (each or model is not None):
+        raise InputError("--learners is of the one network that is learnt on all videos.", "Leave it out.")
     options = replace(options, out=options.out.absolute())
     told = _told(options, "each" if each else "model" if model else "one", model)
     with own_folder(options.out, _is_own):
@@ -106,7 +112,7 @@ def batch(
         board.write()
         opened: AbstractContextManager[Executor] = engine(on, options.out) if isinstance(on, str) else nullcontext(on)
         with opened as executor:
-            _Coordinator(executor, board, videos, options).run(each=each, model=model)
+            _Coordinator(executor, board, videos, options, learners).run(each=each, model=model)
         if not counts(list(board.rows.values()))["failed"]:
             shutil.rmtree(options.out / PARTS, ignore_errors=True)
     return Study(options.out, [row for row in board.rows.values() if row.name != NETWORK])
@@ -118,6 +124,7 @@ class _Coordinator:
     board: Board
     videos: Sequence[Video]
     options: Options
+    learners: int | None
 
     def run(self, *, each: bool, model: Path | None) -> None:
         try:
@@ -141,23 +148,41 @@ class _Coordinator:
         """Keep of each video what learning needs, and learn from those that can be read."""
         from cuemask.runs.ahead import frames_read
 
-        self._do("cues", self._left())
-        good, ahead = self._left(), self.options.out / AHEAD
+        good, ahead = self._read(), self.options.out / AHEAD
         if not good:
             return
         wanted = frames_read([ahead / "cues" / v.name for v in good], self.options.recipe, self.options.seed)
         self._do("pictures", good, wanted={v.name: tuple(frames) for v, frames in zip(good, wanted, strict=True)})
-        good = self._left()
+        good = self._good(good)
         if not good:
             return
         options = replace(self._quiet(), ahead=tuple(ahead / "pictures" / v.name for v in good))
-        unit = Unit("train", NETWORK, tuple(v.source for v in good), self.options.out, options)
+        sources = tuple(v.source for v in good)
+        unit = Unit("train", NETWORK, sources, self.options.out, options, learners=self.learners)
         self.board.rows[NETWORK] = Row(NETWORK)
         progress = self.options.progress("one network, learnt on all", self._outcomes([unit]), 1)
         (outcome,) = list(progress)
         if outcome.error:
             what, _, remedy = outcome.error.partition("\n")
             raise TrainingError(what, remedy or f"See {self.options.out / TRACES}, then run the same command again.")
+
+    def _read(self) -> list[Video]:
+        """As many videos as learning can meet, of which the cues are kept; where some cannot be read, others."""
+        from cuemask.learning.pairs import clips_drawn, most_clips
+
+        settings, left, good = self.options.recipe.training, self._left(), list[Video]()
+        order = [left[number] for number in clips_drawn(len(left), settings, self.options.seed)]
+        while order and len(good) < most_clips(settings):
+            some = order[: most_clips(settings) - len(good)]
+            order = order[len(some) :]
+            self._do("cues", some)
+            good += self._good(some)
+        names = {video.name for video in good}
+        return [video for video in self.videos if video.name in names]
+
+    def _good(self, videos: Sequence[Video]) -> list[Video]:
+        """Those that have not failed."""
+        return [video for video in videos if self.board.rows[video.name].state == "waiting"]
 
     def _do(
         self,

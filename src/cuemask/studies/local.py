@@ -6,11 +6,14 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from queue import SimpleQueue
 from typing import Any
+
+# All that the processes share, named by number, for what a unit does on the whole machine while the others wait.
+ALL_CORES, ALL_GPUS = "CUEMASK_ALL_CORES", "CUEMASK_ALL_GPUS"
 
 
 class LocalExecutor(Executor):
@@ -19,7 +22,8 @@ class LocalExecutor(Executor):
     def __init__(self, processes: int) -> None:
         self._shares: SimpleQueue[tuple[Sequence[int], str | None]] = SimpleQueue()
         gpus = [gpu for gpu in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if gpu]
-        for number, share in enumerate(shares_of(_cores(), processes)):
+        self._all = {ALL_CORES: ",".join(map(str, own_cores())), ALL_GPUS: ",".join(gpus)}
+        for number, share in enumerate(shares_of(own_cores(), processes)):
             self._shares.put((share, gpus[number % len(gpus)] if gpus else None))
         self._slots = ThreadPoolExecutor(processes)
         self._own = threading.local()
@@ -54,7 +58,7 @@ class LocalExecutor(Executor):
 
     def _pool(self, share: Sequence[int], gpu: str | None) -> ProcessPoolExecutor:
         spawn = multiprocessing.get_context("spawn")
-        pool = ProcessPoolExecutor(1, mp_context=spawn, initializer=_begin, initargs=(share, gpu))
+        pool = ProcessPoolExecutor(1, mp_context=spawn, initializer=_begin, initargs=(share, gpu, self._all))
         self._pools.append(pool)
         return pool
 
@@ -66,15 +70,17 @@ def shares_of(processors: Sequence[int], processes: int) -> list[list[int]]:
     return [list(processors[n::processes]) for n in range(processes)]
 
 
-def _cores() -> list[int]:
+def own_cores() -> list[int]:
+    """The processors that this process may use."""
     return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
 
 
-def _begin(share: Sequence[int], gpu: str | None) -> None:
+def _begin(share: Sequence[int], gpu: str | None, everything: Mapping[str, str]) -> None:
     """Before anything is imported that counts processors: keep to these, and end when the coordinator does."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the coordinator says when to end
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, share)
+    os.environ.update(everything)
     os.environ.setdefault("OMP_NUM_THREADS", str(len(share)))  # which OpenBLAS and MKL follow
     if gpu is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu

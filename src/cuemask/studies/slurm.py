@@ -17,10 +17,12 @@ from typing import Any
 import submitit
 
 from cuemask.errors import EngineError
+from cuemask.studies.work import Unit
 
 JOBS = ".slurm"
 _POLL_SECONDS = 2.0
 _LOOK_SECONDS = 30.0
+_LEARN = "learn_"
 _MINUTES = 24 * 60  # of a job; what is not done by then goes on in the next
 
 
@@ -47,6 +49,8 @@ class SubmititExecutor(Executor):
     queued
         The jobs that wait or run, None where that cannot be told. Submitit asks SLURM's accounting, which not all have;
         what is neither in the queue nor has a result, twice in a row, is lost.
+    learning
+        Where the unit goes that learns one network on all; None where the others go.
     """
 
     def __init__(
@@ -55,7 +59,9 @@ class SubmititExecutor(Executor):
         queued: Callable[[], AbstractSet[str] | None] = lambda: None,
         poll_seconds: float = _POLL_SECONDS,
         look_seconds: float = _LOOK_SECONDS,
+        learning: submitit.Executor | None = None,
     ) -> None:
+        self._learning = learning or inner
         self._inner, self._queued = inner, queued
         self._poll_seconds, self._look_seconds = poll_seconds, look_seconds
         self._jobs: list[tuple[submitit.Job[Any], Future[Any]]] = []
@@ -75,8 +81,10 @@ class SubmititExecutor(Executor):
         """As of `Executor`; an exception of submitit's where the job was killed."""
         future: Future[Any] = Future()
         future.set_running_or_notify_cancel()
+        learns = any(isinstance(arg, Unit) and arg.kind == "train" for arg in args)
         with self._lock:
-            self._jobs.append((self._inner.submit(Requeued(fn), *args, **kwargs), future))
+            inner = self._learning if learns else self._inner
+            self._jobs.append((inner.submit(Requeued(fn), *args, **kwargs), future))
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
@@ -136,6 +144,8 @@ def _squeue() -> set[str] | None:
 def slurm_executor(study: Path, parameters: Mapping[str, str | int]) -> SubmititExecutor:
     """Jobs of the SLURM that this machine submits to, with parameters as of `sbatch`, `_` for `-`.
 
+    Those that begin with `learn_` are of the job that learns one network on all, in the place of the others' or beside.
+
     Raises
     ------
     EngineError
@@ -144,8 +154,11 @@ def slurm_executor(study: Path, parameters: Mapping[str, str | int]) -> Submitit
     remedy = "Run it where sbatch is, with its options: --on slurm:partition=gpu,cpus_per_task=4,mem=16GB,time=240"
     logging.getLogger("submitit").setLevel(logging.ERROR)  # else it warns at every look where there is no accounting
     try:
-        inner = submitit.SlurmExecutor(study / JOBS)
-        inner.update_parameters(job_name="cuemask", **{"time": _MINUTES, **parameters})
+        own = {name: value for name, value in parameters.items() if not name.startswith(_LEARN)}
+        of_learning = {name.removeprefix(_LEARN): parameters[name] for name in parameters if name not in own}
+        inner, learning = (submitit.SlurmExecutor(study / JOBS) for _ in range(2))
+        inner.update_parameters(job_name="cuemask", **{"time": _MINUTES, **own})
+        learning.update_parameters(job_name="cuemask", **{"time": _MINUTES, **own, **of_learning})
     except (RuntimeError, ValueError) as error:
         raise EngineError(f"--on slurm: {str(error).splitlines()[0]}", remedy) from error
-    return SubmititExecutor(inner, _squeue)
+    return SubmititExecutor(inner, _squeue, learning=learning)

@@ -57,6 +57,8 @@ class Unit:
         Size of the video, where it is known.
     wanted
         Of `pictures`: the numbers of the frames.
+    learners
+        Of `train`: how many processes learn (`studies.learners`); None for as many as the machine has GPUs.
     """
 
     kind: Kind
@@ -67,6 +69,7 @@ class Unit:
     model: Path | None = None
     bytes: int | None = None
     wanted: tuple[int, ...] = ()
+    learners: int | None = None
 
     @property
     def folder(self) -> Path:
@@ -188,10 +191,23 @@ def _run(unit: Unit, part: Path) -> None:
 
         assert unit.model is not None
         predict(unit.model, unit.sources, options)
-    else:
-        from cuemask.runs.learning import segment, train
+    elif unit.kind == "segment":
+        from cuemask.runs.learning import segment
 
-        (train if unit.kind == "train" else segment)(unit.sources, options)
+        segment(unit.sources, options)
+    else:
+        _learn(unit, options)
+
+
+def _learn(unit: Unit, options: Options) -> None:
+    from cuemask.runs.learning import train
+    from cuemask.studies.learners import learn, learners_of
+
+    learners = learners_of(options, unit.learners)
+    if learners == 1:
+        train(unit.sources, options)
+    else:
+        learn(unit.sources, options, learners)
 
 
 @contextmanager
