@@ -84,7 +84,8 @@ def test_the_job_that_learns_asks_slurm_for_what_is_told_for_it(
     told = {"partition": "gpu", "gres": "gpu:1", "learn_gres": "gpu:4", "learn_mem": "64GB"}
     executor = slurm.slurm_executor(tmp_path, told)
     for kind in ("predict", "train"):
-        executor.submit(work, Unit(kind, "op", ("op.mp4",), tmp_path, Options(tmp_path)))
+        with executor.batch():
+            executor.submit(work, Unit(kind, "op", ("op.mp4",), tmp_path, Options(tmp_path)))
     executor.shutdown()
     assert [(one["gres"], one.get("mem"), one["partition"]) for one in asked] == [
         ("gpu:1", None, "gpu"),

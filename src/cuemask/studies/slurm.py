@@ -74,7 +74,7 @@ class SubmititExecutor(Executor):
     @contextmanager
     def batch(self) -> Generator[None, None, None]:
         """What is submitted in it is one array of jobs."""
-        with self._lock, self._inner.batch():
+        with self._lock, self._inner.batch(allow_implicit_submissions=True):  # which may be none
             yield
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
