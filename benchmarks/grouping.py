@@ -2,6 +2,7 @@
 
     python -m benchmarks.grouping                      # scenes and seeds that nothing was chosen on
     python -m benchmarks.grouping crossing:12 round:17
+    python -m benchmarks.grouping predicted usual:61   # in the masks that the network `drawn` finds
     python -m benchmarks.grouping real                 # real frames with their true masks, $CUEMASK_DATA
 
 A scene is drawn at 256 rows, every 4th frame (6 a second), 30 of them; each instrument's first tip counts. Of real
@@ -13,6 +14,7 @@ from __future__ import annotations
 import sys
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -25,8 +27,11 @@ from cuemask.grouping.labels import Labels
 from cuemask.grouping.parts import Profiles, parts_of
 from cuemask.grouping.tracks import Tracker
 from cuemask.grouping.whole_frames import Reduced, WholeFrames, at_full_size
+from cuemask.inference.live import live_mask
+from cuemask.inference.prediction import Predictor
 from cuemask.media.area import PictureArea, fixed_area
 from cuemask.phantom import PhantomFrame, PhantomScene, named_scene
+from cuemask.runs.models import open_model
 
 HELD_OUT = ("usual:31", "crossing:32", "touching:33", "leaving:34", "twins:35", "four:36", "round:37")
 ROWS, COLUMNS, FRAMES, EVERY = 256, 320, 30, 4
@@ -49,13 +54,23 @@ class Looked:
         return {name: told[name] for name in names}
 
 
-def look_at(scene: PhantomScene) -> tuple[dict[str, object], float]:
-    """Figures of one scene, and seconds of the processor for each frame: instances and parts."""
+def look_at(scene: PhantomScene, model: Predictor | None = None) -> tuple[dict[str, object], float]:
+    """Figures of one scene, and seconds of the processor for each frame: instances and parts.
+
+    Parameters
+    ----------
+    model
+        Whose masks are told apart; None takes the true ones.
+    """
     frames = [scene.frame(number) for number in range(0, FRAMES * EVERY, EVERY)]
     tracker, profiles = Tracker(), Profiles()
     inside = np.any([frame.rgb.max(axis=2) > 0 for frame in frames], axis=0) if scene.round_picture else None
+    masks = [frame.mask for frame in frames]
+    if model is not None:
+        area = fixed_area(0, 0, ROWS, COLUMNS, ROWS, COLUMNS)
+        masks = [live_mask(model, frame.rgb, area).mask for frame in frames]
     started = time.process_time()
-    told = [tracker.push(frame.mask, inside, frame.rgb) for frame in frames]
+    told = [tracker.push(mask, inside, frame.rgb) for mask, frame in zip(masks, frames, strict=True)]
     for (labels, found), frame in zip(told, frames, strict=True):
         profiles.add(labels, found, frame.rgb)
     ends = profiles.ends()
@@ -159,9 +174,11 @@ def main() -> None:
         for clip in (*REAL_PARTS, REAL_INSTANCES):
             _print(clip.name, *look_at_real(clip))
         return
-    for asked in sys.argv[1:] or HELD_OUT:
+    is_predicted = sys.argv[1:2] == ["predicted"]
+    model = open_model(Path("drawn"), "auto", "auto")[0] if is_predicted else None
+    for asked in sys.argv[1 + is_predicted :] or HELD_OUT:
         name, _, seed = asked.partition(":")
-        figures, seconds = look_at(named_scene(name, int(seed or 0), ROWS, COLUMNS))
+        figures, seconds = look_at(named_scene(name, int(seed or 0), ROWS, COLUMNS), model)
         _print(f"{name}:{seed or 0}", figures, seconds)
 
 

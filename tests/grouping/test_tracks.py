@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 from tests.instruments import SHAPE, instrument, picture
 
@@ -56,6 +57,28 @@ def test_another_one_from_another_side_gets_a_new_number():
         tracker.push(np.zeros(SHAPE, np.bool_), None, picture(np.zeros(SHAPE, np.uint8)))
     labels, masks = _pushed(tracker, [((100, -5), (110, 60))])
     assert _number(labels, masks[0]) == number + 1
+
+
+def test_what_is_small_and_floats_gets_a_number_only_when_it_has_lasted_and_what_enters_or_is_large_at_once():
+    tracker = Tracker()
+    _pushed(tracker, [((205, 120), (140, 70))])
+    told: list[list[int]] = []
+    for n in range(9):
+        parts = instrument((205, 120), (140, 70), 14)[1]
+        if n in (0, 1, 4, 5, 6):  # first for two frames only
+            parts[cv2.circle(np.zeros(SHAPE, np.uint8), (50, 80), 9, 1, cv2.FILLED) > 0] = 10
+        if n == 7:
+            parts[:30, 40:54] = 10
+        if n == 8:  # large
+            parts[cv2.circle(np.zeros(SHAPE, np.uint8), (60, 130), 20, 1, cv2.FILLED) > 0] = 10
+        told.append([one.number for one in tracker.push(parts > 0, None, picture(parts))[1]])
+    assert told == [[1], [1], [1], [1], [1], [1], [1, 2], [1, 3], [1, 4]]
+
+
+def test_in_the_first_frame_which_may_be_the_only_one_what_floats_has_a_number():
+    parts = np.zeros(SHAPE, np.uint8)
+    parts[cv2.circle(parts.copy(), (50, 80), 9, 1, cv2.FILLED) > 0] = 10
+    assert len(Tracker().push(parts > 0, None, picture(parts))[1]) == 1
 
 
 def test_a_gap_that_opens_in_an_instrument_does_not_make_two_of_it():

@@ -19,7 +19,8 @@ from cuemask.grouping.shafts import Shaft
 
 MOST_TRACKS = 64  # instruments that are remembered; beyond that the one that was seen longest ago is forgotten
 _FRESH_FRAMES = 3  # a shaft seen so lately is expected to be where the flow takes it
-_PROVEN_FRAMES = 3  # what seems to come out of another instrument has to last so long to be one of its own
+_PROVEN_FRAMES = 3  # what seems to come out of another instrument, or is small and floats, has to last so long
+_SMALL_SHARE = 0.02  # of the picture: what floats and covers less may be tissue that the mask took for an instrument
 _FROM_ANOTHER = 0.3  # of its pixels, that were another instrument's before
 _SAME_PIXELS = 0.7  # of its pixels that one instrument had before: it is a piece of that one
 # Of the picture's height, by which an entry may have moved until it is hardly the same: seen lately, or long ago.
@@ -46,7 +47,7 @@ class _Track:
 
 @dataclass
 class _Maybe:
-    """Something that may have come apart from an instrument."""
+    """Something that may have come apart from an instrument, or is none."""
 
     shaft: Shaft
     frames: int
@@ -181,7 +182,8 @@ class Tracker:
                     numbers[found[column].number] = self._tracks[row].number
         for column, one in enumerate(found):
             if numbers[one.number] == 0:
-                numbers[one.number] = self._newcomer(one, overlaps[column], labels.shape[0])
+                is_doubtful = one.area_px < _SMALL_SHARE * labels.size and not border[labels == one.number].any()
+                numbers[one.number] = self._newcomer(one, overlaps[column], labels.shape[0], is_doubtful=is_doubtful)
         self._maybes = [maybe for maybe in self._maybes if self._frame - maybe.seen <= 1]
         return numbers
 
@@ -193,9 +195,14 @@ class Tracker:
         one: Instrument,
         overlaps: Mapping[int, tuple[float, float]],
         height_px: int,
+        *,
+        is_doubtful: bool,
     ) -> int:
-        """A new number; 0 for what has come apart from an instrument, until it has lasted."""
-        if sum(share for _, share in overlaps.values()) > _FROM_ANOTHER:
+        """A new number; 0 for what has come apart from an instrument, or is doubtful, until it has lasted.
+
+        In the first frame, which may be the only one, what is doubtful is one.
+        """
+        if sum(share for _, share in overlaps.values()) > _FROM_ANOTHER or (is_doubtful and self._frame > 0):
             near = [m for m in self._maybes if _place(m.shaft, one.shaft, _ENTRY_SHARE * height_px) > 0.5]
             maybe = near[0] if near else _Maybe(one.shaft, 0, self._frame)
             if not near:
