@@ -25,7 +25,7 @@ import torch
 
 from benchmarks.machine import data_folder
 from benchmarks.tables import Row, Table, keep
-from cuemask.cues.clip import working_picture
+from cuemask.cues.clip import outside_of_clip, working_picture
 from cuemask.inference.export import write_onnx
 from cuemask.inference.model import Model
 from cuemask.inference.prediction import Predictor, both_ways
@@ -34,6 +34,7 @@ from cuemask.inference.runtime import load_onnx
 from cuemask.inference.thresholds import finished_probability, full_mask
 from cuemask.learning.training import untrained_network
 from cuemask.media.area import fixed_area
+from cuemask.media.clips import open_clips
 from cuemask.media.frames import Selection
 from cuemask.media.masks import write_mask
 from cuemask.media.overlay import STEADY, OverlayWriter, overlay, with_strip
@@ -41,8 +42,10 @@ from cuemask.media.upright import upright_rgb
 from cuemask.media.video import sample_video
 from cuemask.recipe import load_recipe
 from cuemask.runs.confidences import told_of
+from cuemask.runs.options import Options, area_of
 
 CLIP = "autolaparo_clips/up_1_2.mp4"
+LOOKS = 5
 OVERLAY = ("overlay: drawing", "overlay: encoding")
 R = TypeVar("R")
 
@@ -66,6 +69,8 @@ def main() -> None:
         rows.append(Row(f"all, {kind}", [alone], f"{2000 / alone:.0f} frames/s at most on two free cores"))
         drawn = sum(counted.values())
         rows.append(Row(f"all, {kind}, overlay.mp4 too", [drawn], f"{2000 / drawn:.0f} frames/s at most"))
+    once = looked_over(video)
+    rows += [Row(f"once: {name}", values, "ms a clip of 250 frames") for name, values in once.items()]
     keep(
         Table(
             key="frame_costs",
@@ -87,6 +92,21 @@ def _models(video: Path, folder: Path) -> dict[str, Predictor]:
     area = fixed_area(0, 0, *frames[0].shape[:2], *frames[0].shape[:2])
     write_int8(folder / "float32.onnx", folder / "int8.onnx", [working_picture(rgb, area, recipe) for rgb in frames])
     return {kind: load_onnx(folder / f"{kind}.onnx", "cpu", one_core=True) for kind in ("float32", "int8")}
+
+
+def looked_over(video: Path) -> dict[str, list[float]]:
+    """Milliseconds of processor time for what is found out of a clip before its frames are masked."""
+    options = Options(Path("unused"), load_recipe("default"))
+    costs: dict[str, list[float]] = {}
+    for _ in range(LOOKS):
+        (clip,) = open_clips([video])
+        started = time.process_time()
+        area = area_of(clip, options)
+        between = time.process_time()
+        outside_of_clip(clip, area, options.recipe)
+        costs.setdefault("picture and text", []).append(1000 * (between - started))
+        costs.setdefault("what is outside the body", []).append(1000 * (time.process_time() - between))
+    return costs
 
 
 def measured(video: Path, models: dict[str, Predictor], folder: Path, count: int) -> dict[str, list[float]]:
