@@ -4,7 +4,7 @@
     python -m benchmarks.many --videos 10,100,1000,10000
 
 The videos are links to four phantom clips of four frames of 80 x 64, the network is the smallest that there is at the
-working size of `default`, with five steps of six pairs, and a run is broken off when ten videos are masked (`train`
+working size of `default`, with five steps of four pairs, and a run is broken off when ten videos are masked (`train`
 goes to its end). Each is the library call behind the command, in a process of its own that may hold no more than 256
 files open. Start is the time to the first step of training, of `predict` and `batch` to the first video that is
 masked. Memory is the process's peak resident set, of `batch` the coordinator's. Disk is

@@ -1,8 +1,8 @@
 """Learning on several processes: each takes some of a step's pairs, and all take the same step.
 
-`torchrun` starts the processes. The first does all that a run does; the others wait until there is something to learn,
-and help with the steps. What a step's pairs are, and how each is cut and coloured, follows from seed and step alone, so
-that any number of processes learns the same, within rounding.
+`torchrun` starts the processes, or the worker of a study (`studies.learners`). The first does all that a run does; the
+others wait until there is something to learn, and help with the steps. What a step's pairs are, and how each is cut and
+coloured, follows from seed and step alone, so that any number of processes learns the same, within rounding.
 """
 
 from __future__ import annotations
