@@ -53,7 +53,7 @@ def write_video(
 
 @contextmanager
 def _scheduled_as_before() -> Iterator[None]:
-    """SVT-AV1 gives the thread that calls it the highest real-time priority, for good, where it may: all others starve."""
+    """SVT-AV1 gives the thread that calls it the highest real-time priority, for good, where it may: others starve."""
     if not hasattr(os, "sched_getscheduler"):
         yield
         return
