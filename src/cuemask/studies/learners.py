@@ -94,7 +94,7 @@ def _cores() -> list[int]:
 def _hear(said: Path, words: Path) -> None:
     """Say again what the first process said, and raise what it raised."""
     if not said.is_file():
-        lines = words.read_text(errors="replace").strip().splitlines()
+        lines = words.read_text(encoding="utf-8", errors="replace").strip().splitlines()
         last = next((line for line in reversed(lines) if "Error" in line or "ignal" in line), "no words")
         raise OSError(errno.ECONNABORTED, f"a process that learnt was lost ({last.strip()[:200]})")
     warnings, told, number, trace = pickle.loads(said.read_bytes())
