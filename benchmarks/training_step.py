@@ -310,7 +310,9 @@ def speed(rows: list[Row], case: Case) -> list[str]:
     ratio, aim = times["as published"] / times["ours: + fused Adam"], AIMS[case.device]
     found = [f"Ours makes {ratio:.1f} times the pairs per second of the published step (aim: {aim})."]
     if case.device == "cpu":
-        found.append("On a GPU: not measured; `--device cuda` does, with a row for torch.compile (aim: 6).")
+        found.append(
+            "On a GPU (aim: 6): gpu.md; `--device cuda` measures, with rows for torch.compile and for steps that are recorded."
+        )
     return found
 
 
