@@ -8,7 +8,7 @@ What is done to anchors and probabilities. docs/deviations.md has the settings b
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 import torch.nn.functional as F
@@ -112,7 +112,7 @@ def published_logits(
         skips.append(x)
     stem, stage1, stage2, stage3, x = skips
     for block, (enlarge, skip) in enumerate(zip((2, 2, 2, 1, 4), (stage3, stage2, stage1, stem, picture), strict=True)):
-        x = x.repeat_interleave(enlarge, 2).repeat_interleave(enlarge, 3)
+        x = F.interpolate(x, scale_factor=enlarge, mode="nearest")
         x = F.relu(convolved(f"up.{block}.0", x))
         x = F.relu(convolved(f"up.{block}.2", x))
         x = torch.cat([x, skip], 1)
@@ -121,7 +121,7 @@ def published_logits(
 
 
 def published_step(
-    net: nn.Module,
+    net: Callable[[Tensor], Tensor],
     optimiser: torch.optim.Optimizer,
     rgb: Float[Tensor, "N 3 H W"],
     positive: Float[Tensor, "N 1 H W"],
