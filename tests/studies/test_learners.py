@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -44,8 +46,19 @@ def options(options: Options) -> Options:
     return replace(options, recipe=load_recipe("default", [*TINY, "training.precision=float32"]))
 
 
-def test_two_learners_of_a_study_learn_what_train_does_alone(videos: Path, options: Options, tmp_path: Path) -> None:
-    study = batch(videos, options, on="local:1", learners=2)
+def test_two_learners_of_a_study_learn_what_train_does_alone(
+    videos: Path, options: Options, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+
+    def spied(sources: Sequence[str], options: Options, learners: int) -> None:
+        asked.append(learners)
+        learn(sources, options, learners)
+
+    monkeypatch.setattr("cuemask.studies.learners.learn", spied)
+    with ThreadPoolExecutor(1) as here:
+        study = batch(videos, options, on=here, learners=2)
+    assert asked == [2]
     assert [row.state for row in study.rows] == ["failed", "done", "done"]
     good = [videos / "op1.mp4", videos / "day2" / "op2.mp4"]
     alone = load_file(train(good, replace(options, out=tmp_path / "alone")) / "model.safetensors")
