@@ -59,7 +59,7 @@ def test_two_learners_of_a_study_learn_what_train_does_alone(
     with ThreadPoolExecutor(1) as here:
         study = batch(videos, options, on=here, learners=2)
     assert asked == [2]
-    assert [row.state for row in study.rows] == ["failed", "done", "done"]
+    assert [row.state for row in study.rows] == ["failed", "done", "done"], study.rows
     good = [videos / "op1.mp4", videos / "day2" / "op2.mp4"]
     alone = load_file(train(good, replace(options, out=tmp_path / "alone")) / "model.safetensors")
     for name, value in load_file(study.folder / "model" / "model.safetensors").items():

@@ -45,6 +45,7 @@ from cuemask.cues.pictures import PictureWriter, kept_pictures
 from cuemask.cues.shape import entering, shape_cue
 from cuemask.errors import PictureError
 from cuemask.media.area import PictureArea
+from cuemask.media.arrays import load_array
 from cuemask.media.clips import Clip
 from cuemask.media.files import write_bytes
 from cuemask.media.frames import Frame
@@ -100,7 +101,7 @@ class KeptClip:
     @property
     def location(self) -> Float32[np.ndarray, "H W"]:
         """The location cue, read anew each time: there may be hundreds of clips, and one is worked on."""
-        return np.load(self.folder / "location.npy")
+        return load_array(self.folder / "location.npy")
 
     def inside_of(self, index: int) -> Bool[np.ndarray, "H W"] | None:
         """Where the endoscope's picture is in frame `index`; None for everywhere."""
@@ -296,7 +297,7 @@ def outside_of_clip(clip: Clip, area: PictureArea, recipe: Recipe) -> Outside:
     """
     if recipe.input.outside == "kept":
         return Outside()
-    pictures = (working_picture(rgb, area, recipe) for rgb in clip.sample(SAMPLED))
+    pictures = in_threads(lambda rgb: working_picture(rgb, area, recipe), clip.sample(SAMPLED), threads=1)
     return outside_of(pictures, working_inside(area.common, recipe))
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-import io
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 
 from cuemask.errors import InputError
+from cuemask.media.arrays import array_of
 from cuemask.media.headers import claimed_size
 from cuemask.media.masks import read_mask
 from cuemask.media.pictures import composed, is_picture, natural_order, read_picture_bytes
@@ -187,7 +187,7 @@ def _bytes_of(path: Path) -> bytes:
 def _array(name: str, path: Path, data: bytes) -> Float32[np.ndarray, "H W"]:
     of, remedy = f"the cue {name}, {path}", "Save an array (H, W) of floats from 0 to 1: numpy.save(FILE, map)"
     try:
-        values = np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
+        values = array_of(data)
     except Exception as error:  # there is no telling in what damaged bytes end
         reason = (str(error).splitlines() or [type(error).__name__])[0][:80]
         raise InputError(f"{of}: no array of numpy's ({reason}).", remedy) from error

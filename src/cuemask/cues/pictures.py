@@ -9,6 +9,7 @@ from types import TracebackType
 import numpy as np
 from jaxtyping import UInt8
 
+from cuemask.media.arrays import load_array
 from cuemask.media.files import write_bytes
 from cuemask.media.records import Records, RecordWriter, SomeRecords
 from cuemask.media.seals import is_sealed, seal
@@ -69,4 +70,4 @@ def kept_pictures(folder: Path) -> SomeRecords:
     """The pictures in `folder`, by the numbers of their frames; none where they are not whole."""
     if not is_sealed(folder, SEAL, FILES):
         return SomeRecords(None, np.zeros(0, np.int64))
-    return SomeRecords(Records(folder / FILES[0]), np.load(folder / FILES[1]))
+    return SomeRecords(Records(folder / FILES[0]), load_array(folder / FILES[1]))

@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Bool, Float32, Num, UInt8
 
 from cuemask.cues.onnx_bytes import model, node
+from cuemask.media.arrays import load_arrays
 
 WEIGHTS = Path(__file__).with_name("shape.npz")
 RECORD = WEIGHTS.with_suffix(".json")
@@ -92,8 +93,8 @@ def entering(
 
 def shape_weights() -> Weights:
     """The network's weights by the names of `cuemask.learning.unet.UNet(16, 4, "batch", 2)`, float32."""
-    with np.load(WEIGHTS) as file:
-        return {name: file[name].astype(np.float32) if file[name].ndim else file[name] for name in file.files}
+    weights = load_arrays(WEIGHTS)
+    return {name: values.astype(np.float32) if values.ndim else values for name, values in weights.items()}
 
 
 def shape_model(weights: Weights, height_px: int = HEIGHT_PX, width_px: int = WIDTH_PX) -> bytes:

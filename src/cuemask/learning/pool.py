@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 from jaxtyping import UInt8
 
+from cuemask.media.arrays import mapped_array
 from cuemask.media.files import make_folder, write_bytes, written_aside
 from cuemask.phantom.fields import Shape
 from cuemask.phantom.school import Cutout, DrawnScene, compose, draw_foreign, draw_instrument, draw_tissue
@@ -100,7 +101,7 @@ def _kept(
             array.flush()
             del array  # Windows renames nothing that is mapped
         write_bytes(names, json.dumps(kinds).encode())
-    return np.load(path, mmap_mode="r"), json.loads(names.read_text(encoding="utf-8"))
+    return mapped_array(path), json.loads(names.read_text(encoding="utf-8"))
 
 
 def _drawn(

@@ -36,6 +36,7 @@ from cuemask.learning.averaging import move_average
 from cuemask.learning.pool import Pool, draw_pool
 from cuemask.learning.training import has_bfloat16
 from cuemask.learning.unet import UNet
+from cuemask.media.arrays import load_arrays
 from cuemask.media.files import make_folder, write_bytes, written_aside
 from cuemask.phantom.fields import Shape
 from cuemask.phantom.school import draw_scene
@@ -375,8 +376,7 @@ def _taught(path: Path) -> UNet:
     """The network whose weights `school_weights` wrote."""
     net = school_network()
     try:
-        with np.load(path) as file:
-            net.load_state_dict({name: torch.from_numpy(np.asarray(file[name])) for name in file.files})
+        net.load_state_dict({name: torch.from_numpy(values) for name, values in load_arrays(path).items()})
     except (OSError, ValueError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise WeightsError(

@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Int64
 
 from cuemask.errors import OutputError
+from cuemask.media.arrays import header_of
 from cuemask.media.files import aside_of, output_errors, put_in_place
 
 
@@ -107,8 +108,7 @@ class Records:
     def __init__(self, path: Path) -> None:
         self.path = path
         with path.open("rb") as file:
-            np.lib.format.read_magic(file)
-            (count, *shape), _, self.dtype = np.lib.format.read_array_header_1_0(file)
+            (count, *shape), self.dtype = header_of(file)
             self._start = file.tell()
         self.shape = tuple(shape)
         self._count = int(count)

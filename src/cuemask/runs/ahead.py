@@ -22,6 +22,7 @@ from cuemask.cues.fusion import Clipwide
 from cuemask.errors import InputError
 from cuemask.learning.pairs import frames_met, schedule
 from cuemask.media.area import PictureArea
+from cuemask.media.arrays import load_arrays
 from cuemask.media.clips import Clip, open_clips
 from cuemask.media.files import output_errors, write_bytes
 from cuemask.media.seals import is_sealed, seal
@@ -112,9 +113,9 @@ def take_area(kept: Path, clip: Clip) -> PictureArea:
     told = json.loads((kept / _TOLD).read_bytes())
     clip.lost.update(told["lost"])
     clip.damaged.update(told["damaged"])
-    with np.load(kept / _AREA) as held:
-        inside = held.get("inside")
-        outlines = tuple(held[f"outline{number}"] for number in range(len(held.files) - (inside is not None)))
+    held = load_arrays(kept / _AREA)
+    inside = held.get("inside")
+    outlines = tuple(held[f"outline{number}"] for number in range(len(held) - (inside is not None)))
     text = tuple((top, left, height, width) for top, left, height, width in told["text"])
     top, left, height, width = told["rectangle"]
     return PictureArea(top, left, height, width, inside, told["whole"], text, outlines)
