@@ -37,7 +37,7 @@ from cuemask.media.area import fixed_area
 from cuemask.media.clips import open_clips
 from cuemask.media.frames import Selection
 from cuemask.media.masks import write_mask
-from cuemask.media.overlay import STEADY, OverlayWriter, overlay, with_strip
+from cuemask.media.overlay import STEADY, OverlayWriter, captioned
 from cuemask.media.upright import upright_rgb
 from cuemask.media.video import sample_video
 from cuemask.recipe import load_recipe
@@ -136,7 +136,7 @@ def measured(video: Path, models: dict[str, Predictor], folder: Path, count: int
             mask = timed("mask", lambda q=p, a=area, h=height, w=width: full_mask(q, a, h, w, recipe.masks))
             timed("confidence", lambda b=both, m=mask, a=area: told_of(b.mirrored, m, a))
             timed("PNG", lambda m=mask: write_mask(folder / "mask.png", m))
-            picture = timed(OVERLAY[0], lambda x=rgb, m=mask: with_strip(overlay(x, m), "frame"))
+            picture = timed(OVERLAY[0], lambda x=rgb, m=mask: captioned(x, m, "frame"))
             timed(OVERLAY[1], lambda x=picture: drawn.write(x))
     return costs
 

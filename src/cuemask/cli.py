@@ -58,7 +58,10 @@ def main() -> None:
     """
     import logging
 
+    from cuemask.media.memory import keep_freed_memory
+
     logging.basicConfig(format="%(levelname)s %(message)s", level=logging.WARNING)
+    keep_freed_memory()
 
 
 def _crop(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[int, ...] | None:

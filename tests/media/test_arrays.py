@@ -64,5 +64,5 @@ def test_threads_read_headers_without_meeting_in_them(reader: str, tmp_path: Pat
 def test_pickled_objects_are_not_read(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", np.array([{}]), allow_pickle=True)
     for read in (load_array, mapped_array, lambda path: array_of(path.read_bytes())):
-        with pytest.raises(ValueError, match="allow_pickle|Python objects"):
+        with pytest.raises(ValueError, match=r"allow_pickle|Python objects"):
             read(tmp_path / "a.npy")

@@ -14,7 +14,18 @@ from av.video.reformatter import ColorRange, Colorspace
 
 from cuemask.errors import OutputError
 from cuemask.media.clips import open_clips
-from cuemask.media.overlay import ENCODER, RIM, SKY, STEADY, OverlayWriter, overlay, video_frame, with_strip
+from cuemask.media.overlay import (
+    ENCODER,
+    RIM,
+    SKY,
+    STEADY,
+    OverlayWriter,
+    Style,
+    captioned,
+    overlay,
+    video_frame,
+    with_strip,
+)
 
 ReadNumber = Callable[[np.ndarray], int]
 
@@ -104,6 +115,18 @@ def test_the_strip_stands_below_the_picture_whatever_it_says() -> None:
         assert told.shape == (64 + 16, 96, 3)
         assert np.array_equal(told[:64], plain())
         assert (told[64:].max() > 150) == bool(text.strip())
+
+
+@pytest.mark.parametrize("style", ["fill", "outline", "side-by-side"])
+@pytest.mark.parametrize("height", [64, 65, 480, 1080])
+def test_mask_and_strip_drawn_at_once_are_those_drawn_one_after_the_other(style: Style, height: int) -> None:
+    rgb, mask = plain(height=height), np.zeros((height, 96), bool)
+    mask[20:40, 30:60] = mask[-9:, :12] = True  # down to the strip, on which no line may be drawn
+    for given in (mask, mask & False):
+        drawn = captioned(rgb, given, "frame", style)
+        assert np.array_equal(drawn, with_strip(overlay(rgb, given, style=style), "frame"))
+        assert len(drawn) % 2 == 0
+    assert np.all(rgb == 100), "the frame was changed"
 
 
 def test_an_empty_mask_changes_nothing_and_a_full_one_everything() -> None:

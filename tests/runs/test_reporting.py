@@ -158,6 +158,21 @@ def test_the_strip_goes_from_one_end_of_the_clip_to_the_other(tmp_path):
     assert gaps.max() <= 2 * gaps.min()
 
 
+def test_pictures_are_made_of_frames_that_stay_and_show_them(tmp_path, monkeypatch):
+    made: list[int] = []
+    monkeypatch.setattr("cuemask.runs.shown._fitted", lambda rgb, *_: made.append(int(rgb[0, 0, 0])) or rgb)
+    shown, frames = Shown(), 1000
+    for number in range(frames):  # each is less sure than all before it
+        rgb = np.full((16, 16, 3), number % 251, np.uint8)
+        told = Told(round(1 - number / frames, 4), 0.1)
+        shown.add(Frame(f"{number:06d}", number, number / 25, rgb), told, fixed_area(0, 0, 16, 16, 16, 16))
+    shown.write(tmp_path)
+    assert len(made) < 500  # a frame by itself 64 times, then two of each stretch; it was each of the thousand
+    for one in read_shown(tmp_path):
+        picture = cv2.imread(str(tmp_path / "shown" / f"{one.frame}.jpg"))
+        assert abs(int(picture[0, 0, 0]) - one.number % 251) <= 2
+
+
 @pytest.mark.parametrize(("clips", "noise"), [(1, 1), (12, 1), (203, 0)])
 def test_the_page_stays_below_five_megabytes_however_much_there_is(tmp_path, clips, noise):
     """Of pictures of noise, which pack worst."""

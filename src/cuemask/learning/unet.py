@@ -94,6 +94,7 @@ class UNet(nn.Module):
         self.dropout = dropout
         self.mirror_px = mirror_px
         self.stride = block_px * 2**depth
+        self.unshuffle = nn.PixelUnshuffle(block_px)
         self.down = nn.ModuleList(
             _double(before, after, normalization)
             for before, after in zip([3 * block_px**2, *channels[:-1]], channels, strict=True)
@@ -115,7 +116,7 @@ class UNet(nn.Module):
     def with_layers(self, rgb: Float[Tensor, "B 3 H W"]) -> tuple[Float[Tensor, "B K H W"], dict[str, Tensor]]:
         """Logits, and what each level gives on the way down and up: `down.0` to `down.<depth>`, `up.0` onwards."""
         mirrored = F.pad(rgb, (self.mirror_px,) * 4, mode="reflect") if self.mirror_px else rgb
-        x = F.pixel_unshuffle(_padded((mirrored - self.mean) / self.std, self.stride), self.block_px)
+        x = self.unshuffle(_padded((mirrored - self.mean) / self.std, self.stride))
         skips: list[Tensor] = []
         for level, convolve in enumerate(self.down):
             x = convolve(x if level == 0 else F.max_pool2d(x, 2))

@@ -18,6 +18,7 @@ from cuemask.errors import InputError
 from cuemask.media.clips import Clip
 from cuemask.media.packed import PackedMask, PackedMasks, with_packed
 from cuemask.media.stereo import Eye, half_of_eye
+from cuemask.media.threads import in_threads
 
 # Levels of 0 to 255. Borders are black, or video black (16) taken for a colour, plus noise.
 BRIGHTEST_BORDER = 24
@@ -186,7 +187,7 @@ def picture_area(
         A clip, of which about 16 frames are sampled, or frames of one size. The more the scene changes
         between them the surer the result; a dozen frames spread over the clip are plenty.
     look
-        Is given each of the frames.
+        Is given each of the frames, in order, from a thread beside the one that decodes them.
 
     Raises
     ------
@@ -218,20 +219,24 @@ def _brightest(
     frames: Iterable[UInt8[np.ndarray, "H W 3"]], look: Callable[[UInt8[np.ndarray, "H W 3"]], None] | None
 ) -> UInt8[np.ndarray, "H W"]:
     """Each pixel's highest value over time, of its brightest channel."""
-    brightest = None
-    for rgb in frames:
+
+    def level_of(rgb: UInt8[np.ndarray, "H W 3"]) -> UInt8[np.ndarray, "H W"]:
         if look is not None:
             look(rgb)
-        level = cv2.medianBlur(_brightest_channel(rgb), 3)
-        brightest = level if brightest is None else cv2.max(brightest, level)
+        return cast(np.ndarray, cv2.medianBlur(_brightest_channel(rgb), 3))
+
+    brightest = None
+    for level in in_threads(level_of, frames, threads=1):
+        brightest = level if brightest is None else cv2.max(brightest, level, dst=brightest)
     if brightest is None:
         raise InputError("No frame was given to find the picture in.", "Give at least one frame.")
-    return cast(np.ndarray, brightest)
+    return brightest
 
 
 def _brightest_channel(rgb: UInt8[np.ndarray, "H W 3"]) -> UInt8[np.ndarray, "H W"]:
     red, green, blue = cv2.split(rgb)
-    return cast(np.ndarray, cv2.max(cv2.max(red, green), blue))
+    cv2.max(red, green, dst=red)  # in place: new memory takes five times as long
+    return cast(np.ndarray, cv2.max(red, blue, dst=red))
 
 
 def _border_level(brightest: UInt8[np.ndarray, "H W"]) -> float:

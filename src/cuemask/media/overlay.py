@@ -76,6 +76,18 @@ def overlay(
     return np.concatenate([rgb, drawn], axis=1) if style == "side-by-side" else drawn
 
 
+def captioned(
+    rgb: UInt8[np.ndarray, "H W 3"], mask: Bool[np.ndarray, "H W"], text: str, style: Style = "fill"
+) -> UInt8[np.ndarray, "H2 W2 3"]:
+    """`overlay`, in its own colour, with the strip of `with_strip` below; the frame is copied once for both."""
+    if style == "side-by-side":
+        return with_strip(overlay(rgb, mask, style=style), text)
+    drawn = with_strip(rgb, text)
+    if mask.any():
+        _mark(drawn[: len(rgb)], mask, SKY, 0.0 if style == "outline" else TINT)
+    return drawn
+
+
 def _mark(
     drawn: UInt8[np.ndarray, "H W 3"], mask: Bool[np.ndarray, "H W"], color: tuple[int, int, int], tint: float
 ) -> None:
@@ -94,9 +106,13 @@ def _mark(
 
 
 def with_strip(rgb: UInt8[np.ndarray, "H W 3"], text: str) -> UInt8[np.ndarray, "H2 W 3"]:
-    """The picture with a strip below it that holds `text`, smaller where it is too long: a frame stays as it is."""
+    """A new picture with a strip below `rgb` that holds `text`, smaller where it is too long: a frame stays as it is.
+
+    Its rows are even in number, as an encoder wants them: to add one to a picture of 1080 rows takes a millisecond.
+    """
     height, width = rgb.shape[:2]
-    strip = np.full((max(16, height // 24), width, 3), 24, np.uint8)
+    rows = max(16, height // 24)
+    strip = np.full((rows + (height + rows) % 2, width, 3), 24, np.uint8)
     (wide, high), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, 1, 1)
     scale = max(0.3, min(0.6 * strip.shape[0] / max(high, 1), 0.98 * width / max(wide, 1)))
     place = (max(2, height // 120), round(0.72 * strip.shape[0]))

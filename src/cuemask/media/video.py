@@ -20,11 +20,14 @@ from cuemask.media.frames import Frame, Selection, frame_name
 from cuemask.media.names import shown
 from cuemask.media.places import NumberedFrame
 from cuemask.media.skipping import CannotSkipError, SkippingVideo
+from cuemask.media.stores import StoredPath
+from cuemask.media.threads import cores, in_threads
 from cuemask.media.upright import upright_rgb, upright_size
 
 log = logging.getLogger(__name__)
 
 SAMPLING_STEP = 20
+_MOST_OPENED = 4  # times that a file is open at once, to look at frames of it
 
 
 def video_frames(
@@ -104,7 +107,7 @@ def sample_video(
         if video.frame_count and video.frame_count > count * SAMPLING_STEP:
             seconds = float(video.frame_count / video.frame_rate)
             end = seconds if selection.end_seconds is None else min(seconds, selection.end_seconds)
-            frames = video.key_frames(np.linspace(selection.start_seconds, end, count, endpoint=False).tolist())
+            frames = _key_frames(path, np.linspace(selection.start_seconds, end, count, endpoint=False))
     sizes = {(frame.height, frame.width) for frame in frames.values()}
     if len(frames) >= count // 2 and len(sizes) == 1:
         for frame in frames.values():
@@ -122,6 +125,23 @@ def sample_video(
     with closing(_decoded(path, selection, lost, damaged)) as selected:
         for _, _, frame, _ in islice(selected, given * step, most, step):
             yield upright_rgb(frame)
+
+
+def _key_frames(path: Path, seconds: np.ndarray) -> dict[int, VideoFrame]:
+    """The key frame at or before each of `seconds`, by its time stamp: stretch by stretch, each in a thread of its own.
+
+    To a decoder that works on several frames at once, each jump would be as much work again.
+    """
+
+    def within(some: np.ndarray) -> dict[int, VideoFrame]:
+        with OpenVideo(path, "SLICE") as video:
+            return video.key_frames(some.tolist())
+
+    threads = 1 if isinstance(path, StoredPath) else min(_MOST_OPENED, cores(), len(seconds))
+    found: dict[int, VideoFrame] = {}
+    for frames in in_threads(within, np.array_split(seconds, threads), threads):
+        found |= frames
+    return found
 
 
 def _stepped_through(path: Path, selection: Selection, step: int, most: int) -> Generator[VideoFrame, None, None]:

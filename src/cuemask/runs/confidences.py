@@ -69,8 +69,10 @@ class Confidences:
             self._again[frame] = told
             if self.before.get(frame) == told:
                 return
-        with output_errors(self._log), self._log.open("a", encoding="utf-8", newline="") as file:
-            file.write(_summed(_line(frame, told)))
+        line = _summed(_line(frame, told)).encode()
+        with output_errors(self._log), self._log.open("ab", buffering=0) as file:
+            while line:  # of which a disk that is nearly full takes a part
+                line = line[file.write(line) :]
 
     def finish(self, path: Path) -> None:
         """Put the whole table at `path`. Its lines stay in the work folder too: the run may have other clips to go."""

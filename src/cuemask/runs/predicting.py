@@ -29,7 +29,7 @@ from cuemask.media.mask_films import FILM
 from cuemask.media.mask_folders import MASKS
 from cuemask.media.masks import read_mask, write_codes, write_mask, write_probability, write_rgb
 from cuemask.media.numbers import with_classes
-from cuemask.media.overlay import STEADY, OverlayWriter, blanked, overlay, with_strip
+from cuemask.media.overlay import STEADY, OverlayWriter, blanked, captioned, overlay, with_strip
 from cuemask.media.text import text_blanked
 from cuemask.report.sheet import Cell, contact_sheet
 from cuemask.report.words import clock
@@ -230,7 +230,7 @@ def _drawn(
     is_blank = is_outside and options.blank_outside
     rgb = blanked(frame.rgb, OUTSIDE) if is_blank else _told_rgb(frame, area, options)
     if codes is None:
-        return with_strip(overlay(rgb, mask, style=options.overlay_style), text)
+        return captioned(rgb, mask, text, options.overlay_style)
     present: list[int] = np.unique(codes[codes > 0]).tolist()
     seen = [names[code - 1] if code <= len(names) else f"class {code}" for code in present]
     text += "   " + ", ".join(seen) if seen else ""

@@ -80,7 +80,10 @@ class ShownFrame:
 
 @dataclass(eq=False)
 class _Kept:
+    """A frame; its picture waits until no later frame of its stretch can take its place."""
+
     frame: ShownFrame
+    waiting: UInt8[np.ndarray, "H W 3"] | None = None
     jpeg: bytes = b""
 
 
@@ -112,6 +115,7 @@ class Shown:
         self._blanks_outside = blanks_outside
         self._stretches = Stretches(_STRETCHES, _Stretch.merged)
         self._count = 0
+        self._waiting: list[_Kept] = []
 
     def add(self, frame: Frame, told: Told, area: PictureArea, *, is_outside: bool = False) -> None:
         """Take in the next frame; its picture is kept only while it may be shown."""
@@ -119,10 +123,20 @@ class Shown:
         one = _Kept(ShownFrame(frame.name, self._count, frame.time_seconds, *told, place, outside=is_outside))
         self._count += 1
         self._stretches.add(_Stretch(one, one))
-        last = self._stretches.items[-1]
-        if one is last.first or one is last.worst:
-            small = _fitted(area.crop(frame.rgb), WIDEST_PX, self._aspect)
-            one.jpeg = _encoded(blanked(small, OUTSIDE) if is_outside and self._blanks_outside else small)
+        one.waiting = area.crop(frame.rgb)
+        self._waiting.append(one)
+        self._settle(self._stretches.items[-1:])
+
+    def _settle(self, open_: Sequence[_Stretch] = ()) -> None:
+        """Make the small pictures of frames that stay, but for those of stretches that are still `open_`."""
+        stay = {kept for stretch in self._stretches.items for kept in (stretch.first, stretch.worst)}
+        may_go = {kept for stretch in open_ for kept in (stretch.first, stretch.worst)}
+        for one in [kept for kept in self._waiting if kept not in may_go]:
+            if one in stay and one.waiting is not None:
+                small = _fitted(one.waiting, WIDEST_PX, self._aspect)
+                one.jpeg = _encoded(blanked(small, OUTSIDE) if one.frame.outside and self._blanks_outside else small)
+            one.waiting = None
+            self._waiting.remove(one)
 
     def least_sure(self, count: int = NAMED) -> list[ShownFrame]:
         """The frames that most deserve a look, apart in time, the least sure first."""
@@ -138,6 +152,7 @@ class Shown:
         OutputError
             If they cannot be written.
         """
+        self._settle()
         stretches = self._stretches.items
         ranks = {frame.number: rank for rank, frame in enumerate(self.least_sure(LOOKS), 1)}
         strip = {stretches[index].first.frame.number for index in evenly(STRIP, len(stretches))}

@@ -25,6 +25,7 @@ from cuemask.media.files import is_passing, make_folder, output_errors
 from cuemask.media.folders import LOCK
 from cuemask.media.hardware import decoding_with
 from cuemask.media.locks import HeldError, locked
+from cuemask.media.memory import keep_freed_memory
 from cuemask.runs.confidences import FILE as CONFIDENCES
 from cuemask.runs.options import Options
 from cuemask.runs.record import is_complete, read_record
@@ -122,6 +123,7 @@ class Outcome:
 
 def work(unit: Unit) -> Outcome:
     """Do a unit, unless its result is there; what goes wrong is told and not raised."""
+    keep_freed_memory()
     started, told = time.monotonic(), _Heard()
     error, passes, trace, frames = "", False, "", 0
     logger = logging.getLogger("cuemask")

@@ -1,0 +1,35 @@
+"""Memory of whole frames, kept for the next ones."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+
+# Of glibc's malloc.h.
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
+_LARGEST = 32 << 20  # bytes of one array; no more is allowed
+_KEPT = 1 << 30  # bytes, at most, that stay unused in one place
+_SETTINGS = (
+    "MALLOC_TRIM_THRESHOLD_",
+    "MALLOC_MMAP_THRESHOLD_",
+    "MALLOC_TOP_PAD_",
+    "MALLOC_MMAP_MAX_",
+    "GLIBC_TUNABLES",
+)
+
+
+def keep_freed_memory() -> None:
+    """Have the process keep what arrays of frames leave, instead of giving it back to the system at once.
+
+    The system fills with zeros whatever it gives again, page by page: of a frame of 1920 x 1080 and all that is made of
+    it, 400 to 1,000 pages, 1 to 2 ms of processor time. What a process takes at most grows by less than a tenth. Only
+    glibc knows it; settings of its own in the environment stay as they are.
+    """
+    if any(name in os.environ for name in _SETTINGS):
+        return
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError, TypeError):  # another system, or another C library
+        return
+    mallopt(_MMAP_THRESHOLD, _LARGEST)
+    mallopt(_TRIM_THRESHOLD, _KEPT)
