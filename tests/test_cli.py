@@ -2,12 +2,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from threading import Event
 
 import cv2
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from rich.progress import Progress as Bars
 
 from cuemask.cli import _progress, main
 
@@ -90,3 +93,18 @@ def test_a_stage_with_nothing_to_do_shows_no_bar(capsys: pytest.CaptureFixture[s
     assert capsys.readouterr().err == ""
     assert list(_progress("two", iter("ab"), 2)) == ["a", "b"]
     assert "two" in capsys.readouterr().err
+
+
+def test_a_bar_is_there_while_the_first_item_is_made(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown, start = Event(), Bars.start
+    monkeypatch.setattr("cuemask.cli._BAR_SECONDS", 0.01)
+    monkeypatch.setattr(Bars, "start", lambda self: (start(self), shown.set()))
+
+    def slowly() -> Iterator[str]:
+        assert shown.wait(60)
+        yield "a"
+
+    assert list(_progress("one", slowly(), 1)) == ["a"]
+    assert "one" in capsys.readouterr().err

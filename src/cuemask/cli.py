@@ -8,8 +8,8 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from itertools import chain, islice
 from pathlib import Path
+from threading import Timer
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 _CROP = "top,left,height,width"
+_BAR_SECONDS = 1.0  # that the first item may take before the bar says what is under way
 
 
 class _Path(click.Path):
@@ -1297,7 +1298,7 @@ def doctor(as_json: bool) -> None:
 def _progress(label: Label, items: Iterable[Any], total: int | None) -> Iterator[Any]:
     """A bar with count, speed and time left on standard error; for another program lines of JSON.
 
-    Where nothing is to be done there is none.
+    It is there with the first item, or, where that takes longer, after a second: nothing to be done has none.
     """
     if os.environ.get("CUEMASK_PROGRESS") == "lines":
         yield from _progress_lines(label, items, total)
@@ -1324,16 +1325,24 @@ def _progress(label: Label, items: Iterable[Any], total: int | None) -> Iterator
         TimeElapsedColumn(),
     )
     first = items[0] if isinstance(items, range) and len(items) else 0
-    coming = iter(items)
-    begun = list(islice(coming, 1))
-    if not begun:
-        return
-    with Progress(*columns, console=Console(stderr=True)) as bars:
-        task = bars.add_task(label_at(label, first), total=total, completed=first)
-        for count, item in enumerate(chain(begun, coming), first + 1):
+    bars = Progress(*columns, console=Console(stderr=True))
+    task = bars.add_task(label_at(label, first), total=total, completed=first)
+    waiting = Timer(_BAR_SECONDS, bars.start)
+    waiting.daemon = True
+    waiting.start()
+    try:
+        for count, item in enumerate(items, first + 1):
+            if count == first + 1:
+                waiting.cancel()
+                bars.start()
             yield item
             bars.update(task, completed=count, description=label_at(label, count))
         bars.update(task, total=bars.tasks[0].completed)  # a header's count is only an estimate
+    finally:
+        waiting.cancel()
+        waiting.join()
+        if bars.live.is_started:
+            bars.stop()
 
 
 def _progress_lines(label: Label, items: Iterable[Any], total: int | None) -> Iterator[Any]:

@@ -30,7 +30,7 @@ from cuemask.studies import work as working
 from cuemask.studies.batch import batch
 from cuemask.studies.board import Board, Row, read_rows, seconds_left
 from cuemask.studies.engines import engine
-from cuemask.studies.local import LocalExecutor, shares_of
+from cuemask.studies.local import LocalExecutor, own_gpus, shares_of
 from cuemask.studies.running import DROPS, TRIES, outcomes
 from cuemask.studies.status import status
 from cuemask.studies.work import Outcome, Unit, work
@@ -346,6 +346,18 @@ def test_a_killed_process_loses_its_unit_alone_and_each_has_a_gpu_of_those_named
         assert executor.submit(os.getpid).result(60) != os.getpid()
         assert executor.submit(os.sched_getaffinity, 0).result(60) == os.sched_getaffinity(0)
         assert executor.submit(os.getenv, "CUDA_VISIBLE_DEVICES").result(60) == "7"
+
+
+def test_gpus_are_those_named_or_all_there_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cuemask.studies.local._DEVICES", tmp_path)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    assert own_gpus() == []
+    for name in ("nvidia0", "nvidia3", "nvidiactl", "nvidia-uvm"):
+        (tmp_path / name).touch()
+    assert own_gpus() == ["0", "1"]  # CUDA counts what it sees, whatever the devices are called
+    for named, expected in (("", []), ("5", ["5"]), ("GPU-8932f937,2", ["GPU-8932f937", "2"])):
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", named)
+        assert own_gpus() == expected
 
 
 def _die() -> None:

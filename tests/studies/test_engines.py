@@ -66,14 +66,21 @@ def test_a_job_that_has_left_the_queue_without_a_result_is_lost(tmp_path: Path) 
     assert again.function(*again.args) == (3, 1)
 
 
+@pytest.mark.parametrize("accounts", [True, False])
 def test_the_job_that_learns_asks_slurm_for_what_is_told_for_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, accounts: bool
 ) -> None:
     submitit = pytest.importorskip("submitit", reason=WHY.format("submitit"))
     from cuemask.studies import slurm
 
-    job = MagicMock(spec=submitit.Job, job_id="7", done=lambda: True, result=lambda: None)
+    result = tmp_path / "result"
+    paths = MagicMock(folder=tmp_path, result_pickle=result)
+    job = MagicMock(spec=submitit.Job, job_id="7", paths=paths, result=lambda: None)
+    job.done.return_value = True  # by `sacct`, which is not asked where there are no accounts
     asked = list[dict[str, Any]]()
+    said = f"AccountingStorageType   = accounting_storage/{'slurmdbd' if accounts else 'none'}\n"
+    monkeypatch.setattr(slurm, "_said", lambda *command: said if "config" in command else "7\n")
+    monkeypatch.setattr(slurm, "_POLL_SECONDS", 0.01)
 
     def submit(executor: Any, *_: Any) -> Any:
         asked.append(dict(executor.parameters))
@@ -86,7 +93,10 @@ def test_the_job_that_learns_asks_slurm_for_what_is_told_for_it(
     for kind in ("predict", "train"):
         with executor.batch():
             executor.submit(work, Unit(kind, "op", ("op.mp4",), tmp_path, Options(tmp_path)))
+    if not accounts:
+        result.touch()
     executor.shutdown()
+    assert job.done.called == accounts
     assert [(one["gres"], one.get("mem"), one["partition"]) for one in asked] == [
         ("gpu:1", None, "gpu"),
         ("gpu:4", "64GB", "gpu"),

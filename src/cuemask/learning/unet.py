@@ -94,7 +94,7 @@ class UNet(nn.Module):
         self.dropout = dropout
         self.mirror_px = mirror_px
         self.stride = block_px * 2**depth
-        self.unshuffle = nn.PixelUnshuffle(block_px)
+        self.unshuffle: nn.Module = nn.PixelUnshuffle(block_px)
         self.down = nn.ModuleList(
             _double(before, after, normalization)
             for before, after in zip([3 * block_px**2, *channels[:-1]], channels, strict=True)

@@ -9,19 +9,21 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
 # All that the processes share, named by number, for what a unit does on the whole machine while the others wait.
 ALL_CORES, ALL_GPUS = "CUEMASK_ALL_CORES", "CUEMASK_ALL_GPUS"
+_DEVICES = Path("/dev")
 
 
 class LocalExecutor(Executor):
-    """So many spawned processes, among which the cores are divided, and the GPUs that $CUDA_VISIBLE_DEVICES names."""
+    """So many spawned processes, among which the cores are divided, and the GPUs as `own_gpus` finds them."""
 
     def __init__(self, processes: int) -> None:
         self._shares: SimpleQueue[tuple[Sequence[int], str | None]] = SimpleQueue()
-        gpus = [gpu for gpu in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if gpu]
+        gpus = own_gpus()
         self._all = {ALL_CORES: ",".join(map(str, own_cores())), ALL_GPUS: ",".join(gpus)}
         for number, share in enumerate(shares_of(own_cores(), processes)):
             self._shares.put((share, gpus[number % len(gpus)] if gpus else None))
@@ -73,6 +75,14 @@ def shares_of(processors: Sequence[int], processes: int) -> list[list[int]]:
 def own_cores() -> list[int]:
     """The processors that this process may use."""
     return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
+
+
+def own_gpus() -> list[str]:
+    """The GPUs that this process may use, as `CUDA_VISIBLE_DEVICES` names them; without it all that Linux shows."""
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if named is not None:
+        return [gpu for gpu in named.split(",") if gpu]
+    return [str(number) for number, _ in enumerate(_DEVICES.glob("nvidia[0-9]*"))]
 
 
 def _begin(share: Sequence[int], gpu: str | None, everything: Mapping[str, str]) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import getpass
 import logging
+import re
 import subprocess
 import threading
 import time
 from collections.abc import Callable, Generator, Mapping
 from collections.abc import Set as AbstractSet
 from concurrent.futures import Executor, Future
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,8 @@ class SubmititExecutor(Executor):
         what is neither in the queue nor has a result, twice in a row, is lost.
     learning
         Where the unit goes that learns one network on all; None where the others go.
+    accounts
+        Whether SLURM's accounting can be asked; without it, `sacct` would say so on the screen at every look.
     """
 
     def __init__(
@@ -60,8 +63,10 @@ class SubmititExecutor(Executor):
         poll_seconds: float = _POLL_SECONDS,
         look_seconds: float = _LOOK_SECONDS,
         learning: submitit.Executor | None = None,
+        *,
+        accounts: bool = True,
     ) -> None:
-        self._learning = learning or inner
+        self._learning, self._accounts = learning or inner, accounts
         self._inner, self._queued = inner, queued
         self._poll_seconds, self._look_seconds = poll_seconds, look_seconds
         self._jobs: list[tuple[submitit.Job[Any], Future[Any]]] = []
@@ -103,7 +108,7 @@ class SubmititExecutor(Executor):
         looked = time.monotonic()
         while not self._ends.wait(self._poll_seconds):
             with self._lock:
-                self._jobs = [(job, future) for job, future in self._jobs if not _told(job, future)]
+                self._jobs = [(job, future) for job, future in self._jobs if not self._told(job, future)]
                 if self._jobs and time.monotonic() - looked >= self._look_seconds:
                     self._drop_lost()
                     looked = time.monotonic()
@@ -114,31 +119,46 @@ class SubmititExecutor(Executor):
             return
         unseen = {job.job_id for job, _ in self._jobs} - listed
         for job, future in self._jobs:
-            if job.job_id in unseen & self._unseen and not _told(job, future):
+            if job.job_id in unseen & self._unseen and not self._told(job, future):
                 future.set_exception(RuntimeError(f"job {job.job_id} has left the queue without a result"))
         self._jobs = [(job, future) for job, future in self._jobs if not future.done()]
         self._unseen = unseen
 
+    def _told(self, job: submitit.Job[Any], future: Future[Any]) -> bool:
+        """Whether the job has ended; what came of it is then in the future."""
+        try:
+            if not (job.done() if self._accounts else _has_result(job)):
+                return False
+            future.set_result(job.result())
+        except Exception as error:
+            future.set_exception(error)
+        return True
 
-def _told(job: submitit.Job[Any], future: Future[Any]) -> bool:
-    """Whether the job has ended; what came of it is then in the future."""
-    try:
-        if not job.done():
-            return False
-        future.set_result(job.result())
-    except Exception as error:
-        future.set_exception(error)
-    return True
+
+def _has_result(job: submitit.Job[Any]) -> bool:
+    folder = job.paths.folder
+    with suppress(OSError):
+        folder.chmod(folder.stat().st_mode)  # a network store may else go on saying what it said before
+    return job.paths.result_pickle.exists()
 
 
 def _squeue() -> set[str] | None:
     """The jobs of this user that wait or run, one by one also where they are arrays."""
-    command = ["squeue", "--noheader", "--array", "--user", getpass.getuser(), "--format", "%i"]
+    told = _said("squeue", "--noheader", "--array", "--user", getpass.getuser(), "--format", "%i")
+    return None if told is None else set(told.split())
+
+
+def _has_accounting() -> bool:
+    """Whether this SLURM keeps accounts, as far as can be told."""
+    told = _said("scontrol", "show", "config") or ""
+    return re.search(r"AccountingStorageType\s*=\s*accounting_storage/none", told) is None
+
+
+def _said(*command: str) -> str | None:
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
     except (OSError, subprocess.SubprocessError):
         return None
-    return set(done.stdout.split())
 
 
 def slurm_executor(study: Path, parameters: Mapping[str, str | int]) -> SubmititExecutor:
@@ -161,4 +181,4 @@ def slurm_executor(study: Path, parameters: Mapping[str, str | int]) -> Submitit
         learning.update_parameters(job_name="cuemask", **{"time": _MINUTES, **own, **of_learning})
     except (RuntimeError, ValueError) as error:
         raise EngineError(f"--on slurm: {str(error).splitlines()[0]}", remedy) from error
-    return SubmititExecutor(inner, _squeue, learning=learning)
+    return SubmititExecutor(inner, _squeue, learning=learning, accounts=_has_accounting())
