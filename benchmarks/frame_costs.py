@@ -37,6 +37,7 @@ from cuemask.media.area import fixed_area
 from cuemask.media.clips import open_clips
 from cuemask.media.frames import Selection
 from cuemask.media.masks import write_mask
+from cuemask.media.memory import keep_freed_memory
 from cuemask.media.overlay import STEADY, OverlayWriter, captioned
 from cuemask.media.upright import upright_rgb
 from cuemask.media.video import sample_video
@@ -55,6 +56,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--frames", type=int, default=60)
     arguments = parser.parse_args()
+    keep_freed_memory()  # as the command does
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
     video = data_folder() / CLIP

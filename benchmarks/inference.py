@@ -33,6 +33,7 @@ from cuemask.inference.model import FILE, load_model, save_model
 from cuemask.inference.runtime import load_onnx
 from cuemask.media.area import picture_area
 from cuemask.media.frames import Selection
+from cuemask.media.memory import keep_freed_memory
 from cuemask.media.overlay import OverlayWriter
 from cuemask.media.video import video_frames
 from cuemask.recipe import load_recipe
@@ -58,6 +59,7 @@ def main() -> None:
     parser.add_argument("--provider", default="cpu", help="of ONNX Runtime: cpu, cuda, tensorrt, openvino")
     parser.add_argument("--steps", type=int, help="of training, instead of the recipe's")
     arguments = parser.parse_args()
+    keep_freed_memory()  # as the command does
     case = endovis_together(real_cases(data_folder()))
     truth = true_masks(case)
     with tempfile.TemporaryDirectory() as folder:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import platform
 import subprocess
 import sys
@@ -26,8 +27,9 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
 
 
-def faults(*arguments: str) -> int:
-    return int(subprocess.run([sys.executable, "-c", FAULTS, *arguments], capture_output=True, check=True).stdout)
+def faults(*arguments: str, **environment: str) -> int:
+    command = [sys.executable, "-c", FAULTS, *arguments]
+    return int(subprocess.run(command, capture_output=True, check=True, env=os.environ | environment).stdout)
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc is told")
@@ -35,6 +37,9 @@ def test_memory_of_frames_that_are_gone_is_used_again() -> None:
     pages = 15 * 12 * (3 << 20) // 4096
     assert faults() > pages / 2
     assert faults("keep") < pages / 20
+    of_dask = {"MALLOC_TRIM_THRESHOLD_": "65536"}  # what its nanny gives every worker
+    assert faults(**of_dask) > pages / 2
+    assert faults("keep", **of_dask) < pages / 20
 
 
 @pytest.mark.parametrize("setting", ["MALLOC_TRIM_THRESHOLD_", "GLIBC_TUNABLES"])
