@@ -34,12 +34,9 @@ def faults(*arguments: str, **environment: str) -> int:
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc is told")
 def test_memory_of_frames_that_are_gone_is_used_again() -> None:
-    pages = 15 * 12 * (3 << 20) // 4096
-    assert faults() > pages / 2
-    assert faults("keep") < pages / 20
+    assert faults("keep") < faults() / 5
     of_dask = {"MALLOC_TRIM_THRESHOLD_": "65536"}  # what its nanny gives every worker
-    assert faults(**of_dask) > pages / 2
-    assert faults("keep", **of_dask) < pages / 20
+    assert faults("keep", **of_dask) < faults(**of_dask) / 5
 
 
 @pytest.mark.parametrize("setting", ["MALLOC_TRIM_THRESHOLD_", "GLIBC_TUNABLES"])

@@ -23,8 +23,8 @@ def keep_freed_memory() -> None:
     """Have the process keep what arrays of frames leave, instead of giving it back to the system at once.
 
     The system fills with zeros whatever it gives again, page by page: of a frame of 1920 x 1080 and all that is made of
-    it, 400 to 1,000 pages, 1 to 2 ms of processor time. What a process takes at most grows by less than a tenth. Only
-    glibc knows it; settings of its own in the environment stay as they are, but for those of a Dask worker, which
+    it, 300 to 1,000 pages, 1 to 5 ms of processor time. What a process takes at most grows by up to a fifth. Only glibc
+    knows it; settings of its own in the environment stay as they are, but for those of a Dask worker, which
     gives back all it can and so needs half as much time again.
     """
     if any(name in os.environ and (name, os.environ[name]) != _OF_DASK for name in _SETTINGS):
